@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Where everything lives. `scripts/sandbox` binds the checkout, the cache and
+//! the user's kernel tree at fixed places, so these paths are the same on every
+//! host (which also keeps ccache's hits).
+
+use std::path::{Path, PathBuf};
+
+use crate::arch::Arch;
+use crate::kernel::Flavour;
+
+pub struct Paths {
+    /// The checkout; only read.
+    pub checkout: PathBuf,
+    /// `XOL_CACHE`; the only place that is written.
+    pub cache: PathBuf,
+    /// The user's kernel tree (`KSRC`), when one is given.
+    pub ksrc: Option<PathBuf>,
+}
+
+impl Paths {
+    pub fn sandboxed() -> Self {
+        let ksrc = Path::new("/ksrc");
+        Self {
+            checkout: "/xol".into(),
+            cache: "/cache".into(),
+            ksrc: std::env::var_os("XOL_KSRC").map(|_| ksrc.into()),
+        }
+    }
+
+    /// Pristine and patched kernel trees.
+    pub fn source(&self) -> PathBuf {
+        self.cache.join("source")
+    }
+
+    /// The build folder (`O=`) of one kernel.
+    pub fn kernel(&self, arch: Arch, flavour: Flavour) -> PathBuf {
+        self.build().join(arch.name()).join(flavour.name())
+    }
+
+    /// The bootable image of one kernel.
+    pub fn image(&self, arch: Arch, flavour: Flavour) -> PathBuf {
+        self.kernel(arch, flavour).join(arch.image().1)
+    }
+
+    pub fn build(&self) -> PathBuf {
+        self.cache.join("build")
+    }
+
+    /// Initramfs pieces, perf and selftests for one architecture.
+    pub fn guest(&self, arch: Arch) -> PathBuf {
+        self.cache.join("guest").join(arch.name())
+    }
+
+    /// Tables, JSON and plots.
+    pub fn report(&self) -> PathBuf {
+        self.build().join("report")
+    }
+
+    /// One log per stage.
+    pub fn log(&self) -> PathBuf {
+        self.cache.join("log")
+    }
+
+    /// One stamp per completed stage.
+    pub fn stamps(&self) -> PathBuf {
+        self.cache.join("stamps")
+    }
+
+    /// `path` as the user knows it, outside the sandbox: for messages.
+    pub fn outside(&self, path: &Path) -> PathBuf {
+        for (inside, variable) in [
+            (Some(&self.cache), "XOL_HOST_CACHE"),
+            (Some(&self.checkout), "XOL_HOST_CHECKOUT"),
+            (self.ksrc.as_ref(), "XOL_KSRC"),
+        ] {
+            let (Some(inside), Some(host)) = (inside, std::env::var_os(variable)) else {
+                continue;
+            };
+            if let Ok(rest) = path.strip_prefix(inside) {
+                return Path::new(&host).join(rest);
+            }
+        }
+        path.to_owned()
+    }
+}

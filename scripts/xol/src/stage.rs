@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The stages of a run: each says what it does and what comes next, shows a
+//! moving sign of life, keeps a log, and is skipped when what it was made from
+//! has not changed.
+//!
+//! A stage's stamp is written last, and removed before its work begins: what an
+//! interrupted stage leaves behind is never taken for done. Work that makes
+//! single files does so under a temporary name ([`write_file`]).
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use sha2::{Digest, Sha256};
+
+use crate::command::{self, seconds};
+use crate::paths::Paths;
+
+/// How often a stage says that it lives when nobody watches a terminal.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Runs stages, one after the other.
+pub struct Runner {
+    pub paths: Paths,
+    /// Parallel jobs for compilers.
+    pub jobs: usize,
+    upcoming: RefCell<VecDeque<String>>,
+    started: Instant,
+}
+
+impl Runner {
+    pub fn new(paths: Paths) -> Result<Self> {
+        for folder in [paths.log(), paths.stamps()] {
+            fs::create_dir_all(&folder)
+                .with_context(|| format!("cannot make {}", paths.outside(&folder).display()))?;
+        }
+        Ok(Self {
+            paths,
+            jobs: std::thread::available_parallelism().map_or(1, usize::from),
+            upcoming: RefCell::default(),
+            started: Instant::now(),
+        })
+    }
+
+    /// Announces stages to come, so that each can name the next one.
+    pub fn plan<S: Into<String>>(&self, names: impl IntoIterator<Item = S>) {
+        self.upcoming
+            .borrow_mut()
+            .extend(names.into_iter().map(Into::into));
+    }
+
+    /// Runs the stage `name`, unless the last complete run of it had the same
+    /// `inputs` and all of `outputs` are there.
+    pub fn stage(
+        &self,
+        name: &str,
+        inputs: &Fingerprint,
+        outputs: &[&Path],
+        work: impl FnOnce(&Progress) -> Result<()>,
+    ) -> Result<()> {
+        let stamp = self.paths.stamps().join(file_name(name));
+        let wanted = inputs.hex();
+        if fs::read_to_string(&stamp).is_ok_and(|have| have == wanted)
+            && outputs.iter().all(|path| path.exists())
+        {
+            self.next_after(name);
+            println!("== {name}: nothing changed, skipped");
+            return Ok(());
+        }
+        let _ = fs::remove_file(&stamp);
+        self.always(name, work)?;
+        write_file(&stamp, wanted.as_bytes())
+    }
+
+    /// Runs the stage `name`, whatever was done before.
+    pub fn always<T>(&self, name: &str, work: impl FnOnce(&Progress) -> Result<T>) -> Result<T> {
+        let next = self.next_after(name);
+        let log = self.paths.log().join(file_name(name) + ".log");
+        fs::write(&log, "").with_context(|| {
+            format!("cannot write the log {}", self.paths.outside(&log).display())
+        })?;
+        match next {
+            Some(next) => println!("== {name} (next: {next})"),
+            None => println!("== {name}"),
+        }
+        let progress = Progress::new(name, log);
+        let result = work(&progress);
+        progress.bar.finish_and_clear();
+        let took = seconds(progress.started.elapsed());
+        match result {
+            Ok(value) => {
+                println!("== {name}: done in {took}");
+                Ok(value)
+            }
+            Err(error) if error.is::<command::Interrupted>() => Err(error),
+            Err(error) => Err(error.context(Failure {
+                stage: name.to_owned(),
+                log: self.paths.outside(&progress.log),
+            })),
+        }
+    }
+
+    /// Since the first stage.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn next_after(&self, name: &str) -> Option<String> {
+        let mut upcoming = self.upcoming.borrow_mut();
+        if let Some(at) = upcoming.iter().position(|planned| planned == name) {
+            upcoming.drain(..=at);
+        }
+        upcoming.front().cloned()
+    }
+}
+
+/// Names the failed stage and its log; the cause is the error below it.
+#[derive(Debug)]
+pub struct Failure {
+    stage: String,
+    log: PathBuf,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (log: {})", self.stage, self.log.display())
+    }
+}
+
+/// A running stage's sign of life: a spinner on a terminal, a line now and then
+/// elsewhere.
+pub struct Progress {
+    name: String,
+    /// The stage's log; children append to it.
+    pub log: PathBuf,
+    started: Instant,
+    bar: ProgressBar,
+    /// When the last plain line was printed; none on a terminal.
+    plain: Option<RefCell<Instant>>,
+}
+
+impl Progress {
+    fn new(name: &str, log: PathBuf) -> Self {
+        let now = Instant::now();
+        let (bar, plain) = if std::io::stderr().is_terminal() {
+            let bar = ProgressBar::new_spinner().with_style(
+                ProgressStyle::with_template("   {spinner} {elapsed} {wide_msg}")
+                    .expect("the template is a constant"),
+            );
+            bar.enable_steady_tick(Duration::from_millis(120));
+            (bar, None)
+        } else {
+            (ProgressBar::hidden(), Some(RefCell::new(now)))
+        };
+        Self {
+            name: name.to_owned(),
+            log,
+            started: now,
+            bar,
+            plain,
+        }
+    }
+
+    /// Says what is being done at the moment. Cheap: call it on every line.
+    pub fn message(&self, text: &str) {
+        self.bar.set_message(text.to_owned());
+        if let Some(last) = &self.plain {
+            let now = Instant::now();
+            if now - *last.borrow() >= PLAIN_INTERVAL {
+                *last.borrow_mut() = now;
+                let elapsed = seconds(self.started.elapsed());
+                println!("   {}: {elapsed}: {text}", self.name);
+                let _ = std::io::stdout().flush();
+            }
+        }
+    }
+
+    /// Prints a line that stays, above the sign of life.
+    pub fn say(&self, line: &str) {
+        self.bar.suspend(|| println!("   {line}"));
+    }
+
+    /// Runs a child within this stage; its lines go to the log and the last one
+    /// is shown. See [`command::run`].
+    pub fn run(&self, command: &mut Command, what: &str, limit: Duration) -> Result<()> {
+        self.message(what);
+        self.run_lines(command, what, limit, |line| self.message(line))
+    }
+
+    /// As [`Self::run`], with the caller looking at each line.
+    pub fn run_lines(
+        &self,
+        command: &mut Command,
+        what: &str,
+        limit: Duration,
+        on_line: impl FnMut(&str),
+    ) -> Result<()> {
+        command::run(command, what, limit, &self.log, on_line)
+    }
+
+    /// Runs a child within this stage and returns its standard output, trimmed.
+    pub fn output(&self, command: &mut Command, what: &str, limit: Duration) -> Result<String> {
+        command::output(command, what, limit, &self.log)
+    }
+}
+
+/// Hash of everything that a stage's result depends on.
+#[derive(Clone)]
+pub struct Fingerprint(Sha256);
+
+impl Fingerprint {
+    /// Starts with what the driver itself wants to count, such as the format of
+    /// what the stage makes.
+    pub fn new(kind: &str) -> Self {
+        Self(Sha256::new()).text(kind)
+    }
+
+    pub fn text(mut self, text: &str) -> Self {
+        // The length keeps "ab" + "c" and "a" + "bc" apart.
+        self.0.update((text.len() as u64).to_le_bytes());
+        self.0.update(text);
+        self
+    }
+
+    /// A file's name and contents.
+    pub fn file(self, path: &Path) -> Result<Self> {
+        let contents =
+            fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut this = self.text(&path.to_string_lossy());
+        this.0.update((contents.len() as u64).to_le_bytes());
+        this.0.update(contents);
+        Ok(this)
+    }
+
+    /// Every file below a folder (a missing one counts as empty).
+    pub fn tree(mut self, folder: &Path) -> Result<Self> {
+        for file in files_below(folder)? {
+            self = self.file(&file)?;
+        }
+        Ok(self)
+    }
+
+    pub fn hex(&self) -> String {
+        let digest = self.0.clone().finalize();
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Every file below `folder`, sorted; none if it is missing. Editors' backups
+/// and hidden files do not count.
+pub fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        if !folder.exists() {
+            continue;
+        }
+        let entries =
+            fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+        for entry in entries {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.ends_with('~') || (name.starts_with('.') && name != ".gitignore") {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Writes a file under a temporary name and renames it when it is complete.
+pub fn write_file(path: &Path, contents: &[u8]) -> Result<()> {
+    let folder = path.parent().context("a file without a folder")?;
+    let write = || -> std::io::Result<()> {
+        fs::create_dir_all(folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(contents)?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn file_name(stage: &str) -> String {
+    stage.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_', "-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runner(cache: &Path) -> Runner {
+        Runner::new(Paths {
+            checkout: cache.join("checkout"),
+            cache: cache.to_owned(),
+            ksrc: None,
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn unchanged_stage_is_skipped() {
+        let cache = tempfile::tempdir().unwrap();
+        let runner = runner(cache.path());
+        let output = cache.path().join("output");
+        let runs = RefCell::new(0);
+        let run = |inputs: &str| {
+            runner
+                .stage("a", &Fingerprint::new(inputs), &[&output], |_| {
+                    *runs.borrow_mut() += 1;
+                    write_file(&output, b"x")
+                })
+                .unwrap();
+            *runs.borrow()
+        };
+        assert_eq!(run("one"), 1);
+        assert_eq!(run("one"), 1);
+        assert_eq!(run("two"), 2);
+        fs::remove_file(&output).unwrap();
+        assert_eq!(run("two"), 3);
+    }
+
+    #[test]
+    fn failed_stage_is_not_done() {
+        let cache = tempfile::tempdir().unwrap();
+        let runner = runner(cache.path());
+        let inputs = Fingerprint::new("same");
+        runner.stage("a", &inputs, &[], |_| Ok(())).unwrap();
+        let other = Fingerprint::new("other");
+        let failed = runner.stage("a", &other, &[], |_| anyhow::bail!("no"));
+        assert!(failed.is_err());
+        let mut ran = false;
+        runner
+            .stage("a", &inputs, &[], |_| {
+                ran = true;
+                Ok(())
+            })
+            .unwrap();
+        assert!(ran, "the stamp of an earlier run outlived a failure");
+    }
+
+    #[test]
+    fn next_stage_is_named() {
+        let cache = tempfile::tempdir().unwrap();
+        let runner = runner(cache.path());
+        runner.plan(["a", "b", "c"]);
+        assert_eq!(runner.next_after("a").as_deref(), Some("b"));
+        assert_eq!(runner.next_after("unplanned").as_deref(), Some("b"));
+        assert_eq!(runner.next_after("c"), None);
+    }
+
+    #[test]
+    fn fingerprint_sees_names_contents_and_borders() {
+        let folder = tempfile::tempdir().unwrap();
+        let hash = || {
+            let print = Fingerprint::new("t").tree(folder.path()).unwrap();
+            print.hex()
+        };
+        let empty = hash();
+        fs::write(folder.path().join("a"), "1").unwrap();
+        let one = hash();
+        fs::rename(folder.path().join("a"), folder.path().join("b")).unwrap();
+        let renamed = hash();
+        fs::write(folder.path().join("b"), "2").unwrap();
+        let changed = hash();
+        let all = [&empty, &one, &renamed, &changed];
+        for (i, a) in all.iter().enumerate() {
+            assert!(all[i + 1..].iter().all(|b| a != b));
+        }
+        let ab = Fingerprint::new("ab").text("c").hex();
+        assert_ne!(ab, Fingerprint::new("a").text("bc").hex());
+    }
+}
