@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The seam between the uprobe core in C and XOL slots managed in Rust.
+ *
+ * Everything that either side knows of the other is declared here. It does not
+ * depend on CONFIG_UPROBES_XOL_RUST, so that switching the option leaves the
+ * bindings, and with them all other Rust code, as they are.
+ */
+#ifndef _LINUX_UPROBES_XOL_H
+#define _LINUX_UPROBES_XOL_H
+
+#include <linux/stddef.h>
+#include <linux/types.h>
+#include <linux/uprobes.h>
+
+struct mm_struct;
+struct page;
+
+/* The architecture's geometry, as constants that bindgen can evaluate. */
+enum {
+	/* Bytes from one slot to the next. */
+	UPROBE_XOL_SLOT_SIZE = UPROBE_XOL_SLOT_BYTES,
+	/* Bytes of an instruction as it is copied into a slot. */
+	UPROBE_XOL_INSN_SIZE = sizeof_field(struct arch_uprobe, ixol),
+};
+
+/*
+ * What the C core needs of an area. It is the beginning of the Rust side's
+ * XolArea; mm->uprobes_state.xol_area points to it.
+ */
+struct xol_area {
+	unsigned long	vaddr;	/* of the mapping, set by uprobe_xol_add_vma() */
+	struct page	*page;	/* with the slots, the first is the trampoline's */
+};
+
+/*
+ * Implemented in Rust, called by the C core. None may be called in atomic
+ * context.
+ */
+struct xol_area *uprobe_xol_create_area(unsigned long vaddr);
+void uprobe_xol_free_area(struct xol_area *area);
+struct uprobe_task *uprobe_xol_alloc_utask(void);
+void uprobe_xol_free_utask(struct xol_area *area, struct uprobe_task *utask);
+unsigned long uprobe_xol_get_slot(struct xol_area *area,
+				  struct uprobe_task *utask, const void *ixol);
+void uprobe_xol_put_slot(struct xol_area *area, struct uprobe_task *utask);
+
+/* Implemented by the C core, called from Rust. */
+int uprobe_xol_add_vma(struct xol_area *area);
+
+#endif /* _LINUX_UPROBES_XOL_H */

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Slots for instructions that uprobes execute out of line.
+//!
+//! These are the entry points for the uprobe core in C, declared in
+//! [`include/linux/uprobes_xol.h`](srctree/include/linux/uprobes_xol.h), and nothing else. How it
+//! works, and why it is correct, is told in
+//! [`Documentation/trace/uprobes-xol.rst`](srctree/Documentation/trace/uprobes-xol.rst).
+
+#[path = "uprobes_xol/area.rs"]
+mod area;
+#[path = "uprobes_xol/gc.rs"]
+mod gc;
+#[path = "uprobes_xol/page.rs"]
+mod page;
+#[path = "uprobes_xol/slot.rs"]
+mod slot;
+#[path = "uprobes_xol/task.rs"]
+mod task;
+#[cfg(CONFIG_UPROBES_XOL_RUST_KUNIT_TEST)]
+#[path = "uprobes_xol/tests.rs"]
+mod tests;
+
+use area::XolArea;
+use core::{pin::Pin, ptr};
+use kernel::{
+    bindings,
+    error::to_result,
+    prelude::*,
+    sync::{Arc, ArcBorrow}, //
+};
+use slot::{Insn, INSN_SIZE};
+use task::Task;
+
+const __LOG_PREFIX: &[u8] = b"uprobes_xol\0";
+
+/// Creates the area of the current process, mapped at `vaddr`, or anywhere if that is 0.
+///
+/// May sleep; takes the mmap lock. Returns null when memory or room in the address space cannot be
+/// had, when the process has an area already, or when it is being killed.
+///
+/// # Safety
+///
+/// Process context of a task with an `mm`.
+#[export]
+pub unsafe extern "C" fn uprobe_xol_create_area(vaddr: usize) -> *mut bindings::xol_area {
+    let Ok(area) = XolArea::new(vaddr) else {
+        return ptr::null_mut();
+    };
+    // SAFETY: Nothing is moved: the pointer is to the same allocation.
+    let area = KBox::into_raw(unsafe { Pin::into_inner_unchecked(area) });
+
+    // SAFETY: `area` begins with a `struct xol_area`; if it gets reachable from the `mm`, then it
+    // stays allocated until `uprobe_xol_free_area()`.
+    if to_result(unsafe { bindings::uprobe_xol_add_vma(area.cast()) }).is_err() {
+        // SAFETY: From `KBox::into_raw` above, and nobody else got to see it.
+        drop(unsafe { KBox::from_raw(area) });
+        return ptr::null_mut();
+    }
+    area.cast()
+}
+
+/// Frees an area whose process is gone. May sleep.
+///
+/// # Safety
+///
+/// `area` comes from `uprobe_xol_create_area()`, is freed once, and all its tasks were freed before.
+#[export]
+pub unsafe extern "C" fn uprobe_xol_free_area(area: *mut bindings::xol_area) {
+    // SAFETY: From `KBox::into_raw` in `uprobe_xol_create_area()`, by the safety requirements, and
+    // it is not moved.
+    drop(unsafe { KBox::from_raw(area.cast::<XolArea>()) });
+}
+
+/// Allocates a zeroed `struct uprobe_task` and what belongs to it. May sleep.
+///
+/// Returns null when memory cannot be had.
+///
+/// # Safety
+///
+/// Process context.
+#[export]
+pub unsafe extern "C" fn uprobe_xol_alloc_utask() -> *mut bindings::uprobe_task {
+    match Arc::pin_init(Task::new(), GFP_KERNEL) {
+        Ok(task) => Arc::into_raw(task).cast_mut().cast(),
+        Err(_) => ptr::null_mut(),
+    }
+}
+
+/// Frees a `struct uprobe_task` and gives back the slot it may have in `area`, which may be null.
+///
+/// # Safety
+///
+/// `utask` comes from `uprobe_xol_alloc_utask()`, is freed once, and its owner does not use it any
+/// more. `area` is that of the owner's process.
+#[export]
+pub unsafe extern "C" fn uprobe_xol_free_utask(
+    area: *mut bindings::xol_area,
+    utask: *mut bindings::uprobe_task,
+) {
+    // SAFETY: From `Arc::into_raw` in `uprobe_xol_alloc_utask()`, by the safety requirements.
+    let task = unsafe { Arc::from_raw(utask.cast::<Task>()) };
+    // SAFETY: By the safety requirements an area, if there is one, and it outlives its tasks.
+    if let Some(area) = unsafe { area.cast::<XolArea>().as_ref() } {
+        area.evict(&task);
+    }
+}
+
+/// Gets a slot in `area` for the current task, and returns the address at which to execute the
+/// instruction `ixol` there.
+///
+/// May sleep. Returns 0 when the task got a fatal signal while it waited for a slot.
+///
+/// # Safety
+///
+/// `area` and `utask` are those of the current task, and `ixol` points to an `arch_uprobe::ixol`.
+#[export]
+pub unsafe extern "C" fn uprobe_xol_get_slot(
+    area: *mut bindings::xol_area,
+    utask: *mut bindings::uprobe_task,
+    ixol: *const c_void,
+) -> usize {
+    // SAFETY: By the safety requirements an area, which outlives its tasks.
+    let area = unsafe { &*area.cast::<XolArea>() };
+    // SAFETY: From `Arc::into_raw`, and the reference belongs to the current task.
+    let task = unsafe { ArcBorrow::from_raw(utask.cast::<Task>()) };
+    // SAFETY: `ixol` is valid for reads of that many bytes by the safety requirements.
+    let insn = Insn::new(unsafe { &*ixol.cast::<[u8; INSN_SIZE]>() });
+
+    area.get(&task, &insn).unwrap_or(0)
+}
+
+/// The current task does not need its slot for now: the instruction was executed, or is not going
+/// to be.
+///
+/// # Safety
+///
+/// `area` and `utask` are those of the current task, which got a slot and did not put it yet.
+#[export]
+pub unsafe extern "C" fn uprobe_xol_put_slot(
+    area: *mut bindings::xol_area,
+    utask: *mut bindings::uprobe_task,
+) {
+    // SAFETY: By the safety requirements an area, which outlives its tasks.
+    let area = unsafe { &*area.cast::<XolArea>() };
+    // SAFETY: From `Arc::into_raw`, and the reference belongs to the current task.
+    area.put(unsafe { &*utask.cast::<Task>() });
+}

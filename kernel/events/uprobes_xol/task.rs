@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a task has of the area: a cached slot, and the machine that says who may touch it.
+//!
+//! ```text
+//!                 enter: owner, cmpxchg, acquire
+//!          ┌───────────────────────────────────────┐
+//!          │                                       ▼
+//!    ┌───────────┐                           ┌───────────┐
+//!    │  1 IDLE   │                           │ 2 IN_USE  │
+//!    └───────────┘                           └───────────┘
+//!       │     ▲ ▲                                  │
+//!       │     │ └──────────────────────────────────┘
+//!       │     │       leave: owner, xchg, full
+//!       │     │
+//!       │     └──── store, release ──────────┐
+//!       │                                    │
+//!       │  recycle: anybody with the   ┌────────────┐
+//!       └─ GC lock, cmpxchg, acquire ─▶│ 0 RECYCLED │
+//!                                      └────────────┘
+//! ```
+
+use super::slot::{Insn, InsnCell, Slot};
+use kernel::{
+    bindings,
+    list::{impl_list_arc_safe, impl_list_item, AtomicTracker, ListLinks},
+    prelude::*,
+    processor::cpu_relax,
+    sync::atomic::{Acquire, Atomic, Full, Relaxed, Release},
+    types::Opaque,
+    warn_on, //
+};
+
+/// The slot is not used now: its owner may enter it, others may recycle it.
+const IDLE: u32 = 1;
+/// The owner executes an instruction in the slot, or is about to.
+const IN_USE: u32 = 2;
+/// Somebody with the GC lock takes the slot away. Lasts a few instructions.
+const RECYCLED: u32 = 0;
+
+/// No slot, as a number: slot 0 is the trampoline's.
+const NO_SLOT: u32 = 0;
+
+/// Proof that the GC lock is held: the lock of [`Gc`](super::gc::Gc) protects the only one of an
+/// area.
+pub(crate) struct GcLocked(());
+
+impl GcLocked {
+    /// Creates the proof, for the lock to protect.
+    pub(crate) const fn new() -> Self {
+        Self(())
+    }
+}
+
+/// A `struct uprobe_task` and, behind it, the slot that the task caches.
+///
+/// The alignment keeps tasks from sharing cache lines: all that a hit writes lies in here.
+///
+/// # Invariants
+///
+/// - `state` is one of [`IDLE`], [`IN_USE`] and [`RECYCLED`].
+/// - `IDLE` → `IN_USE` and `IN_USE` → `IDLE` are made by the owner only, that is, by the task that
+///   the `struct uprobe_task` belongs to.
+/// - `IDLE` → `RECYCLED` → `IDLE` is made under the GC lock only.
+/// - `slot` is written by the owner while `IN_USE`, and by the recycler while `RECYCLED`. Nobody
+///   writes it while `IDLE`.
+/// - No two tasks of an area have the same `slot`, unless it is [`NO_SLOT`].
+/// - `insn` is read and written by the owner while `IN_USE` only. If `enter` gave a slot, `insn` is
+///   what that slot holds.
+#[pin_data]
+#[repr(C, align(64))]
+pub(crate) struct Task {
+    /// First, so that a pointer to it, which is what C has, is one to the whole.
+    utask: Opaque<bindings::uprobe_task>,
+    state: Atomic<u32>,
+    slot: Atomic<u32>,
+    insn: InsnCell,
+    #[pin]
+    tracker: AtomicTracker,
+    #[pin]
+    links: ListLinks,
+}
+
+// SAFETY: `utask` is the C core's, which does its own locking; all else may move to other threads.
+unsafe impl Send for Task {}
+
+// SAFETY: `utask` is not touched from here, `links` only through a `ListArc`, of which there is one
+// at a time, and the rest are atomics.
+unsafe impl Sync for Task {}
+
+impl_list_arc_safe! {
+    impl ListArcSafe<0> for Task { tracked_by tracker: AtomicTracker; }
+}
+
+impl_list_item! {
+    impl ListItem<0> for Task { using ListLinks { self.links }; }
+}
+
+/// A slot whose owner is in it.
+///
+/// # Invariants
+///
+/// `task` is `IN_USE` and has `slot`; until it leaves, which only this thread can make it do,
+/// nobody else may touch the slot's memory.
+pub(crate) struct Held<'a> {
+    task: &'a Task,
+    slot: Slot,
+}
+
+impl Held<'_> {
+    /// The slot.
+    #[inline]
+    pub(crate) fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// Returns whether the slot is known to hold `insn`.
+    #[inline]
+    pub(crate) fn holds(&self, insn: &Insn) -> bool {
+        self.task.insn.holds(insn)
+    }
+
+    /// Remembers that the slot holds `insn`.
+    pub(crate) fn set_insn(&self, insn: &Insn) {
+        self.task.insn.set(insn);
+    }
+}
+
+impl Task {
+    /// Returns an initialiser of a task without a slot, its `struct uprobe_task` all zeroes.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        // INVARIANT: No slot, hence on no list, and nobody in it.
+        pin_init!(Self {
+            utask: Opaque::zeroed(),
+            state: Atomic::new(IDLE),
+            slot: Atomic::new(NO_SLOT),
+            insn: InsnCell::new(),
+            tracker <- AtomicTracker::new(),
+            links <- ListLinks::new(),
+        })
+    }
+
+    /// The owner is about to use its slot. Returns the slot, if it has one.
+    ///
+    /// Never sleeps. Waits while the slot is being taken away, which the recycler does with
+    /// preemption disabled and in a few instructions.
+    #[inline]
+    pub(crate) fn enter(&self) -> Option<Held<'_>> {
+        loop {
+            // INVARIANT: The owner makes `IDLE` → `IN_USE`.
+            //
+            // ORDERING: Acquire pairs with the release in `recycle`: who sees the state that the
+            // recycler restored also sees that the slot is gone.
+            match self.state.cmpxchg(IDLE, IN_USE, Acquire) {
+                Ok(_) => break,
+                Err(RECYCLED) => cpu_relax(),
+                Err(_) => {
+                    // The core entered twice without leaving: only the owner gets here, so the
+                    // slot is its own all the same.
+                    warn_on!(true);
+                    break;
+                }
+            }
+        }
+        // ORDERING: Relaxed, because the state orders all accesses to the slot's number.
+        let slot = Slot::new(self.slot.load(Relaxed))?;
+        // INVARIANT: The state is `IN_USE` and the slot this task's.
+        Some(Held { task: self, slot })
+    }
+
+    /// The owner, which is in use but has no slot, gets `slot`.
+    pub(crate) fn assign(&self, slot: Slot, _: &mut GcLocked) -> Held<'_> {
+        // INVARIANT: The owner writes while `IN_USE`; the caller took `slot` from where no other
+        // task has it.
+        //
+        // ORDERING: Relaxed: a recycler reads it after it acquired the `IDLE` that `leave` stores.
+        self.slot.store(slot.number(), Relaxed);
+        // INVARIANT: As above.
+        Held { task: self, slot }
+    }
+
+    /// The owner is done with its slot, which it keeps, but which may be recycled from now on.
+    ///
+    /// A full barrier: what the caller does next comes after others could see the slot as idle.
+    #[inline]
+    pub(crate) fn leave(&self) {
+        // INVARIANT: The owner makes `IN_USE` → `IDLE`.
+        //
+        // ORDERING: Release pairs with the acquire in `recycle`: the slot is rewritten only after
+        // the instruction in it was executed. Full, because the caller looks for waiters next, who
+        // in turn enqueue, with a full barrier, and then look for idle slots: one must see the
+        // other.
+        self.state.xchg(IDLE, Full);
+    }
+
+    /// Takes the slot away, unless its owner is in it or there is none.
+    pub(crate) fn recycle(&self, _: &mut GcLocked) -> Option<Slot> {
+        // INVARIANT: `IDLE` → `RECYCLED` under the GC lock.
+        //
+        // ORDERING: Acquire pairs with the release in `leave`: the next owner writes the slot's
+        // memory after this one executed it, and the number read below is the one it had then.
+        self.state.cmpxchg(IDLE, RECYCLED, Acquire).ok()?;
+
+        // INVARIANT: The recycler writes while `RECYCLED`.
+        let slot = self.slot.load(Relaxed);
+        self.slot.store(NO_SLOT, Relaxed);
+
+        // INVARIANT: `RECYCLED` → `IDLE` under the GC lock.
+        //
+        // ORDERING: Release pairs with the acquire in `enter`, see there.
+        self.state.store(IDLE, Release);
+        Slot::new(slot)
+    }
+
+    /// Takes the slot away for good, even from a task that dies while it is in it.
+    ///
+    /// To be called for the owner, that is, when nobody can enter any more.
+    pub(crate) fn evict(&self, _: &mut GcLocked) -> Option<Slot> {
+        // ORDERING: Relaxed. With the GC lock held nobody recycles, and the owner is the caller;
+        // the slot's next owner is ordered after this by the lock.
+        //
+        // INVARIANT: The owner writes. If it was `IN_USE` it is not any more.
+        let slot = self.slot.load(Relaxed);
+        self.slot.store(NO_SLOT, Relaxed);
+        self.state.store(IDLE, Relaxed);
+        Slot::new(slot)
+    }
+}
