@@ -196,6 +196,7 @@ impl Gc {
     }
 
     /// The number of slots that tasks hold, in use or not.
+    #[cfg(CONFIG_UPROBES_XOL_RUST_KUNIT_TEST)]
     pub(crate) fn holding(&self) -> usize {
         self.inner.lock().holding
     }

@@ -23,7 +23,7 @@
 use super::slot::{Insn, InsnCell, Slot};
 use kernel::{
     bindings,
-    list::{impl_list_arc_safe, impl_list_item, AtomicTracker, ListLinks},
+    list::{impl_list_arc_safe, impl_list_item, AtomicTracker, ListLinks, TryNewListArc},
     prelude::*,
     processor::cpu_relax,
     sync::atomic::{Acquire, Atomic, Full, Relaxed, Release},
@@ -62,9 +62,9 @@ impl GcLocked {
 /// - `IDLE` → `IN_USE` and `IN_USE` → `IDLE` are made by the owner only, that is, by the task that
 ///   the `struct uprobe_task` belongs to.
 /// - `IDLE` → `RECYCLED` → `IDLE` is made under the GC lock only.
-/// - `slot` is written by the owner while `IN_USE`, and by the recycler while `RECYCLED`. Nobody
+/// - `cached` is written by the owner while `IN_USE`, and by the recycler while `RECYCLED`. Nobody
 ///   writes it while `IDLE`.
-/// - No two tasks of an area have the same `slot`, unless it is [`NO_SLOT`].
+/// - No two tasks of an area have the same slot `cached`, unless it is [`NO_SLOT`].
 /// - `insn` is read and written by the owner while `IN_USE` only. If `enter` gave a slot, `insn` is
 ///   what that slot holds.
 #[pin_data]
@@ -73,7 +73,8 @@ pub(crate) struct Task {
     /// First, so that a pointer to it, which is what C has, is one to the whole.
     utask: Opaque<bindings::uprobe_task>,
     state: Atomic<u32>,
-    slot: Atomic<u32>,
+    /// The number of the slot that the task caches.
+    cached: Atomic<u32>,
     insn: InsnCell,
     #[pin]
     tracker: AtomicTracker,
@@ -100,7 +101,7 @@ impl_list_item! {
 ///
 /// # Invariants
 ///
-/// `task` is `IN_USE` and has `slot`; until it leaves, which only this thread can make it do,
+/// `task` is `IN_USE` and caches `slot`; until it leaves, which only this thread can make it do,
 /// nobody else may touch the slot's memory.
 pub(crate) struct Held<'a> {
     task: &'a Task,
@@ -133,7 +134,7 @@ impl Task {
         pin_init!(Self {
             utask: Opaque::zeroed(),
             state: Atomic::new(IDLE),
-            slot: Atomic::new(NO_SLOT),
+            cached: Atomic::new(NO_SLOT),
             insn: InsnCell::new(),
             tracker <- AtomicTracker::new(),
             links <- ListLinks::new(),
@@ -163,7 +164,7 @@ impl Task {
             }
         }
         // ORDERING: Relaxed, because the state orders all accesses to the slot's number.
-        let slot = Slot::new(self.slot.load(Relaxed))?;
+        let slot = Slot::new(self.cached.load(Relaxed))?;
         // INVARIANT: The state is `IN_USE` and the slot this task's.
         Some(Held { task: self, slot })
     }
@@ -174,7 +175,7 @@ impl Task {
         // task has it.
         //
         // ORDERING: Relaxed: a recycler reads it after it acquired the `IDLE` that `leave` stores.
-        self.slot.store(slot.number(), Relaxed);
+        self.cached.store(slot.number(), Relaxed);
         // INVARIANT: As above.
         Held { task: self, slot }
     }
@@ -202,8 +203,8 @@ impl Task {
         self.state.cmpxchg(IDLE, RECYCLED, Acquire).ok()?;
 
         // INVARIANT: The recycler writes while `RECYCLED`.
-        let slot = self.slot.load(Relaxed);
-        self.slot.store(NO_SLOT, Relaxed);
+        let slot = self.cached.load(Relaxed);
+        self.cached.store(NO_SLOT, Relaxed);
 
         // INVARIANT: `RECYCLED` → `IDLE` under the GC lock.
         //
@@ -220,8 +221,8 @@ impl Task {
         // the slot's next owner is ordered after this by the lock.
         //
         // INVARIANT: The owner writes. If it was `IN_USE` it is not any more.
-        let slot = self.slot.load(Relaxed);
-        self.slot.store(NO_SLOT, Relaxed);
+        let slot = self.cached.load(Relaxed);
+        self.cached.store(NO_SLOT, Relaxed);
         self.state.store(IDLE, Relaxed);
         Slot::new(slot)
     }
