@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <linux/bpf.h>
+#include <linux/bpf_common.h>
+#include <linux/perf_event.h>
+#include <asm/ptrace.h>
+
+#include "kselftest.h"
+#include "probe.h"
+
+#define PMU		"/sys/bus/event_source/devices/uprobe"
+#define EXECUTABLE	"/proc/self/exe"
+
+static __noreturn void __printf(2, 3) give_up(int code, const char *format, ...)
+{
+	va_list args;
+
+	printf("# ");
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	printf("\n");
+	fflush(stdout);
+	_exit(code);
+}
+
+static int sys_bpf(enum bpf_cmd command, union bpf_attr *attr)
+{
+	return syscall(__NR_bpf, command, attr, sizeof(*attr));
+}
+
+static unsigned int possible_cpus(void)
+{
+	static unsigned int cpus;
+	unsigned int first, last;
+	FILE *file;
+
+	if (cpus)
+		return cpus;
+
+	file = fopen("/sys/devices/system/cpu/possible", "r");
+	if (!file)
+		give_up(KSFT_FAIL, "/sys/devices/system/cpu/possible: %s: is sysfs mounted?",
+			strerror(errno));
+	switch (fscanf(file, "%u-%u", &first, &last)) {
+	case 1:
+		cpus = first + 1;
+		break;
+	case 2:
+		cpus = last + 1;
+		break;
+	default:
+		give_up(KSFT_FAIL, "/sys/devices/system/cpu/possible: not a range");
+	}
+	fclose(file);
+	return cpus;
+}
+
+int counters_create(unsigned int number)
+{
+	union bpf_attr attr;
+	int fd;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_type = BPF_MAP_TYPE_PERCPU_ARRAY;
+	attr.key_size = sizeof(uint32_t);
+	attr.value_size = sizeof(uint64_t);
+	attr.max_entries = number;
+	fd = sys_bpf(BPF_MAP_CREATE, &attr);
+	if (fd < 0)
+		give_up(KSFT_FAIL, "bpf(BPF_MAP_CREATE): %s: needs root and CONFIG_BPF_SYSCALL",
+			strerror(errno));
+	return fd;
+}
+
+uint64_t counters_read(int counters, unsigned int index)
+{
+	uint64_t sum = 0, *values;
+	unsigned int cpu, cpus = possible_cpus();
+	uint32_t key = index;
+	union bpf_attr attr;
+
+	values = calloc(cpus, sizeof(*values));
+	if (!values)
+		give_up(KSFT_FAIL, "no memory for %u counters", cpus);
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = counters;
+	attr.key = (uintptr_t)&key;
+	attr.value = (uintptr_t)values;
+	if (sys_bpf(BPF_MAP_LOOKUP_ELEM, &attr))
+		give_up(KSFT_FAIL, "bpf(BPF_MAP_LOOKUP_ELEM): %s", strerror(errno));
+
+	for (cpu = 0; cpu < cpus; cpu++)
+		sum += values[cpu];
+	free(values);
+	return sum;
+}
+
+/* @refused: what to do when the verifier does not let such programs through */
+static int program_load(const struct bpf_insn *insns, unsigned int number,
+			int refused)
+{
+	static char log[16384];
+	union bpf_attr attr;
+	int fd;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_type = BPF_PROG_TYPE_KPROBE;
+	attr.insns = (uintptr_t)insns;
+	attr.insn_cnt = number;
+	attr.license = (uintptr_t)"GPL";
+	fd = sys_bpf(BPF_PROG_LOAD, &attr);
+	if (fd >= 0)
+		return fd;
+
+	/* Once more, to hear the reason from the verifier */
+	attr.log_buf = (uintptr_t)log;
+	attr.log_size = sizeof(log);
+	attr.log_level = 1;
+	fd = sys_bpf(BPF_PROG_LOAD, &attr);
+	if (fd < 0 && errno == EACCES && refused == KSFT_SKIP)
+		give_up(KSFT_SKIP, "this kernel's BPF programs may not change registers");
+	if (fd < 0)
+		give_up(KSFT_FAIL, "bpf(BPF_PROG_LOAD): %s: needs root and CONFIG_BPF_EVENTS; verifier: %s",
+			strerror(errno), log[0] ? log : "(silent)");
+	return fd;
+}
+
+#define INSN(op, dst, src, offset, immediate)				\
+	{ .code = (op), .dst_reg = (dst), .src_reg = (src),		\
+	  .off = (offset), .imm = (immediate) }
+
+int program_empty(void)
+{
+	static const struct bpf_insn insns[] = {
+		INSN(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0),
+		INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+	};
+
+	return program_load(insns, ARRAY_SIZE(insns), KSFT_FAIL);
+}
+
+/* The register that program_corrupt() changes: the first argument's */
+#if defined(__x86_64__)
+#define CORRUPTED	offsetof(struct pt_regs, rdi)
+#elif defined(__aarch64__)
+#define CORRUPTED	offsetof(struct user_pt_regs, regs[0])
+#endif
+
+static int program_add(int counters, unsigned int index, bool corrupt)
+{
+	const struct bpf_insn insns[] = {
+		/* the context is lost by the call */
+		INSN(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_6, BPF_REG_1, 0, 0),
+		/* r0 = &counters[index] */
+		INSN(BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, -4, index),
+		INSN(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_2, BPF_REG_10, 0, 0),
+		INSN(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, -4),
+		INSN(BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0,
+		     counters),
+		INSN(0, 0, 0, 0, 0),
+		INSN(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_map_lookup_elem),
+		INSN(BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, 2, 0),
+		/*
+		 * An atomic addition, though the counter is this CPU's own: the
+		 * program may be preempted by a task that hits the same probe.
+		 */
+		INSN(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_1, 0, 0, 1),
+		INSN(BPF_STX | BPF_ATOMIC | BPF_DW, BPF_REG_0, BPF_REG_1, 0,
+		     BPF_ADD),
+		/* r6 is the context, struct pt_regs: add 8 to a register */
+		INSN(BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_1, BPF_REG_6,
+		     CORRUPTED, 0),
+		INSN(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0, 8),
+		INSN(BPF_STX | BPF_MEM | BPF_DW, BPF_REG_6, BPF_REG_1,
+		     CORRUPTED, 0),
+		/* return 0: no perf sample wanted */
+		INSN(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0),
+		INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+	};
+	const unsigned int first_corrupting = 10, after = 13;
+	struct bpf_insn counting[ARRAY_SIZE(insns)];
+	unsigned int number = 0, i;
+
+	for (i = 0; i < ARRAY_SIZE(insns); i++)
+		if (corrupt || i < first_corrupting || i >= after)
+			counting[number++] = insns[i];
+	return program_load(counting, number, corrupt ? KSFT_SKIP : KSFT_FAIL);
+}
+
+int program_count(int counters, unsigned int index)
+{
+	return program_add(counters, index, false);
+}
+
+int program_corrupt(int counters, unsigned int index)
+{
+	return program_add(counters, index, true);
+}
+
+/* Reads the number that follows @prefix in a file of the uprobe PMU. */
+static unsigned int pmu_number(const char *path, const char *format)
+{
+	unsigned int number;
+	FILE *file = fopen(path, "r");
+
+	if (!file)
+		give_up(KSFT_SKIP, "%s: %s: needs CONFIG_UPROBE_EVENTS and a mounted sysfs",
+			path, strerror(errno));
+	if (fscanf(file, format, &number) != 1)
+		give_up(KSFT_FAIL, "%s: not as expected (%s)", path, format);
+	fclose(file);
+	return number;
+}
+
+int probe_try(const char *path, uint64_t offset, bool on_return, int *event)
+{
+	struct perf_event_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.size = sizeof(attr);
+	attr.type = pmu_number(PMU "/type", "%u");
+	if (on_return)
+		attr.config = 1ULL << pmu_number(PMU "/format/retprobe", "config:%u");
+	attr.uprobe_path = (uintptr_t)path;
+	attr.probe_offset = offset;
+
+	/* Any CPU will do: the program runs on whichever has the hit. */
+	*event = syscall(__NR_perf_event_open, &attr, -1, 0, -1,
+			 PERF_FLAG_FD_CLOEXEC);
+	return *event < 0 ? errno : 0;
+}
+
+uint64_t probe_file_offset(const void *address)
+{
+	uintptr_t start, end, wanted = (uintptr_t)address;
+	FILE *file = fopen("/proc/self/maps", "r");
+	uint64_t offset, found = UINT64_MAX;
+	char line[512];
+
+	if (!file)
+		give_up(KSFT_FAIL, "/proc/self/maps: %s: is proc mounted?",
+			strerror(errno));
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " r-xp %" SCNx64,
+			   &start, &end, &offset) == 3 &&
+		    start <= wanted && wanted < end)
+			found = offset + wanted - start;
+	fclose(file);
+	if (found == UINT64_MAX)
+		give_up(KSFT_FAIL, "%p: not in an executable mapping", address);
+	return found;
+}
+
+static int attach(const void *address, int program, bool on_return)
+{
+	int event, error;
+
+	error = probe_try(EXECUTABLE, probe_file_offset(address), on_return, &event);
+	if (error)
+		give_up(KSFT_FAIL, "perf_event_open(uprobe at %p): %s: run as root",
+			address, strerror(error));
+	if (ioctl(event, PERF_EVENT_IOC_SET_BPF, program))
+		give_up(KSFT_FAIL, "ioctl(PERF_EVENT_IOC_SET_BPF): %s: needs CONFIG_BPF_EVENTS",
+			strerror(errno));
+	return event;
+}
+
+int probe_attach(const void *address, int program)
+{
+	return attach(address, program, false);
+}
+
+int probe_attach_return(const void *address, int program)
+{
+	return attach(address, program, true);
+}
+
+bool xol_area_range(uintptr_t *start, uintptr_t *end)
+{
+	FILE *file = fopen("/proc/self/maps", "r");
+	bool found = false;
+	char line[512];
+
+	if (!file)
+		give_up(KSFT_FAIL, "/proc/self/maps: %s: is proc mounted?",
+			strerror(errno));
+	while (!found && fgets(line, sizeof(line), file))
+		found = strstr(line, "[uprobes]") &&
+			sscanf(line, "%" SCNxPTR "-%" SCNxPTR, start, end) == 2;
+	fclose(file);
+	return found;
+}
+
+bool xol_area_mapped(void)
+{
+	uintptr_t start, end;
+
+	return xol_area_range(&start, &end);
+}
+
+int run_isolated(int (*test)(const void *argument), const void *argument,
+		 unsigned int seconds)
+{
+	struct pollfd child = { .events = POLLIN };
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0)
+		give_up(KSFT_FAIL, "fork: %s", strerror(errno));
+	if (!pid) {
+		int result;
+
+		setpgid(0, 0);
+		result = test(argument);
+		fflush(stdout);
+		_exit(result);
+	}
+
+	child.fd = syscall(__NR_pidfd_open, pid, 0);
+	if (child.fd < 0)
+		give_up(KSFT_FAIL, "pidfd_open: %s", strerror(errno));
+	if (poll(&child, 1, seconds * 1000) != 1) {
+		ksft_print_msg("not done after %u s, killed\n", seconds);
+		/* the group is there only when the child got that far */
+		kill(-pid, SIGKILL);
+		kill(pid, SIGKILL);
+		poll(&child, 1, 5000);
+	}
+	close(child.fd);
+
+	switch (waitpid(pid, &status, WNOHANG)) {
+	case 0:
+		ksft_print_msg("process %d cannot be killed\n", pid);
+		return KSFT_FAIL;
+	case -1:
+		give_up(KSFT_FAIL, "waitpid: %s", strerror(errno));
+	}
+	if (WIFSIGNALED(status)) {
+		ksft_print_msg("died of signal %d (%s)\n", WTERMSIG(status),
+			       strsignal(WTERMSIG(status)));
+		return KSFT_FAIL;
+	}
+	return WEXITSTATUS(status);
+}

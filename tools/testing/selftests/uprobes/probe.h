@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Uprobes on the running executable, by perf_event_open() and bpf() alone: no
+ * libbpf, no BTF, no tracefs.
+ */
+#ifndef UPROBES_PROBE_H
+#define UPROBES_PROBE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * All functions that can fail print the reason and what to do about it as a
+ * TAP diagnostic and end the process with status KSFT_FAIL, or KSFT_SKIP when
+ * the kernel lacks what is needed: no test can go on without its probe.
+ */
+
+/* Counters that BPF programs increment; exact, whatever preempts a program. */
+int counters_create(unsigned int number);
+uint64_t counters_read(int counters, unsigned int index);
+
+/* BPF programs: file descriptors to attach */
+int program_empty(void);
+int program_count(int counters, unsigned int index);
+/* Changes a register before the probed instruction runs */
+int program_corrupt(int counters, unsigned int index);
+
+/*
+ * Attaches @program to the instruction at @address, for all processes. Closing
+ * the returned file descriptor removes the probe.
+ */
+int probe_attach(const void *address, int program);
+/* The same on the return from the function at @address */
+int probe_attach_return(const void *address, int program);
+/* As probe_attach(), but reports what perf_event_open() says: 0 or an errno */
+int probe_try(const char *path, uint64_t offset, bool on_return, int *event);
+
+/* Where @address is in the executable's file */
+uint64_t probe_file_offset(const void *address);
+
+/* Whether this process has an XOL area: the proof that a hit was stepped. */
+bool xol_area_mapped(void);
+/* Its address range; false when there is none */
+bool xol_area_range(uintptr_t *start, uintptr_t *end);
+
+/*
+ * Runs @test(@argument) in a child process, with an mm that has no XOL area
+ * yet, and returns its result, KSFT_PASS and so on. A crash and more than
+ * @seconds of run time are failures.
+ */
+int run_isolated(int (*test)(const void *argument), const void *argument,
+		 unsigned int seconds);
+
+#endif /* UPROBES_PROBE_H */

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * How fast probed instructions run, one probe for all threads of a process.
+ *
+ * As a test (no options) it judges no speed: each instruction with each number
+ * of threads passes when the BPF program has counted as many hits as there were
+ * executions, and when the XOL area is there exactly if the instruction steps.
+ *
+ * With --json it measures and prints one JSON object per line. The BPF program
+ * only returns 0, and the loop around the instruction (a call, the return, the
+ * loop's own instructions) is part of the figure. On QEMU's instruction clock
+ * (-icount shift=0,sleep=off) a nanosecond is an instruction, so that --cost
+ * prints instructions per hit.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kselftest.h"
+#include "insns.h"
+#include "probe.h"
+
+#define MAX_COUNTS	16
+#define MAX_THREADS	4096
+/* Enough for the first hits' work (utask, area, page faults) to be over */
+#define WARM_UP_HITS	100
+#define TIME_LIMIT	120
+
+static struct {
+	const char *instructions;
+	unsigned int threads[MAX_COUNTS];
+	unsigned int thread_counts;
+	unsigned int milliseconds;
+	uint64_t cost_hits;
+	bool unprobed;
+} options = {
+	.threads = { 1, 2, 4, 64 },
+	.thread_counts = 4,
+	.milliseconds = 200,
+};
+
+struct run {
+	const struct insn *insn;
+	unsigned int threads;
+};
+
+/* A cache line each: only the probe shall be shared. */
+struct worker {
+	_Alignas(128) pthread_t thread;
+	const struct insn *insn;
+	uint64_t hits;
+};
+
+static pthread_barrier_t barrier;
+static bool stop;
+
+static uint64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1000000000ULL + time.tv_nsec;
+}
+
+static void *work(void *argument)
+{
+	struct worker *worker = argument;
+	void (*function)(void) = worker->insn->function;
+	uint64_t hits = 0;
+
+	pthread_barrier_wait(&barrier);
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		function();
+		hits++;
+	}
+	worker->hits = hits;
+	return NULL;
+}
+
+/* Runs all threads for the time wanted; returns the hits, and the time taken. */
+static uint64_t run_threads(const struct run *run, uint64_t *ns)
+{
+	struct timespec duration = {
+		.tv_sec = options.milliseconds / 1000,
+		.tv_nsec = options.milliseconds % 1000 * 1000000L,
+	};
+	uint64_t hits = 0, start;
+	struct worker *workers;
+	unsigned int i;
+	int error;
+
+	workers = aligned_alloc(128, run->threads * sizeof(*workers));
+	if (!workers || pthread_barrier_init(&barrier, NULL, run->threads + 1))
+		ksft_exit_fail_msg("no memory for %u threads\n", run->threads);
+	for (i = 0; i < run->threads; i++) {
+		workers[i].insn = run->insn;
+		error = pthread_create(&workers[i].thread, NULL, work, &workers[i]);
+		if (error)
+			ksft_exit_fail_msg("thread %u of %u: %s\n", i + 1,
+					   run->threads, strerror(error));
+	}
+
+	pthread_barrier_wait(&barrier);
+	start = now();
+	while (nanosleep(&duration, &duration) && errno == EINTR)
+		;
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < run->threads; i++) {
+		pthread_join(workers[i].thread, NULL);
+		hits += workers[i].hits;
+	}
+	*ns = now() - start;
+
+	free(workers);
+	return hits;
+}
+
+static int test_counted(const void *argument)
+{
+	const struct run *run = argument;
+	bool steps = run->insn->flags & INSN_STEPS, mapped;
+	int counters = counters_create(1), probe;
+	uint64_t hits, counted, ns;
+
+	probe = probe_attach(run->insn->function_site, program_count(counters, 0));
+	hits = run_threads(run, &ns);
+	counted = counters_read(counters, 0);
+	mapped = xol_area_mapped();
+	close(probe);
+
+	if (!hits)
+		ksft_print_msg("not executed once\n");
+	if (hits != counted)
+		ksft_print_msg("executed %" PRIu64 " times, hit %" PRIu64 " times\n",
+			       hits, counted);
+	if (steps != mapped)
+		ksft_print_msg("%s, but [uprobes] is%s mapped\n",
+			       steps ? "steps" : "is emulated", mapped ? "" : " not");
+	return hits && hits == counted && steps == mapped ? KSFT_PASS : KSFT_FAIL;
+}
+
+static int measure_throughput(const void *argument)
+{
+	const struct run *run = argument;
+	uint64_t hits, ns;
+	int probe = -1;
+
+	if (!options.unprobed)
+		probe = probe_attach(run->insn->function_site, program_empty());
+	hits = run_threads(run, &ns);
+	if (probe >= 0 && xol_area_mapped() != !!(run->insn->flags & INSN_STEPS)) {
+		fprintf(stderr, "%s: probe not hit as expected, run the test without --json\n",
+			run->insn->key);
+		return KSFT_FAIL;
+	}
+
+	printf("{\"kind\":\"throughput\",\"instruction\":\"%s\",\"probed\":%s,\"threads\":%u,\"hits\":%" PRIu64 ",\"ns\":%" PRIu64 "}\n",
+	       run->insn->key, options.unprobed ? "false" : "true", run->threads,
+	       hits, ns);
+	return KSFT_PASS;
+}
+
+static int measure_cost(const void *argument)
+{
+	const struct run *run = argument;
+	void (*function)(void) = run->insn->function;
+	uint64_t i, start, ns;
+	int probe = -1;
+
+	if (!options.unprobed)
+		probe = probe_attach(run->insn->function_site, program_empty());
+	for (i = 0; i < WARM_UP_HITS; i++)
+		function();
+	start = now();
+	for (i = 0; i < options.cost_hits; i++)
+		function();
+	ns = now() - start;
+	if (probe >= 0 && xol_area_mapped() != !!(run->insn->flags & INSN_STEPS)) {
+		fprintf(stderr, "%s: probe not hit as expected, run the test without --cost\n",
+			run->insn->key);
+		return KSFT_FAIL;
+	}
+
+	printf("{\"kind\":\"cost\",\"instruction\":\"%s\",\"probed\":%s,\"hits\":%" PRIu64 ",\"ns_per_hit\":%.1f}\n",
+	       run->insn->key, options.unprobed ? "false" : "true",
+	       options.cost_hits, (double)ns / options.cost_hits);
+	return KSFT_PASS;
+}
+
+static bool selected(const struct insn *insn)
+{
+	const char *key = options.instructions;
+	size_t length;
+
+	if (!insn->key)
+		return false;
+	if (!key)
+		return true;
+	for (;;) {
+		length = strcspn(key, ",");
+		if (length == strlen(insn->key) && !strncmp(key, insn->key, length))
+			return true;
+		if (!key[length])
+			return false;
+		key += length + 1;
+	}
+}
+
+static void __noreturn usage(const char *name)
+{
+	const struct insn *insn;
+
+	fprintf(stderr,
+		"Usage: %s [--json | --cost HITS] [--unprobed] [--instructions LIST]\n"
+		"       [--threads LIST] [--milliseconds N]\n"
+		"\n"
+		"  --json            print hits and nanoseconds as JSON lines, no TAP\n"
+		"  --cost HITS       print nanoseconds per hit of one thread as JSON lines\n"
+		"  --unprobed        measure without a probe, for comparison\n"
+		"  --instructions    a comma separated list, default is all\n"
+		"  --threads         numbers of threads, default is 1,2,4,64\n"
+		"  --milliseconds    time of each run, default is 200\n"
+		"\n"
+		"Instructions:", name);
+	for_each_insn(insn)
+		if (insn->key)
+			fprintf(stderr, " %s", insn->key);
+	fprintf(stderr, "\n");
+	exit(KSFT_FAIL);
+}
+
+static uint64_t parse_number(const char *name, const char *text, uint64_t max,
+			     char **end)
+{
+	uint64_t value;
+
+	errno = 0;
+	value = strtoull(text, end, 10);
+	if (*end == text || errno || !value || value > max) {
+		fprintf(stderr, "%s: not a number from 1 to %" PRIu64 "\n", text, max);
+		usage(name);
+	}
+	return value;
+}
+
+/* A number and nothing after it */
+static uint64_t whole_number(const char *name, const char *text, uint64_t max)
+{
+	char *end;
+	uint64_t value = parse_number(name, text, max, &end);
+
+	if (*end) {
+		fprintf(stderr, "%s: not a number\n", text);
+		usage(name);
+	}
+	return value;
+}
+
+static void parse_threads(const char *name, char *list)
+{
+	options.thread_counts = 0;
+	for (;;) {
+		if (options.thread_counts == MAX_COUNTS)
+			usage(name);
+		options.threads[options.thread_counts++] =
+			parse_number(name, list, MAX_THREADS, &list);
+		if (!*list)
+			return;
+		if (*list++ != ',')
+			usage(name);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	enum { JSON = 1, COST, UNPROBED, INSTRUCTIONS, THREADS, MILLISECONDS };
+	static const struct option long_options[] = {
+		{ "json", no_argument, NULL, JSON },
+		{ "cost", required_argument, NULL, COST },
+		{ "unprobed", no_argument, NULL, UNPROBED },
+		{ "instructions", required_argument, NULL, INSTRUCTIONS },
+		{ "threads", required_argument, NULL, THREADS },
+		{ "milliseconds", required_argument, NULL, MILLISECONDS },
+		{}
+	};
+	unsigned int i, instructions = 0;
+	int option, result = KSFT_PASS;
+	const struct insn *insn;
+	bool json = false;
+
+	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+		switch (option) {
+		case JSON:
+			json = true;
+			break;
+		case COST:
+			options.cost_hits = whole_number(argv[0], optarg, 1ULL << 40);
+			break;
+		case UNPROBED:
+			options.unprobed = true;
+			break;
+		case INSTRUCTIONS:
+			options.instructions = optarg;
+			break;
+		case THREADS:
+			parse_threads(argv[0], optarg);
+			break;
+		case MILLISECONDS:
+			options.milliseconds = whole_number(argv[0], optarg, 60000);
+			break;
+		default:
+			usage(argv[0]);
+		}
+	}
+	if (optind < argc || (options.unprobed && !json && !options.cost_hits))
+		usage(argv[0]);
+
+	for_each_insn(insn)
+		instructions += selected(insn);
+	if (!instructions) {
+		fprintf(stderr, "%s: no such instruction\n", options.instructions);
+		usage(argv[0]);
+	}
+
+	if (!json && !options.cost_hits) {
+		ksft_print_header();
+		ksft_set_plan(instructions * options.thread_counts);
+	}
+	for_each_insn(insn) {
+		if (!selected(insn))
+			continue;
+		if (options.cost_hits) {
+			struct run run = { insn, 1 };
+
+			if (run_isolated(measure_cost, &run, TIME_LIMIT))
+				result = KSFT_FAIL;
+			continue;
+		}
+		for (i = 0; i < options.thread_counts; i++) {
+			struct run run = { insn, options.threads[i] };
+
+			if (!json) {
+				int code = run_isolated(test_counted, &run, TIME_LIMIT);
+
+				ksft_test_result_report(code, "%s, threads: %u\n",
+							insn->text, run.threads);
+			} else if (run_isolated(measure_throughput, &run, TIME_LIMIT)) {
+				result = KSFT_FAIL;
+			}
+		}
+	}
+	if (json || options.cost_hits)
+		return result;
+	ksft_finished();
+}
