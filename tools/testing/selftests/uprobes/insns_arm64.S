@@ -59,10 +59,10 @@
 	insn	0, b 2f
 	insn	0, bl landed_call
 	insn	0, b.mi 2f
-	insn	0, b.eq 2f
-	insn	0, cbz x1, 2f
+	insn	INSN_NO_EFFECT, b.eq 2f
+	insn	INSN_NO_EFFECT, cbz x1, 2f
 	insn	0, cbnz x1, 2f
-	insn	0, tbz x1, 0, 2f
+	insn	INSN_NO_EFFECT, tbz x1, 0, 2f
 	insn	0, tbnz x1, 0, 2f
 	insn	0, adr x5, 2f
 	insn	0, adrp x5, shared_data
