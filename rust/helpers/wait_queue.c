@@ -6,6 +6,7 @@
 __rust_helper int
 rust_helper_waitqueue_active(struct wait_queue_head *wq_head)
 {
+	/* The barrier is the caller's, see WaitQueue::is_active(). */
 	return waitqueue_active(wq_head);
 }
 
