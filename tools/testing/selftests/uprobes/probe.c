@@ -112,7 +112,7 @@ uint64_t counters_read(int counters, unsigned int index)
 
 /* @refused: what to do when the verifier does not let such programs through */
 static int program_load(const struct bpf_insn *insns, unsigned int number,
-			int refused)
+			enum bpf_attach_type type, int refused)
 {
 	static char log[16384];
 	union bpf_attr attr;
@@ -123,6 +123,7 @@ static int program_load(const struct bpf_insn *insns, unsigned int number,
 	attr.insns = (uintptr_t)insns;
 	attr.insn_cnt = number;
 	attr.license = (uintptr_t)"GPL";
+	attr.expected_attach_type = type;
 	fd = sys_bpf(BPF_PROG_LOAD, &attr);
 	if (fd >= 0)
 		return fd;
@@ -151,7 +152,7 @@ int program_empty(void)
 		INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
 	};
 
-	return program_load(insns, ARRAY_SIZE(insns), KSFT_FAIL);
+	return program_load(insns, ARRAY_SIZE(insns), 0, KSFT_FAIL);
 }
 
 /* The register that program_corrupt() changes: the first argument's */
@@ -161,7 +162,8 @@ int program_empty(void)
 #define CORRUPTED	offsetof(struct user_pt_regs, regs[0])
 #endif
 
-static int program_add(int counters, unsigned int index, bool corrupt)
+static int program_add(int counters, unsigned int index,
+		       enum bpf_attach_type type, bool corrupt)
 {
 	const struct bpf_insn insns[] = {
 		/* the context is lost by the call */
@@ -199,17 +201,18 @@ static int program_add(int counters, unsigned int index, bool corrupt)
 	for (i = 0; i < ARRAY_SIZE(insns); i++)
 		if (corrupt || i < first_corrupting || i >= after)
 			counting[number++] = insns[i];
-	return program_load(counting, number, corrupt ? KSFT_SKIP : KSFT_FAIL);
+	return program_load(counting, number, type,
+			    corrupt ? KSFT_SKIP : KSFT_FAIL);
 }
 
 int program_count(int counters, unsigned int index)
 {
-	return program_add(counters, index, false);
+	return program_add(counters, index, 0, false);
 }
 
 int program_corrupt(int counters, unsigned int index)
 {
-	return program_add(counters, index, true);
+	return program_add(counters, index, 0, true);
 }
 
 /* Reads the number that follows @prefix in a file of the uprobe PMU. */
@@ -288,6 +291,50 @@ int probe_attach(const void *address, int program)
 int probe_attach_return(const void *address, int program)
 {
 	return attach(address, program, true);
+}
+
+int probe_attach_many(const void * const *addresses, unsigned int number,
+		      int counters, unsigned int index)
+{
+	uint64_t *offsets = calloc(number, sizeof(*offsets));
+	union bpf_attr attr;
+	unsigned int i;
+	int link;
+
+	if (!offsets)
+		give_up(KSFT_FAIL, "no memory for %u probes", number);
+	for (i = 0; i < number; i++)
+		offsets[i] = probe_file_offset(addresses[i]);
+
+	memset(&attr, 0, sizeof(attr));
+	attr.link_create.prog_fd = program_add(counters, index,
+					       BPF_TRACE_UPROBE_MULTI, false);
+	attr.link_create.attach_type = BPF_TRACE_UPROBE_MULTI;
+	attr.link_create.uprobe_multi.path = (uintptr_t)EXECUTABLE;
+	attr.link_create.uprobe_multi.offsets = (uintptr_t)offsets;
+	attr.link_create.uprobe_multi.cnt = number;
+	link = sys_bpf(BPF_LINK_CREATE, &attr);
+	if (link < 0)
+		give_up(KSFT_FAIL, "bpf(BPF_LINK_CREATE, %u uprobes): %s", number,
+			strerror(errno));
+	close(attr.link_create.prog_fd);
+	free(offsets);
+	return link;
+}
+
+bool xol_in_rust(void)
+{
+	FILE *file = fopen("/proc/kallsyms", "r");
+	bool found = false;
+	char line[512];
+
+	if (!file)
+		give_up(KSFT_FAIL, "/proc/kallsyms: %s: needs CONFIG_KALLSYMS",
+			strerror(errno));
+	while (!found && fgets(line, sizeof(line), file))
+		found = strstr(line, " uprobe_xol_get_slot\n");
+	fclose(file);
+	return found;
 }
 
 bool xol_area_range(uintptr_t *start, uintptr_t *end)

@@ -30,6 +30,12 @@ int program_corrupt(int counters, unsigned int index);
  * the returned file descriptor removes the probe.
  */
 int probe_attach(const void *address, int program);
+/*
+ * Attaches a program that counts in @counters[@index] to all of @addresses, by
+ * one uprobe_multi link.
+ */
+int probe_attach_many(const void * const *addresses, unsigned int number,
+		      int counters, unsigned int index);
 /* The same on the return from the function at @address */
 int probe_attach_return(const void *address, int program);
 /* As probe_attach(), but reports what perf_event_open() says: 0 or an errno */
@@ -42,6 +48,20 @@ uint64_t probe_file_offset(const void *address);
 bool xol_area_mapped(void);
 /* Its address range; false when there is none */
 bool xol_area_range(uintptr_t *start, uintptr_t *end);
+
+/* Whether the kernel manages slots in Rust (CONFIG_UPROBES_XOL_RUST). */
+bool xol_in_rust(void);
+
+/*
+ * In a test of kselftest_harness.h: what just went wrong is known to, for the
+ * reason given. @statement leaves the test.
+ */
+#define EXPECTED_FAILURE(statement, ...) do {				\
+	snprintf(_metadata->results->reason,				\
+		 sizeof(_metadata->results->reason), __VA_ARGS__);	\
+	_metadata->exit_code = KSFT_XFAIL;				\
+	statement;							\
+} while (0)
 
 /*
  * Runs @test(@argument) in a child process, with an mm that has no XOL area

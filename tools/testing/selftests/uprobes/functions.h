@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Functions to be probed at their first instruction, or at the site declared
+ * with them, which steps. What they return or where they fault tells whether the right instruction was executed.
+ */
+#ifndef UPROBES_FUNCTIONS_H
+#define UPROBES_FUNCTIONS_H
+
+/* More than an area has slots, unless pages are larger than 4K on arm64 */
+#define NUMBERED_FUNCTIONS	1152
+#define NUMBERED_FUNCTION_SIZE	16
+
+#ifndef __ASSEMBLER__
+#include <stdint.h>
+#include <unistd.h>
+
+/* Function number n returns n, by an instruction with n as immediate. */
+extern const char numbered_functions[];
+
+static inline const void *numbered_function(unsigned int number)
+{
+	return numbered_functions + number * NUMBERED_FUNCTION_SIZE;
+}
+
+static inline unsigned int call_numbered(unsigned int number)
+{
+	return ((unsigned int (*)(void))numbered_function(number))();
+}
+
+/* Returns the word at @address, which the first instruction reads. */
+uint64_t load_function(const void *address);
+
+/* Raises SIGILL; returns @argument when that skips the first instruction. */
+uint64_t illegal_function(uint64_t argument);
+extern const char illegal_function_end[];
+
+#if defined(__x86_64__)
+/* Divides 100 by @divisor. */
+uint64_t divide_function(uint64_t divisor);
+extern const char divide_site[];
+/* Pops @flags into the flags register, and restores it. */
+void popf_function(uint64_t flags);
+extern const char popf_site[];
+#endif
+
+/* Slots that an XOL area has for instructions, one being the trampoline's */
+static inline unsigned int xol_slots(void)
+{
+#if defined(__x86_64__)
+	return sysconf(_SC_PAGESIZE) / 128 - 1;
+#elif defined(__aarch64__)
+	return sysconf(_SC_PAGESIZE) / 4 - 1;
+#endif
+}
+#endif /* __ASSEMBLER__ */
+#endif /* UPROBES_FUNCTIONS_H */

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef UPROBES_THREADS_H
+#define UPROBES_THREADS_H
+
+#include <stdbool.h>
+
+/*
+ * Threads by number, with small stacks, as a process may need more than a
+ * thousand. Failing to make one ends the process with a diagnostic.
+ */
+struct threads;
+
+/* Starts @number threads; all of them enter @function(index) together. */
+struct threads *threads_start(unsigned int number,
+			      void (*function)(unsigned int index));
+/* Waits for all of them to end. */
+void threads_join(struct threads *threads);
+
+/* Both in one */
+void threads_run(unsigned int number, void (*function)(unsigned int index));
+
+#endif /* UPROBES_THREADS_H */
