@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Makes what a guest boots into: initramfs images, perf and the selftests.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::arch::Arch;
+use crate::source::Source;
+use crate::stage::{Fingerprint, Progress, Runner, files_below};
+
+/// The initramfs images of one architecture, uncompressed cpio.
+#[derive(Clone, Debug)]
+pub struct Guest {
+    /// Busybox, /init, the jobs and the selftests: up in a moment.
+    pub base: PathBuf,
+    /// The same with bpftrace, perf and GNU tools.
+    pub full: PathBuf,
+}
+
+/// What Debian gives a guest. Busybox for `base` is taken from it too.
+const PACKAGES: &[&str] = &[
+    "busybox-static",
+    "bash",
+    "coreutils",
+    "bpftrace",
+    "bpftool",
+    "strace",
+    // perf's libraries
+    "libdw1t64",
+    "libtraceevent1",
+    "libzstd1",
+    "zlib1g",
+];
+
+/// What nobody reads in a guest.
+const LEFT_OUT: &[&str] = &[
+    "./usr/share/doc",
+    "./usr/share/info",
+    "./usr/share/locale",
+    "./usr/share/man",
+    "./usr/lib/*/gconv",
+    "./var/cache",
+    "./var/lib/apt",
+    "./var/lib/dpkg",
+];
+
+/// perf with BPF skeletons, which Debian's lacks, and without what `bench
+/// uprobe` and the usual subcommands do not need.
+const PERF_OPTIONS: &[&str] = &[
+    "BUILD_BPF_SKEL=1",
+    "NO_JEVENTS=1",
+    "NO_JVMTI=1",
+    "NO_LIBBABELTRACE=1",
+    "NO_LIBCAP=1",
+    "NO_LIBDEBUGINFOD=1",
+    "NO_LIBLLVM=1",
+    "NO_LIBNUMA=1",
+    "NO_LIBPERL=1",
+    "NO_LIBPYTHON=1",
+    "NO_LIBUNWIND=1",
+    "NO_RUST=1",
+    "NO_SDT=1",
+    "NO_SLANG=1",
+];
+
+const ROOT_LIMIT: Duration = Duration::from_secs(15 * 60);
+const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
+const PACK_LIMIT: Duration = Duration::from_secs(5 * 60);
+
+/// The names of the stages, for plans.
+pub fn stage_names(arch: Arch) -> Vec<String> {
+    ["guest root", "perf", "selftests", "guest images"]
+        .map(|stage| format!("{stage} {arch}"))
+        .into()
+}
+
+/// Builds what is missing below `runner.paths.guest(arch)`.
+pub fn build(runner: &Runner, arch: Arch, source: &Source) -> Result<Guest> {
+    let folder = runner.paths.guest(arch);
+    fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", runner.paths.outside(&folder).display()))?;
+    let places = Places {
+        arch,
+        root: folder.join("root"),
+        perf: folder.join("perf"),
+        selftests: folder.join("selftests"),
+        folder,
+    };
+    let names = stage_names(arch);
+    let [root_stage, perf_stage, selftests_stage, images_stage] = names.as_slice() else {
+        unreachable!("these are all stages");
+    };
+
+    let root = Fingerprint::new("guest root 1").text(&PACKAGES.join(" "));
+    runner.stage(root_stage, &root, &[&places.root], |progress| {
+        places.make_root(progress)
+    })?;
+
+    // The patches leave perf alone.
+    let perf = Fingerprint::new("perf 1")
+        .text(&source.version)
+        .text(&PERF_OPTIONS.join(" "));
+    runner.stage(perf_stage, &perf, &[&places.perf], |progress| {
+        places.make_perf(&source.pristine, runner.jobs, progress)
+    })?;
+
+    let selftests = Fingerprint::new("selftests 1")
+        .text(&source.version)
+        .tree(&runner.paths.checkout.join("tools/testing/selftests"))?;
+    runner.stage(
+        selftests_stage,
+        &selftests,
+        &[&places.selftests],
+        |progress| places.make_selftests(&source.tree, runner.jobs, progress),
+    )?;
+
+    let scripts = runner.paths.checkout.join("scripts/guest");
+    let guest = Guest {
+        base: places.folder.join("base.cpio"),
+        full: places.folder.join("full.cpio"),
+    };
+    let images = Fingerprint::new("guest images 1")
+        .text(&root.hex())
+        .text(&perf.hex())
+        .text(&selftests.hex())
+        .text(&LEFT_OUT.join(" "))
+        .tree(&scripts)?;
+    runner.stage(
+        images_stage,
+        &images,
+        &[&guest.base, &guest.full],
+        |progress| places.make_images(&scripts, &guest, progress),
+    )?;
+    Ok(guest)
+}
+
+struct Places {
+    arch: Arch,
+    folder: PathBuf,
+    root: PathBuf,
+    perf: PathBuf,
+    selftests: PathBuf,
+}
+
+impl Places {
+    /// A Debian root, only unpacked: no foreign program runs, so any
+    /// architecture will do.
+    fn make_root(&self, progress: &Progress) -> Result<()> {
+        let sources = files_below(Path::new("/etc/apt/sources.list.d"))?
+            .into_iter()
+            .chain([PathBuf::from("/etc/apt/sources.list")])
+            .filter(|file| fs::metadata(file).is_ok_and(|file| file.len() > 0));
+        let mut command = Command::new("mmdebstrap");
+        command
+            .args(["--mode=root", "--variant=extract"])
+            .arg("--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr")
+            .arg(format!("--architectures={}", self.arch.debian()))
+            .arg(format!("--include={}", PACKAGES.join(",")));
+        // The sandbox's own settings: retries and proxies.
+        let settings = Path::new("/etc/apt/apt.conf.d/99mmdebstrap");
+        if settings.exists() {
+            command.arg(format!("--aptopt={}", settings.display()));
+        }
+        replace(&self.root, |part| {
+            command.arg("trixie").arg(part).args(sources);
+            progress.run(&mut command, "mmdebstrap", ROOT_LIMIT)
+        })
+    }
+
+    fn make_perf(&self, tree: &Path, jobs: usize, progress: &Progress) -> Result<()> {
+        let build = self.folder.join("build-perf");
+        fs::create_dir_all(&build)?;
+        let mut make = Command::new("make");
+        make.arg("-C")
+            .arg(tree.join("tools/perf"))
+            .arg(format!("O={}", build.display()))
+            .arg(format!("-j{jobs}"))
+            .args(self.cross())
+            .args(PERF_OPTIONS);
+        progress.run(&mut make, "make perf", BUILD_LIMIT)?;
+        let skeleton = build.join("bench/bpf_skel/bench_uprobe.skel.h");
+        if !skeleton.exists() {
+            bail!("perf was built without BPF skeletons; see its feature checks in the log");
+        }
+        replace(&self.perf, |part| {
+            let mut strip = Command::new(format!("{}strip", self.prefix()));
+            strip.arg("-o").arg(part).arg(build.join("perf"));
+            progress.run(&mut strip, "strip perf", PACK_LIMIT)
+        })
+    }
+
+    /// Installed as the kernel's own `make kselftest-install` does it.
+    fn make_selftests(&self, tree: &Path, jobs: usize, progress: &Progress) -> Result<()> {
+        let build = self.folder.join("build-selftests");
+        fs::create_dir_all(&build)?;
+        let make = |folder: &Path| {
+            let mut make = Command::new("make");
+            make.arg("-C")
+                .arg(folder)
+                .arg(format!("O={}", build.display()))
+                .arg(format!("-j{jobs}"))
+                .args(self.cross());
+            make
+        };
+        progress.run(make(tree).arg("headers"), "make headers", BUILD_LIMIT)?;
+        replace(&self.selftests, |part| {
+            progress.run(
+                make(&tree.join("tools/testing/selftests"))
+                    .args(["TARGETS=uprobes", "FORCE_TARGETS=1", "install"])
+                    .arg(format!("INSTALL_PATH={}", part.display())),
+                "make the selftests",
+                BUILD_LIMIT,
+            )
+        })
+    }
+
+    fn make_images(&self, scripts: &Path, guest: &Guest, progress: &Progress) -> Result<()> {
+        let staging = self.folder.join("staging");
+        let _ = fs::remove_dir_all(&staging);
+        let base = staging.join("base");
+        for folder in ["dev", "proc", "sys", "tmp", "usr/bin", "usr/sbin"] {
+            fs::create_dir_all(base.join(folder))?;
+        }
+        for (link, target) in [
+            ("bin", "usr/bin"),
+            ("sbin", "usr/sbin"),
+            ("usr/bin/sh", "busybox"),
+        ] {
+            std::os::unix::fs::symlink(target, base.join(link))?;
+        }
+        let perf = staging.join("tools/usr/bin/perf");
+        fs::create_dir_all(perf.parent().expect("it has one"))?;
+        copy(&self.perf, &perf)?;
+        copy(
+            &self.root.join("usr/bin/busybox"),
+            &base.join("usr/bin/busybox"),
+        )?;
+        for (from, to) in [(scripts, &base), (&self.selftests, &base.join("selftests"))] {
+            for file in files_below(from)? {
+                let to = to.join(file.strip_prefix(from)?);
+                fs::create_dir_all(to.parent().expect("it has one"))?;
+                copy(&file, &to)?;
+            }
+        }
+        replace(&guest.base, |part| pack(&[&base], part, progress))?;
+        replace(&guest.full, |part| {
+            pack(&[&self.root, &staging.join("tools"), &base], part, progress)
+        })?;
+        fs::remove_dir_all(&staging)?;
+        Ok(())
+    }
+
+    /// The prefix of the compilers' names; none when we build for ourselves.
+    fn prefix(&self) -> String {
+        match Arch::host() == Some(self.arch) {
+            true => String::new(),
+            false => format!("{}-", self.arch.gnu_triplet()),
+        }
+    }
+
+    fn cross(&self) -> [String; 2] {
+        [
+            format!("ARCH={}", self.arch.kernel_arch()),
+            format!("CROSS_COMPILE={}", self.prefix()),
+        ]
+    }
+}
+
+/// Has `make` write to a temporary name and renames that when it is complete.
+fn replace(path: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let part = path.with_extension("part");
+    let remove = |path: &Path| match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(_) => Ok(()),
+    };
+    remove(&part)?;
+    make(&part)?;
+    remove(path)?;
+    fs::rename(&part, path).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// With its mode; with an error that names the file.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to).with_context(|| format!("cannot copy {}", from.display()))?;
+    Ok(())
+}
+
+/// Packs folders into one archive, the later ones over the earlier ones.
+fn pack(folders: &[&Path], archive: &Path, progress: &Progress) -> Result<()> {
+    let prune = format!("-path '{}' -prune -o", LEFT_OUT.join("' -prune -o -path '"));
+    // The kernel reads archives that follow each other as one.
+    let script = format!(
+        r#"archive=$1; shift
+        for folder; do
+            (cd "$folder" && find . {prune} -print0 | LC_ALL=C sort -z |
+                cpio --null --create --format=newc --owner=0:0 --reproducible --quiet) || exit
+        done >"$archive""#
+    );
+    progress.run(
+        Command::new("bash")
+            .args(["-o", "pipefail", "-c", &script, "pack"])
+            .arg(archive)
+            .args(folders),
+        "cpio",
+        PACK_LIMIT,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_incomplete_piece_replaces_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("piece");
+        fs::write(&path, "old").unwrap();
+        let failed = replace(&path, |part| {
+            fs::write(part, "half")?;
+            bail!("no space")
+        });
+        assert!(failed.is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        replace(&path, |part| Ok(fs::write(part, "new")?)).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+    }
+
+    #[test]
+    fn a_folder_is_replaced_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("root");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("stale"), "").unwrap();
+        replace(&path, |part| Ok(fs::create_dir(part)?)).unwrap();
+        assert!(!path.join("stale").exists());
+    }
+}

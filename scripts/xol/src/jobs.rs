@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What is done with booted kernels.
+//!
+//! When these are called, the kernels of all flavours asked for are built
+//! (images at `runner.paths.image(arch, flavour)`), and so are the guests.
+
+mod comparison;
+mod shell;
+mod tests;
+
+pub use comparison::run_comparison;
+pub use shell::shell;
+pub use tests::{Tally, run_tests};

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The patched kernel, interactive.
+
+use std::io::IsTerminal;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::arch::Arch;
+use crate::guest::Guest;
+use crate::kernel::Flavour;
+use crate::qemu::{self, Boot};
+use crate::stage::Runner;
+
+/// Longer than anybody stays, but not for ever.
+const LIMIT: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// The patched Rust kernel with a shell on this terminal.
+pub fn shell(runner: &Runner, arch: Arch, guest: &Guest) -> Result<()> {
+    let flavour = Flavour::Rust;
+    let engine = qemu::fastest_engine(runner, arch, flavour, &guest.base)?;
+    let size = terminal_size();
+    let mut arguments = vec!["quiet", "kunit.enable=0", "xol.slots=Rust"];
+    arguments.extend(size.iter().map(String::as_str));
+    println!("== shell {arch}: {}, up in a few seconds", engine.name());
+    qemu::boot_interactive(&Boot {
+        arch,
+        kernel: &runner.paths.image(arch, flavour),
+        initramfs: &guest.full,
+        engine,
+        processors: runner.jobs.max(2),
+        jobs: &[],
+        arguments: &arguments,
+        limit: LIMIT,
+    })
+}
+
+/// Words that tell the guest how large this terminal is, if it is one.
+fn terminal_size() -> Vec<String> {
+    if !std::io::stdin().is_terminal() {
+        return Vec::new();
+    }
+    let stty = Command::new("stty")
+        .arg("size")
+        .stdin(Stdio::inherit())
+        .output();
+    let text = stty.map(|stty| String::from_utf8_lossy(&stty.stdout).into_owned());
+    match text.unwrap_or_default().split_once(' ') {
+        Some((rows, columns)) => vec![
+            format!("xol.rows={}", rows.trim()),
+            format!("xol.columns={}", columns.trim()),
+        ],
+        None => Vec::new(),
+    }
+}

@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Boots a kernel with an initramfs under QEMU, runs jobs in it, and tells what
+//! came of it.
+//!
+//! QEMU is called directly: a guest that is nothing but a kernel and a cpio is
+//! up in a few seconds and needs no disk, network or PCI in the kernel. Under
+//! TCG virtme-ng with its 9p root took several times as long.
+//!
+//! A guest has two serial lines: the console, which goes to a file, and the
+//! report channel, which QEMU passes to its standard output.
+
+mod console;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::arch::Arch;
+use crate::command::{self, Interrupted};
+use crate::kernel::Flavour;
+use crate::stage::{Fingerprint, Progress, Runner, write_file};
+
+/// What executes a guest's instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    Kvm,
+    /// QEMU's translator, with a host thread for each processor of the guest.
+    Tcg,
+    /// The translator on an instruction clock: a nanosecond of the guest is an
+    /// instruction, and every boot counts the same.
+    InstructionClock,
+}
+
+impl Engine {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kvm => "KVM",
+            Self::Tcg => "QEMU TCG",
+            Self::InstructionClock => "QEMU instruction clock",
+        }
+    }
+}
+
+/// A boot to be done.
+pub struct Boot<'a> {
+    pub arch: Arch,
+    pub kernel: &'a Path,
+    pub initramfs: &'a Path,
+    pub engine: Engine,
+    pub processors: usize,
+    /// Scripts of `scripts/guest/jobs`, run one after the other.
+    pub jobs: &'a [&'a str],
+    /// More words for the kernel's command line; `xol.NAME=VALUE` reaches the
+    /// jobs as a variable.
+    pub arguments: &'a [&'a str],
+    pub limit: Duration,
+}
+
+/// What came of a boot.
+pub struct Outcome {
+    /// The lines that the jobs wrote.
+    pub report: Vec<String>,
+    /// The kernel's log.
+    pub log: String,
+    /// In one line, why this guest cannot be trusted: a splat, a hang, an end
+    /// before the jobs were done.
+    pub fault: Option<String>,
+    /// The first status of a job that was not 0.
+    pub status: i32,
+}
+
+impl Outcome {
+    /// The report of a guest in which nothing went wrong.
+    pub fn good(self) -> Result<Vec<String>> {
+        if let Some(fault) = self.fault {
+            bail!(fault);
+        }
+        if self.status != 0 {
+            let last = self.report.last().map_or("nothing", String::as_str);
+            bail!("a job in the guest ended with {}: {last}", self.status);
+        }
+        Ok(self.report)
+    }
+}
+
+/// What the guest's init writes last.
+const EXIT_MARK: &str = "xol: exit ";
+
+/// Boots and waits. Faults of the guest are in the outcome; an error means that
+/// there was no guest.
+pub fn boot(
+    runner: &Runner,
+    progress: &Progress,
+    boot: &Boot,
+    mut on_line: impl FnMut(&str),
+) -> Result<Outcome> {
+    let console = progress.log.with_extension("console");
+    fs::write(&console, "").with_context(|| format!("cannot write {}", console.display()))?;
+    let mut report = Vec::new();
+    let mut exit = None;
+    let mut complaint = None;
+    let program = program(boot.arch);
+    let ended = command::run_to_status(
+        qemu(boot).args(serial_lines(boot.arch, &console)),
+        "the guest",
+        boot.limit,
+        &progress.log,
+        |line| {
+            if let Some(text) = line.strip_prefix(program) {
+                complaint = Some(text.trim_start_matches(':').trim().to_owned());
+            } else if let Some(code) = line.trim().strip_prefix(EXIT_MARK) {
+                exit = code.parse().ok();
+            } else {
+                report.push(line.trim_end().to_owned());
+                on_line(line);
+            }
+        },
+    );
+    let log = String::from_utf8_lossy(&fs::read(&console)?).into_owned();
+    let place = runner.paths.outside(&console);
+    let fault = fault(&log, ended, exit, complaint)?
+        .map(|fault| format!("{fault} (console: {})", place.display()));
+    Ok(Outcome {
+        report,
+        log,
+        fault,
+        status: exit.unwrap_or(0),
+    })
+}
+
+/// What is wrong with a guest that has ended, the most telling thing first.
+fn fault(
+    log: &str,
+    ended: Result<ExitStatus>,
+    exit: Option<i32>,
+    complaint: Option<String>,
+) -> Result<Option<String>> {
+    if let Some(splat) = console::splat(log) {
+        return Ok(Some(format!("the guest's kernel says: {splat}")));
+    }
+    let last = console::last_message(log).unwrap_or("nothing");
+    match ended {
+        Err(error) if error.is::<Interrupted>() => Err(error),
+        Err(error) => Ok(Some(format!("{error:#}; its last message: {last}"))),
+        Ok(status) if !status.success() => {
+            let why = complaint.unwrap_or_else(|| "it said nothing".into());
+            Err(anyhow::anyhow!("QEMU failed ({status}): {why}"))
+        }
+        Ok(_) if exit.is_none() => Ok(Some(format!(
+            "the guest ended before its jobs; its last message: {last}"
+        ))),
+        Ok(_) => Ok(None),
+    }
+}
+
+/// KVM if it boots this kernel within a short time, else TCG. `/dev/kvm` alone
+/// says little: where it cannot run a stock kernel, QEMU hangs. The answer holds
+/// until the host is booted again.
+pub fn fastest_engine(
+    runner: &Runner,
+    arch: Arch,
+    flavour: Flavour,
+    base: &Path,
+) -> Result<Engine> {
+    if Arch::host() != Some(arch) || !openable(Path::new("/dev/kvm")) {
+        return Ok(Engine::Tcg);
+    }
+    let answer = runner.paths.guest(arch).join("engine");
+    let host_boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    let inputs = Fingerprint::new("KVM probe 1").text(&host_boot);
+    runner.stage(
+        &format!("KVM probe ({arch})"),
+        &inputs,
+        &[&answer],
+        |progress| {
+            let outcome = boot(
+                runner,
+                progress,
+                &Boot {
+                    arch,
+                    kernel: &runner.paths.image(arch, flavour),
+                    initramfs: base,
+                    engine: Engine::Kvm,
+                    processors: 2,
+                    jobs: &["nothing"],
+                    arguments: &["kunit.enable=0"],
+                    limit: Duration::from_secs(20),
+                },
+                |_| {},
+            );
+            // Only Ctrl-C is an error here: a KVM that does not work says so in
+            // many ways.
+            let works = match outcome {
+                Err(error) if error.is::<Interrupted>() => return Err(error),
+                Err(_) => false,
+                Ok(outcome) => outcome.good().is_ok(),
+            };
+            progress.say(if works {
+                "KVM boots a kernel and is used"
+            } else {
+                "KVM does not boot a kernel here, so guests run under TCG"
+            });
+            write_file(&answer, if works { b"kvm" } else { b"tcg" })
+        },
+    )?;
+    Ok(match fs::read_to_string(&answer)?.as_str() {
+        "kvm" => Engine::Kvm,
+        _ => Engine::Tcg,
+    })
+}
+
+fn openable(device: &Path) -> bool {
+    fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(device)
+        .is_ok()
+}
+
+fn program(arch: Arch) -> &'static str {
+    match arch {
+        Arch::X86_64 => "qemu-system-x86_64",
+        Arch::Arm64 => "qemu-system-aarch64",
+        Arch::Riscv64 => "qemu-system-riscv64",
+    }
+}
+
+/// The machine, without its serial lines.
+fn qemu(boot: &Boot) -> Command {
+    let kvm = boot.engine == Engine::Kvm;
+    let (machine, cpu) = match (boot.arch, kvm) {
+        (Arch::X86_64, false) => ("pc", "max"),
+        (Arch::X86_64, true) => ("pc", "host"),
+        (Arch::Arm64, false) => ("virt,gic-version=3", "max,pauth-impdef=on"),
+        (Arch::Arm64, true) => ("virt,gic-version=host", "host"),
+        (Arch::Riscv64, _) => ("virt", "max"),
+    };
+    let accelerator: &[&str] = match boot.engine {
+        Engine::Kvm => &["kvm"],
+        Engine::Tcg => &["tcg,thread=multi"],
+        Engine::InstructionClock => &["tcg,thread=single", "-icount", "shift=0,sleep=off"],
+    };
+    let mut command = Command::new(program(boot.arch));
+    command
+        .args(["-nodefaults", "-no-user-config", "-no-reboot"])
+        .args(["-display", "none", "-monitor", "none", "-m", "2G"])
+        .args(["-M", machine, "-cpu", cpu])
+        .args(["-smp", &boot.processors.to_string(), "-accel"])
+        .args(accelerator)
+        .arg("-kernel")
+        .arg(boot.kernel)
+        .arg("-initrd")
+        .arg(boot.initramfs)
+        .args(["-append", &kernel_arguments(boot)]);
+    command
+}
+
+fn kernel_arguments(boot: &Boot) -> String {
+    let (console, report) = match boot.arch {
+        Arch::X86_64 => ("ttyS0", "ttyS1"),
+        Arch::Arm64 => ("ttyAMA0", "hvc0"),
+        Arch::Riscv64 => ("ttyS0", "hvc0"),
+    };
+    // A panic ends the guest at once, thanks to -no-reboot.
+    let mut words = vec![format!("console={console}"), "panic=-1".into()];
+    if !boot.jobs.is_empty() {
+        words.push(format!("xol.report=/dev/{report}"));
+        words.push(format!("xol.jobs={}", boot.jobs.join(",")));
+    }
+    words.extend(boot.arguments.iter().map(|&word| word.to_owned()));
+    words.join(" ")
+}
+
+fn serial_lines(arch: Arch, console: &Path) -> Vec<String> {
+    let mut arguments = vec![
+        "-chardev".into(),
+        format!("file,id=console,path={}", console.display()),
+        "-serial".into(),
+        "chardev:console".into(),
+        "-chardev".into(),
+        "stdio,id=report,signal=off".into(),
+    ];
+    let report: &[&str] = match arch {
+        Arch::X86_64 => &["-serial", "chardev:report"],
+        Arch::Arm64 | Arch::Riscv64 => &[
+            "-device",
+            "virtio-serial-device",
+            "-device",
+            "virtconsole,chardev=report",
+        ],
+    };
+    arguments.extend(report.iter().map(|&word| word.to_owned()));
+    arguments
+}
+
+/// Boots with the console on this terminal and waits for the guest's end.
+pub fn boot_interactive(boot: &Boot) -> Result<()> {
+    // QEMU stays in our process group, or it could not read the terminal. It
+    // passes Ctrl-C on to the guest and restores the terminal when it ends, on
+    // SIGTERM too, which timeout sends.
+    let machine = qemu(boot);
+    let status = Command::new("timeout")
+        .arg("--foreground")
+        .arg(format!("{}s", boot.limit.as_secs()))
+        .arg(machine.get_program())
+        .args(machine.get_args())
+        .args(["-chardev", "stdio,id=console,signal=off", "-serial"])
+        .arg("chardev:console")
+        .status()
+        .context("cannot start QEMU")?;
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(124) => bail!(
+            "the guest was ended after {} h",
+            boot.limit.as_secs() / 3600
+        ),
+        _ => bail!("QEMU failed ({status})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    fn example(engine: Engine) -> Boot<'static> {
+        Boot {
+            arch: Arch::X86_64,
+            kernel: Path::new("/k"),
+            initramfs: Path::new("/i"),
+            engine,
+            processors: 3,
+            jobs: &["attach", "perf-bench"],
+            arguments: &["xol.calls=7"],
+            limit: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn command_line_of_the_kernel() {
+        assert_eq!(
+            kernel_arguments(&example(Engine::Tcg)),
+            "console=ttyS0 panic=-1 xol.report=/dev/ttyS1 xol.jobs=attach,perf-bench xol.calls=7"
+        );
+    }
+
+    #[test]
+    fn exact_boots_count_instructions() {
+        let command = format!("{:?}", qemu(&example(Engine::InstructionClock)));
+        assert!(command.contains(r#""tcg,thread=single" "-icount" "shift=0,sleep=off""#));
+        let command = format!("{:?}", qemu(&example(Engine::Tcg)));
+        assert!(command.contains(r#""tcg,thread=multi""#) && !command.contains("icount"));
+    }
+
+    const HEALTHY: &str = "[ 0.1] Run /init\n[ 1.0] reboot: Power down\n";
+
+    fn fault_of(log: &str, ended: Result<i32>, exit: Option<i32>) -> Option<String> {
+        fault(log, ended.map(ExitStatus::from_raw), exit, None).unwrap()
+    }
+
+    #[test]
+    fn a_finished_guest_has_no_fault() {
+        assert_eq!(fault_of(HEALTHY, Ok(0), Some(0)), None);
+        // A job's own failure is for the caller to judge.
+        assert_eq!(fault_of(HEALTHY, Ok(0), Some(1)), None);
+    }
+
+    #[test]
+    fn splats_hangs_and_early_ends_are_faults() {
+        let splat = fault_of("[ 0.1] BUG: bad\n[ 0.2] more\n", Ok(0), Some(0)).unwrap();
+        assert_eq!(splat, "the guest's kernel says: BUG: bad");
+        let hang = fault_of(HEALTHY, Err(anyhow::anyhow!("too long")), None).unwrap();
+        assert_eq!(hang, "too long; its last message: reboot: Power down");
+        let early = fault_of(HEALTHY, Ok(0), None).unwrap();
+        assert!(early.starts_with("the guest ended before its jobs"));
+    }
+
+    #[test]
+    fn a_machine_that_does_not_start_is_an_error() {
+        let status = Ok(ExitStatus::from_raw(1 << 8));
+        let error = fault("", status, None, Some("no such machine".into())).unwrap_err();
+        assert!(error.to_string().ends_with("no such machine"));
+        let interrupted = Err(anyhow::Error::new(Interrupted));
+        assert!(
+            fault("", interrupted, None, None)
+                .unwrap_err()
+                .is::<Interrupted>()
+        );
+    }
+}
