@@ -4,10 +4,15 @@
 use std::fmt;
 
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum Arch {
     #[value(name = "x86_64")]
+    #[serde(rename = "x86_64")]
     X86_64,
     #[value(name = "arm64")]
     Arm64,
@@ -17,6 +22,9 @@ pub enum Arch {
 }
 
 impl Arch {
+    /// Those with a guest and tests.
+    pub const TESTED: &[Self] = &[Self::X86_64];
+
     /// Our name for it, used in folders, file names and `configs/<name>.config`.
     pub fn name(self) -> &'static str {
         match self {

@@ -13,6 +13,9 @@ use std::fs;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -83,7 +86,10 @@ impl Runner {
         let next = self.next_after(name);
         let log = self.paths.log().join(file_name(name) + ".log");
         fs::write(&log, "").with_context(|| {
-            format!("cannot write the log {}", self.paths.outside(&log).display())
+            format!(
+                "cannot write the log {}",
+                self.paths.outside(&log).display()
+            )
         })?;
         match next {
             Some(next) => println!("== {name} (next: {next})"),
@@ -136,18 +142,18 @@ impl std::fmt::Display for Failure {
 /// A running stage's sign of life: a spinner on a terminal, a line now and then
 /// elsewhere.
 pub struct Progress {
-    name: String,
     /// The stage's log; children append to it.
     pub log: PathBuf,
     started: Instant,
     bar: ProgressBar,
-    /// When the last plain line was printed; none on a terminal.
-    plain: Option<RefCell<Instant>>,
+    /// What is being done, for the thread that prints plain lines. That thread
+    /// ends when this side of the channel is gone.
+    plain: Option<(Arc<Mutex<String>>, Sender<()>)>,
 }
 
 impl Progress {
     fn new(name: &str, log: PathBuf) -> Self {
-        let now = Instant::now();
+        let started = Instant::now();
         let (bar, plain) = if std::io::stderr().is_terminal() {
             let bar = ProgressBar::new_spinner().with_style(
                 ProgressStyle::with_template("   {spinner} {elapsed} {wide_msg}")
@@ -156,12 +162,20 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(120));
             (bar, None)
         } else {
-            (ProgressBar::hidden(), Some(RefCell::new(now)))
+            let text = Arc::new(Mutex::new(String::new()));
+            let (keep, gone) = channel();
+            let (name, shown) = (name.to_owned(), Arc::clone(&text));
+            thread::spawn(move || {
+                while gone.recv_timeout(PLAIN_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                    let text = shown.lock().unwrap_or_else(PoisonError::into_inner);
+                    println!("   {name}: {}: {text}", seconds(started.elapsed()));
+                }
+            });
+            (ProgressBar::hidden(), Some((text, keep)))
         };
         Self {
-            name: name.to_owned(),
             log,
-            started: now,
+            started,
             bar,
             plain,
         }
@@ -169,14 +183,10 @@ impl Progress {
 
     /// Says what is being done at the moment. Cheap: call it on every line.
     pub fn message(&self, text: &str) {
-        self.bar.set_message(text.to_owned());
-        if let Some(last) = &self.plain {
-            let now = Instant::now();
-            if now - *last.borrow() >= PLAIN_INTERVAL {
-                *last.borrow_mut() = now;
-                let elapsed = seconds(self.started.elapsed());
-                println!("   {}: {elapsed}: {text}", self.name);
-                let _ = std::io::stdout().flush();
+        match &self.plain {
+            None => self.bar.set_message(text.to_owned()),
+            Some((shown, _)) => {
+                text.clone_into(&mut shown.lock().unwrap_or_else(PoisonError::into_inner));
             }
         }
     }
@@ -190,7 +200,12 @@ impl Progress {
     /// is shown. See [`command::run`].
     pub fn run(&self, command: &mut Command, what: &str, limit: Duration) -> Result<()> {
         self.message(what);
-        self.run_lines(command, what, limit, |line| self.message(line))
+        self.run_lines(command, what, limit, |line| {
+            let line = line.trim();
+            if !line.is_empty() {
+                self.message(line);
+            }
+        })
     }
 
     /// As [`Self::run`], with the caller looking at each line.
@@ -230,8 +245,7 @@ impl Fingerprint {
 
     /// A file's name and contents.
     pub fn file(self, path: &Path) -> Result<Self> {
-        let contents =
-            fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let contents = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let mut this = self.text(&path.to_string_lossy());
         this.0.update((contents.len() as u64).to_le_bytes());
         this.0.update(contents);
@@ -294,7 +308,10 @@ pub fn write_file(path: &Path, contents: &[u8]) -> Result<()> {
 }
 
 fn file_name(stage: &str) -> String {
-    stage.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_', "-")
+    stage.replace(
+        |c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_',
+        "-",
+    )
 }
 
 #[cfg(test)]

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0
+# Everything happens in a sandbox; scripts/xol/ is the program that does it.
+
+XOL := scripts/sandbox xol
+ARCHS := $(addprefix --arch ,$(ARCH))
+export KSRC XOL_CACHE CONFIG
+
+.DEFAULT_GOAL := $(if $(ARCH),kernel,help)
+.PHONY: run test test-host shell kernel apply series deb help
+
+run:
+	@$(XOL) run $(ARCHS)
+
+test:
+	@$(XOL) test $(ARCHS)
+
+test-host:
+	@$(XOL) test-host
+
+shell:
+	@$(XOL) shell $(ARCHS)
+
+kernel:
+	@$(XOL) kernel $(ARCHS)
+
+apply:
+	@$(XOL) apply
+
+series:
+	@$(XOL) series
+
+deb:
+	@$(XOL) deb $(ARCHS) $(if $(CONFIG),--config /config)
+
+help:
+	@echo 'make run        from nothing to the comparison of slots in C and in Rust'
+	@echo 'make test       all tests; closes with "N passed, N failed"'
+	@echo 'make test-host  those that need no kernel'
+	@echo 'make shell      the patched kernel, interactive: bpftrace, perf, selftests'
+	@echo 'make kernel     the patched kernel only'
+	@echo 'make apply      puts the feature on the 7.2 or 7.3 tree KSRC=DIR'
+	@echo 'make series     one git format-patch series'
+	@echo 'make deb        Debian packages of the patched kernel; CONFIG=FILE'
+	@echo
+	@echo 'ARCH="x86_64 ..."  architectures, instead of this machine'"'"'s'
+	@echo 'KSRC=DIR           your 7.2 or 7.3 kernel tree, instead of Debian'"'"'s'
+	@echo 'XOL_CACHE=DIR      where all that is made is kept'

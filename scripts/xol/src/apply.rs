@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Puts the feature on a kernel tree: new files at their kernel paths, then
+//! patches to existing ones.
+//!
+//! All of it is first done in a staging folder with the few files concerned.
+//! Only when everything has applied are they installed in the tree, which
+//! keeps a tree that does not fit untouched, and the mtimes of what does not
+//! change.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use crate::stage::{Fingerprint, Runner, files_below};
+
+/// Folders of the checkout whose files are new ones at the same place of the
+/// kernel tree.
+const OVERLAY: [&str; 5] = [
+    "Documentation",
+    "include",
+    "kernel",
+    "rust",
+    "tools/testing/selftests",
+];
+
+/// Goes elsewhere: a kernel tree has a `Kconfig` at its root already.
+const KCONFIG: (&str, &str) = ("Kconfig", "kernel/events/Kconfig");
+
+/// The feature as the checkout has it.
+pub struct Feature {
+    /// Where a new file is, and its path in the kernel tree.
+    pub overlay: Vec<(PathBuf, PathBuf)>,
+    pub patches: Vec<Patch>,
+}
+
+/// One of `patches/*.patch`.
+pub struct Patch {
+    /// Its file name.
+    pub name: String,
+    pub text: String,
+    /// The files it changes.
+    pub files: BTreeSet<PathBuf>,
+}
+
+impl Patch {
+    pub fn new(name: &str, text: String) -> Self {
+        let files = text
+            .lines()
+            .filter_map(|line| {
+                let side = line
+                    .strip_prefix("--- a/")
+                    .or(line.strip_prefix("+++ b/"))?;
+                Some(side.split('\t').next()?.into())
+            })
+            .collect();
+        Self {
+            name: name.to_owned(),
+            text,
+            files,
+        }
+    }
+
+    /// Applies it without fuzz; an error names file and hunk. `tree` is spoilt then.
+    pub fn apply(&self, tree: &Path, reverse: bool) -> Result<()> {
+        if self.files.is_empty() {
+            return Ok(());
+        }
+        let file = tempfile::NamedTempFile::new()?;
+        fs::write(&file, &self.text)?;
+        let output = Command::new("patch")
+            .args(["-p1", "-F0", "--batch", "--no-backup-if-mismatch"])
+            .args(["--reject-file=-", "-i"])
+            .arg(file.path())
+            .args(reverse.then_some("--reverse"))
+            .args((!reverse).then_some("--forward"))
+            .current_dir(tree)
+            .stdin(Stdio::null())
+            .output()
+            .context("cannot start patch")?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stdout);
+        bail!(
+            "patches/{} does not apply: {}",
+            self.name,
+            failed_hunk(&said).unwrap_or_else(|| said.trim().to_owned())
+        )
+    }
+}
+
+/// Finds the file and the hunk in what patch(1) says.
+fn failed_hunk(said: &str) -> Option<String> {
+    let mut file = "";
+    for line in said.lines() {
+        if let Some(name) = line.strip_prefix("patching file ") {
+            file = name;
+        } else if let Some(name) = line.strip_prefix("|--- a/") {
+            return Some(format!("there is no file {}", name.split('\t').next()?));
+        } else if let Some((hunk, at)) = line.split_once(" FAILED at ") {
+            return Some(format!(
+                "{file}: {hunk} fails at line {}",
+                at.trim_end_matches('.')
+            ));
+        } else if line.contains("previously applied") {
+            return Some(format!("{file}: it is applied already"));
+        }
+    }
+    None
+}
+
+impl Feature {
+    pub fn read(checkout: &Path) -> Result<Self> {
+        let mut overlay = Vec::new();
+        for folder in OVERLAY {
+            for file in files_below(&checkout.join(folder))? {
+                let path = file.strip_prefix(checkout)?.to_owned();
+                overlay.push((file, path));
+            }
+        }
+        let kconfig = checkout.join(KCONFIG.0);
+        if kconfig.exists() {
+            overlay.push((kconfig, KCONFIG.1.into()));
+        }
+        let patches = files_below(&checkout.join("patches"))?
+            .iter()
+            .filter(|file| file.extension().is_some_and(|e| e == "patch"))
+            .map(|file| {
+                let text = fs::read_to_string(file)
+                    .with_context(|| format!("cannot read {}", file.display()))?;
+                let name = file.file_name().unwrap_or_default();
+                Ok(Patch::new(&name.to_string_lossy(), text))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { overlay, patches })
+    }
+
+    /// Every path of the kernel tree that is added or changed.
+    pub fn paths(&self) -> BTreeSet<PathBuf> {
+        let new = self.overlay.iter().map(|(_, path)| path);
+        let changed = self.patches.iter().flat_map(|patch| &patch.files);
+        new.chain(changed).cloned().collect()
+    }
+
+    pub fn fingerprint(&self, start: Fingerprint) -> Result<Fingerprint> {
+        let mut print = start;
+        for (file, path) in &self.overlay {
+            print = print.text(&path.to_string_lossy()).file(file)?;
+        }
+        for patch in &self.patches {
+            print = print.text(&patch.name).text(&patch.text);
+        }
+        Ok(print)
+    }
+
+    /// Whether `tree` has all of it already, as an earlier `make apply` left it.
+    pub fn is_in(&self, tree: &Path) -> Result<bool> {
+        for (file, path) in &self.overlay {
+            if fs::read(tree.join(path)).ok() != Some(fs::read(file)?) {
+                return Ok(false);
+            }
+        }
+        let staging = self.copy_patched_files(tree)?;
+        let mut reversed = self.patches.iter().rev();
+        Ok(reversed.all(|patch| patch.apply(staging.path(), true).is_ok()))
+    }
+
+    /// All added and changed files as they are to be, in a temporary folder.
+    pub fn stage(&self, pristine: &Path) -> Result<TempDir> {
+        for (_, path) in &self.overlay {
+            if pristine.join(path).exists() {
+                bail!(
+                    "{} exists in the kernel tree, and is not overwritten",
+                    path.display()
+                );
+            }
+        }
+        let staging = self.copy_patched_files(pristine)?;
+        for patch in &self.patches {
+            patch.apply(staging.path(), false)?;
+        }
+        for (file, path) in &self.overlay {
+            install(file, &staging.path().join(path))?;
+        }
+        Ok(staging)
+    }
+
+    fn copy_patched_files(&self, tree: &Path) -> Result<TempDir> {
+        let copy = tempfile::tempdir()?;
+        for path in self.patches.iter().flat_map(|patch| &patch.files) {
+            let from = tree.join(path);
+            if from.exists() {
+                install(&from, &copy.path().join(path))?;
+            }
+        }
+        Ok(copy)
+    }
+}
+
+/// Makes `path` in `tree` what it is in `wanted`: contents and mode, or absence.
+/// A file that is right keeps its mtime. Returns whether anything changed.
+pub fn update(wanted: &Path, tree: &Path, path: &Path) -> Result<bool> {
+    let (from, to) = (wanted.join(path), tree.join(path));
+    if !from.exists() {
+        let changed = to.exists();
+        if changed {
+            fs::remove_file(&to).with_context(|| format!("cannot remove {}", to.display()))?;
+        }
+        return Ok(changed);
+    }
+    let same = fs::read(&to).is_ok_and(|have| fs::read(&from).is_ok_and(|want| have == want));
+    if !same {
+        install(&from, &to)?;
+    }
+    Ok(!same)
+}
+
+/// Copies a file with its mode under a temporary name, then renames it: never
+/// through a hard link, and never half.
+pub fn install(from: &Path, to: &Path) -> Result<()> {
+    let folder = to.parent().context("a file without a folder")?;
+    let copy = || -> std::io::Result<()> {
+        fs::create_dir_all(folder)?;
+        let file = tempfile::NamedTempFile::new_in(folder)?;
+        fs::copy(from, file.path())?;
+        file.persist(to)?;
+        Ok(())
+    };
+    copy().with_context(|| format!("cannot write {}", to.display()))
+}
+
+/// `make apply KSRC=DIR`: the only command that writes to the user's tree.
+pub fn run(runner: &Runner) -> Result<()> {
+    let Some(tree) = &runner.paths.ksrc else {
+        bail!("which tree? Name it: make apply KSRC=/path/to/linux");
+    };
+    crate::source::check_version(tree)?;
+    let feature = Feature::read(&runner.paths.checkout)?;
+    let name = runner.paths.outside(tree);
+    if feature.is_in(tree)? {
+        println!("{} has the feature already", name.display());
+        return Ok(());
+    }
+    let staging = feature
+        .stage(tree)
+        .with_context(|| format!("{} is left as it was", name.display()))?;
+    let paths = feature.paths();
+    for path in &paths {
+        update(staging.path(), tree, path)?;
+    }
+    println!(
+        "{}: {} files added, {} changed; enable CONFIG_UPROBES_XOL_RUST in it",
+        name.display(),
+        feature.overlay.len(),
+        paths.len() - feature.overlay.len()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATCH: &str = "Subject: x\n\n---\ndiff --git a/d/old b/d/old\n--- a/d/old\n\
+        +++ b/d/old\n@@ -1,3 +1,3 @@\n one\n-two\n+2\n three\n";
+
+    /// A checkout with one new file and one patch, and a kernel tree for it.
+    fn example() -> (TempDir, TempDir) {
+        let checkout = tempfile::tempdir().unwrap();
+        let tree = tempfile::tempdir().unwrap();
+        for (folder, path, text) in [
+            (&checkout, "kernel/new", "new\n"),
+            (&checkout, "Kconfig", "config NEW\n"),
+            (&checkout, "patches/0001-x.patch", PATCH),
+            (&tree, "d/old", "one\ntwo\nthree\n"),
+        ] {
+            crate::stage::write_file(&folder.path().join(path), text.as_bytes()).unwrap();
+        }
+        (checkout, tree)
+    }
+
+    fn apply(checkout: &TempDir, tree: &TempDir) -> Result<()> {
+        let feature = Feature::read(checkout.path())?;
+        let staging = feature.stage(tree.path())?;
+        for path in feature.paths() {
+            update(staging.path(), tree.path(), &path)?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn applies_and_knows_it() {
+        let (checkout, tree) = example();
+        let feature = Feature::read(checkout.path()).unwrap();
+        assert!(!feature.is_in(tree.path()).unwrap());
+        apply(&checkout, &tree).unwrap();
+        let read = |path: &str| fs::read_to_string(tree.path().join(path)).unwrap();
+        assert_eq!(read("d/old"), "one\n2\nthree\n");
+        assert_eq!(read("kernel/new"), "new\n");
+        assert_eq!(read("kernel/events/Kconfig"), "config NEW\n");
+        assert!(feature.is_in(tree.path()).unwrap());
+    }
+
+    #[test]
+    fn refuses_to_overwrite() {
+        let (checkout, tree) = example();
+        fs::create_dir(tree.path().join("kernel")).unwrap();
+        fs::write(tree.path().join("kernel/new"), "theirs").unwrap();
+        let error = apply(&checkout, &tree).unwrap_err().to_string();
+        assert!(error.contains("kernel/new exists"), "{error}");
+    }
+
+    #[test]
+    fn names_file_and_hunk_and_takes_no_fuzz() {
+        let (checkout, tree) = example();
+        // With fuzz, patch(1) would ignore the changed context line.
+        fs::write(tree.path().join("d/old"), "ONE\ntwo\nthree\n").unwrap();
+        let error = apply(&checkout, &tree).unwrap_err().to_string();
+        assert!(
+            error.contains("0001-x.patch") && error.contains("d/old: Hunk #1"),
+            "{error}"
+        );
+        assert!(!tree.path().join("kernel/new").exists());
+
+        fs::remove_file(tree.path().join("d/old")).unwrap();
+        let error = apply(&checkout, &tree).unwrap_err().to_string();
+        assert!(error.contains("no file d/old"), "{error}");
+    }
+
+    #[test]
+    fn update_keeps_what_is_right() {
+        let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let path = Path::new("f");
+        fs::write(a.path().join(path), "1").unwrap();
+        assert!(update(a.path(), b.path(), path).unwrap());
+        assert!(!update(a.path(), b.path(), path).unwrap());
+        fs::remove_file(a.path().join(path)).unwrap();
+        assert!(update(a.path(), b.path(), path).unwrap());
+        assert!(!b.path().join(path).exists());
+    }
+}

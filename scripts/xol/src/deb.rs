@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Debian packages of the patched kernel, for real hardware.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::arch::Arch;
+use crate::kernel::{self, Flavour, Make};
+use crate::source::Source;
+use crate::stage::Runner;
+
+/// Builds packages with the configuration `config`, or with the small one that
+/// the guests use.
+pub fn build(runner: &Runner, source: &Source, arch: Arch, config: Option<&Path>) -> Result<()> {
+    let packages = runner.paths.build().join("deb");
+    let folder = packages.join("kernel");
+    let fragments = match config {
+        Some(config) => vec![config.to_owned()],
+        None => kernel::fragments(runner, arch, Flavour::Rust),
+    };
+    let mut inputs = kernel::toolchain(runner)?.text("deb").text(&source.hash);
+    for fragment in &fragments {
+        inputs = inputs.file(fragment)?;
+    }
+    runner.stage("deb", &inputs, &[&folder], |progress| {
+        // bindeb-pkg puts them beside the build folder.
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        for old in deb_files(&packages)? {
+            fs::remove_file(old)?;
+        }
+        let make = Make {
+            tree: &source.tree,
+            folder: &folder,
+            arch,
+            jobs: runner.jobs,
+        };
+        match config {
+            None => make.configure(&fragments, progress)?,
+            Some(config) => {
+                fs::copy(config, folder.join(".config"))
+                    .with_context(|| format!("cannot copy {}", config.display()))?;
+                let mut make = make.command(&["olddefconfig"]);
+                progress.run(&mut make, "make olddefconfig", kernel::CONFIGURE_LIMIT)?;
+                let text = fs::read_to_string(folder.join(".config"))?;
+                if !text.lines().any(|line| line == "CONFIG_UPROBES_XOL_RUST=y") {
+                    progress.say(
+                        "CONFIG_UPROBES_XOL_RUST is off in this configuration: \
+                         it needs RUST and UPROBES, and is off unless it is asked for",
+                    );
+                }
+            }
+        }
+        make.build(&["bindeb-pkg"], progress)?;
+        if deb_files(&packages)?.is_empty() {
+            bail!("bindeb-pkg has left no package");
+        }
+        Ok(())
+    })?;
+    println!("Packages:");
+    for package in deb_files(&packages)? {
+        println!("   {}", runner.paths.outside(&package).display());
+    }
+    Ok(())
+}
+
+fn deb_files(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "deb") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Configures and builds the kernels.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::arch::Arch;
+use crate::source::Source;
+use crate::stage::{Fingerprint, Progress, Runner};
+
+pub const CONFIGURE_LIMIT: Duration = Duration::from_secs(10 * 60);
+pub const BUILD_LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// Which kernel; its fragments are `configs/<name>.config`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flavour {
+    /// Upstream's slots in C: the baseline of every comparison.
+    C,
+    /// Slots in Rust.
+    Rust,
+    /// Slots in Rust, with helpers as calls: `CONFIG_RUST_INLINE_HELPERS=n`.
+    RustCalls,
+}
+
+impl Flavour {
+    const ALL: [Self; 3] = [Self::C, Self::Rust, Self::RustCalls];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::C => "c",
+            Self::Rust => "rust",
+            Self::RustCalls => "rust-calls",
+        }
+    }
+
+    fn fragments(self) -> &'static [&'static str] {
+        match self {
+            Self::C => &["c"],
+            Self::Rust => &["rust"],
+            Self::RustCalls => &["rust", "rust-calls"],
+        }
+    }
+}
+
+/// What the stage that builds a kernel is called, for plans.
+pub fn stage_name(arch: Arch, flavour: Flavour) -> String {
+    format!("kernel {arch} {}", flavour.name())
+}
+
+/// The fragments of one kernel, later ones winning.
+pub fn fragments(runner: &Runner, arch: Arch, flavour: Flavour) -> Vec<PathBuf> {
+    let names = ["base", arch.name()];
+    let names = names.iter().chain(flavour.fragments());
+    names
+        .map(|name| runner.paths.checkout.join(format!("configs/{name}.config")))
+        .collect()
+}
+
+/// Builds one kernel; its image is then at [`crate::paths::Paths::image`].
+pub fn build(runner: &Runner, source: &Source, arch: Arch, flavour: Flavour) -> Result<()> {
+    let folder = runner.paths.kernel(arch, flavour);
+    let image = runner.paths.image(arch, flavour);
+    let fragments = fragments(runner, arch, flavour);
+    let mut inputs = toolchain(runner)?.text(&source.hash);
+    for fragment in &fragments {
+        inputs = inputs.file(fragment)?;
+    }
+    let stage = stage_name(arch, flavour);
+    runner.stage(&stage, &inputs, &[&image], |progress| {
+        if !folder.exists() {
+            start_from_sibling(runner, arch, flavour, progress)?;
+        }
+        let make = Make {
+            tree: &source.tree,
+            folder: &folder,
+            arch,
+            jobs: runner.jobs,
+        };
+        make.configure(&fragments, progress)?;
+        make.build(&[arch.image().0], progress)
+    })
+}
+
+/// What the compilers are, as far as a change should rebuild everything.
+pub fn toolchain(runner: &Runner) -> Result<Fingerprint> {
+    let packages = runner.paths.checkout.join("scripts/sandbox.packages");
+    Fingerprint::new("kernel").file(&packages)
+}
+
+/// Kernels of one architecture differ little: the next one starts from a copy
+/// of one that is built, and make does what is left.
+fn start_from_sibling(
+    runner: &Runner,
+    arch: Arch,
+    flavour: Flavour,
+    progress: &Progress,
+) -> Result<()> {
+    let built =
+        |&sibling: &Flavour| sibling != flavour && runner.paths.image(arch, sibling).exists();
+    let Some(sibling) = Flavour::ALL.into_iter().find(built) else {
+        return Ok(());
+    };
+    let folder = runner.paths.kernel(arch, flavour);
+    let part = folder.with_extension("part");
+    let script =
+        r#"rm -rf "$2" && cp -a --reflink=auto "$1" "$2" && rm -f "$2"/"$4" && mv "$2" "$3""#;
+    progress.run(
+        Command::new("sh")
+            .args(["-ec", script, "sh"])
+            .arg(runner.paths.kernel(arch, sibling))
+            .args([&part, &folder])
+            .arg(arch.image().1),
+        &format!("copying the build folder of the {} kernel", sibling.name()),
+        CONFIGURE_LIMIT,
+    )
+}
+
+/// `make` in a kernel tree, for one build folder.
+pub struct Make<'a> {
+    pub tree: &'a Path,
+    pub folder: &'a Path,
+    pub arch: Arch,
+    pub jobs: usize,
+}
+
+impl Make<'_> {
+    pub fn command(&self, targets: &[&str]) -> Command {
+        let mut make = Command::new("make");
+        make.arg("-C")
+            .arg(self.tree)
+            .arg(format!("O={}", self.folder.display()))
+            .arg(format!("ARCH={}", self.arch.kernel_arch()))
+            // HOSTCC takes no ccache: the tree's Rust host programs pass it
+            // on as the name of a linker.
+            .args(["LLVM=1", "CC=ccache clang"])
+            // Fixed, so that equal sources give equal kernels and ccache hits.
+            .env("KBUILD_BUILD_TIMESTAMP", "Thu Jan  1 00:00:00 UTC 2026")
+            .env("KBUILD_BUILD_USER", "xol")
+            .env("KBUILD_BUILD_HOST", "sandbox")
+            .arg(format!("-j{}", self.jobs))
+            .args(targets);
+        make
+    }
+
+    /// Makes `.config` from the fragments, and checks that each line of them
+    /// took effect: Kconfig drops what it cannot have without a word.
+    pub fn configure(&self, fragments: &[PathBuf], progress: &Progress) -> Result<()> {
+        fs::create_dir_all(self.folder)
+            .with_context(|| format!("cannot make {}", self.folder.display()))?;
+        let run = |command: &mut Command, what| progress.run(command, what, CONFIGURE_LIMIT);
+        run(&mut self.command(&["tinyconfig"]), "make tinyconfig")?;
+        let config = self.folder.join(".config");
+        let mut merge = Command::new("scripts/kconfig/merge_config.sh");
+        merge
+            .current_dir(self.tree)
+            .args(["-m", "-O"])
+            .arg(self.folder)
+            .arg(&config)
+            .args(fragments);
+        run(&mut merge, "merge_config.sh")?;
+        run(&mut self.command(&["olddefconfig"]), "make olddefconfig")?;
+
+        let text = fs::read_to_string(&config).context("make has left no .config")?;
+        let mut wanted = Vec::new();
+        for fragment in fragments {
+            let name = fragment.file_name().unwrap_or_default().to_string_lossy();
+            wanted.push((name.into_owned(), fs::read_to_string(fragment)?));
+        }
+        check_config(&text, &wanted)
+    }
+
+    /// Builds `targets`, showing what make does.
+    pub fn build(&self, targets: &[&str], progress: &Progress) -> Result<()> {
+        let mut steps = 0;
+        let what = format!("make {}", targets.join(" "));
+        progress.message(&what);
+        progress.run_lines(&mut self.command(targets), &what, BUILD_LIMIT, |line| {
+            // "  CC      kernel/fork.o", and nothing else, is indented so.
+            if let Some(step) = line.strip_prefix("  ") {
+                steps += 1;
+                let words: Vec<_> = step.split_whitespace().collect();
+                progress.message(&format!("{steps} steps, {}", words.join(" ")));
+            }
+        })
+    }
+}
+
+/// Checks that every line of `fragments` (name, text) is so in `config`, unless
+/// a later fragment says something else.
+fn check_config(config: &str, fragments: &[(String, String)]) -> Result<()> {
+    let have: BTreeMap<_, _> = config.lines().filter_map(setting).collect();
+    let mut wanted = BTreeMap::new();
+    for (fragment, text) in fragments {
+        for (option, value) in text.lines().filter_map(setting) {
+            wanted.insert(option, (value, fragment));
+        }
+    }
+    let missed: Vec<_> = wanted
+        .into_iter()
+        .filter_map(|(option, (value, fragment))| {
+            let got = have.get(option).copied().unwrap_or("n");
+            (got != value).then(|| format!("{option}={value} of {fragment} is {got}"))
+        })
+        .collect();
+    if missed.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "options did not take effect (a dependency?): {}",
+        missed.join(", ")
+    )
+}
+
+/// The option and the value that a line of a config sets.
+fn setting(line: &str) -> Option<(&str, &str)> {
+    let line = line.trim();
+    match line.strip_prefix("# ") {
+        Some(comment) => Some((comment.strip_suffix(" is not set")?, "n")),
+        None => line
+            .split_once('=')
+            .filter(|(option, _)| option.starts_with("CONFIG_")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(config: &str, fragments: &[&str]) -> Result<()> {
+        let named: Vec<_> = fragments
+            .iter()
+            .enumerate()
+            .map(|(i, text)| (format!("{i}.config"), (*text).to_owned()))
+            .collect();
+        check_config(config, &named)
+    }
+
+    #[test]
+    fn effective_fragments_pass() {
+        let config = "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_N=64\nCONFIG_S=\"x=y\"\n";
+        check(
+            config,
+            &["# words\nCONFIG_A=y\nCONFIG_B=n\nCONFIG_C=n", "CONFIG_N=64"],
+        )
+        .unwrap();
+        check(config, &["CONFIG_S=\"x=y\"\n# CONFIG_B is not set"]).unwrap();
+    }
+
+    #[test]
+    fn dropped_options_are_named() {
+        let error = check("CONFIG_A=m\n", &["CONFIG_A=y\nCONFIG_B=y\nCONFIG_C=n"]).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("CONFIG_A=y of 0.config is m"), "{text}");
+        assert!(text.contains("CONFIG_B=y of 0.config is n"), "{text}");
+        assert!(!text.contains("CONFIG_C"), "{text}");
+    }
+
+    #[test]
+    fn later_fragments_win() {
+        check("CONFIG_A=y\n", &["CONFIG_A=n", "CONFIG_A=y"]).unwrap();
+        assert!(check("CONFIG_A=y\n", &["CONFIG_A=y", "CONFIG_A=n"]).is_err());
+    }
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Builds, boots and compares kernels whose uprobe XOL slots are managed by C
+//! and by Rust. Runs inside the sandbox; `scripts/sandbox xol ...` starts it.
+
+mod apply;
+mod arch;
+mod command;
+mod deb;
+mod guest;
+mod host;
+mod jobs;
+mod kernel;
+mod paths;
+mod qemu;
+mod report;
+mod series;
+mod source;
+mod stage;
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+
+use crate::arch::Arch;
+use crate::command::seconds;
+use crate::kernel::Flavour;
+use crate::paths::Paths;
+use crate::stage::Runner;
+
+#[derive(Parser)]
+#[command(name = "xol", about, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build everything, boot the C and the Rust kernel, print the comparison
+    Run(Archs),
+    /// Run all tests
+    Test(Archs),
+    /// Run the tests that need no kernel
+    TestHost,
+    /// Boot the patched kernel with a shell on this terminal
+    Shell(Archs),
+    /// Build the Rust kernel only
+    Kernel(Archs),
+    /// Put the feature on the kernel tree that KSRC names
+    Apply,
+    /// Make one git format-patch series
+    Series,
+    /// Make Debian packages of the patched kernel
+    Deb {
+        #[command(flatten)]
+        archs: Archs,
+        /// A complete kernel configuration, instead of the small one
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+}
+
+#[derive(clap::Args)]
+struct Archs {
+    /// Architectures to do it for, instead of this machine's (for tests: all)
+    #[arg(long, value_enum)]
+    arch: Vec<Arch>,
+}
+
+impl Archs {
+    /// Those asked for, or all that have tests.
+    fn or_tested(&self) -> Vec<Arch> {
+        match &self.arch[..] {
+            [] => Arch::TESTED.to_vec(),
+            some => some.to_vec(),
+        }
+    }
+
+    /// Those asked for, or this machine's.
+    fn or_host(&self) -> Result<Vec<Arch>> {
+        match (&self.arch[..], Arch::host()) {
+            ([], Some(host)) => Ok(vec![host]),
+            ([], None) => bail!("no kernel is built for this machine; name one with ARCH="),
+            (some, _) => Ok(some.to_vec()),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match start(&Arguments::parse().task) {
+        Ok(code) => code,
+        Err(error) if error.is::<command::Interrupted>() => {
+            eprintln!("xol: {error}");
+            ExitCode::from(130)
+        }
+        Err(error) => {
+            eprintln!("xol: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(task: &Task) -> Result<ExitCode> {
+    command::catch_interrupts()?;
+    let runner = Runner::new(Paths::sandboxed())?;
+    let lock = lock(&runner.paths)?;
+    match task {
+        Task::Run(archs) => {
+            let archs = archs.or_host()?;
+            let flavours = [Flavour::C, Flavour::Rust, Flavour::RustCalls];
+            let guests = build(&runner, &archs, &flavours, &["comparison"])?;
+            jobs::run_comparison(&runner, &guests, &[Flavour::RustCalls])?;
+        }
+        Task::Test(archs) => {
+            let archs = archs.or_tested();
+            runner.plan(["test-host"]);
+            let guests = build(&runner, &archs, &[Flavour::C, Flavour::Rust], &["tests"])?;
+            let mut total = host::test(&runner)?;
+            for (arch, guest) in &guests {
+                total += jobs::run_tests(&runner, *arch, guest)?;
+            }
+            return Ok(close(&runner, total));
+        }
+        Task::TestHost => {
+            let total = host::test(&runner)?;
+            return Ok(close(&runner, total));
+        }
+        Task::Shell(archs) => {
+            let archs = archs.or_host()?;
+            let guests = build(&runner, &archs, &[Flavour::Rust], &["shell"])?;
+            // Nothing is built from here on: others may go on meanwhile.
+            drop(lock);
+            for (arch, guest) in &guests {
+                jobs::shell(&runner, *arch, guest)?;
+            }
+        }
+        Task::Kernel(archs) => {
+            let archs = archs.or_host()?;
+            runner.plan(["source", "apply"]);
+            runner.plan(archs.iter().map(|&a| kernel::stage_name(a, Flavour::Rust)));
+            let source = source::prepare(&runner)?;
+            for &arch in &archs {
+                kernel::build(&runner, &source, arch, Flavour::Rust)?;
+                let image = runner.paths.image(arch, Flavour::Rust);
+                println!("{}", runner.paths.outside(&image).display());
+            }
+        }
+        Task::Apply => apply::run(&runner)?,
+        Task::Series => series::run(&runner)?,
+        Task::Deb { archs, config } => {
+            runner.plan(["source", "apply", "deb"]);
+            let source = source::prepare(&runner)?;
+            for arch in archs.or_host()? {
+                deb::build(&runner, &source, arch, config.as_deref())?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds source, kernels and guests, and announces what follows.
+fn build(
+    runner: &Runner,
+    archs: &[Arch],
+    flavours: &[Flavour],
+    then: &[&str],
+) -> Result<Vec<(Arch, guest::Guest)>> {
+    if let Some(arch) = archs.iter().find(|arch| !Arch::TESTED.contains(arch)) {
+        bail!("there is no guest for {arch}; `make kernel ARCH={arch}` builds its kernel");
+    }
+    runner.plan(["source", "apply"]);
+    for &arch in archs {
+        runner.plan(flavours.iter().map(|&f| kernel::stage_name(arch, f)));
+        runner.plan(guest::stage_names(arch));
+    }
+    runner.plan(then.iter().copied());
+    let source = source::prepare(runner)?;
+    let mut guests = Vec::new();
+    for &arch in archs {
+        for &flavour in flavours {
+            kernel::build(runner, &source, arch, flavour)?;
+        }
+        guests.push((arch, guest::build(runner, arch, &source)?));
+    }
+    Ok(guests)
+}
+
+/// The closing line of tests.
+fn close(runner: &Runner, total: jobs::Tally) -> ExitCode {
+    println!("== all done in {}", seconds(runner.elapsed()));
+    println!("{} passed, {} failed", total.passed, total.failed);
+    if total.failed > 0 || total.passed == 0 {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// Two calls must not build in the same folders. The lock goes with the process.
+fn lock(paths: &Paths) -> Result<File> {
+    let file = File::create(paths.cache.join("lock")).context("cannot write the cache folder")?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => bail!(
+            "another call is at work in {}; wait for it, or set XOL_CACHE to another folder",
+            paths.outside(&paths.cache).display()
+        ),
+        Err(error) => Err(error).context("cannot lock the cache folder"),
+    }
+}

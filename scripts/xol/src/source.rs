@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Gets the kernel source and keeps a patched tree up to date.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::apply::{Feature, update};
+use crate::stage::{Fingerprint, Progress, Runner, write_file};
+
+/// The package that carries the source. The series is pinned, its Debian
+/// revision is not: the archive keeps only the newest one.
+const PACKAGE: &str = "linux-source-7.3";
+
+/// What a tree of the user's may be.
+const VERSIONS: [&str; 2] = ["7.2", "7.3"];
+
+const MINUTES: Duration = Duration::from_secs(60);
+
+/// A patched kernel tree.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The patched tree. Its path stays the same when the patches change.
+    pub tree: PathBuf,
+    /// The tree that the patches were applied to; never changed.
+    pub pristine: PathBuf,
+    /// `7.3.4`.
+    pub version: String,
+    /// Changes whenever any file of the patched tree does: for fingerprints.
+    pub hash: String,
+}
+
+/// Fetches, unpacks and patches what is missing.
+pub fn prepare(runner: &Runner) -> Result<Source> {
+    let pristine = pristine(runner)?;
+    let feature = Feature::read(&runner.paths.checkout)?;
+    let tree = pristine.path.with_file_name("linux");
+    let print = feature.fingerprint(Fingerprint::new("apply").text(&pristine.identity))?;
+    runner.stage("apply", &print, &[&tree.join("Makefile")], |progress| {
+        patch(&pristine, &feature, &tree, progress)
+    })?;
+    Ok(Source {
+        version: version(&tree)?,
+        tree,
+        pristine: pristine.path,
+        hash: print.hex(),
+    })
+}
+
+/// A kernel tree as it was got.
+pub struct Pristine {
+    pub path: PathBuf,
+    /// Changes when any of its files does.
+    pub identity: String,
+}
+
+/// Fetches Debian's source, or copies the user's tree.
+pub fn pristine(runner: &Runner) -> Result<Pristine> {
+    match &runner.paths.ksrc {
+        None => debian(runner),
+        Some(ksrc) => copy(runner, ksrc),
+    }
+}
+
+fn debian(runner: &Runner) -> Result<Pristine> {
+    let path = runner.paths.source().join(PACKAGE).join("pristine");
+    let print = Fingerprint::new("source").text(PACKAGE);
+    runner.stage("source", &print, &[&path], |progress| {
+        fetch(&path, progress)
+    })?;
+    Ok(Pristine {
+        identity: format!("{PACKAGE} {}", version(&path)?),
+        path,
+    })
+}
+
+fn fetch(path: &Path, progress: &Progress) -> Result<()> {
+    let folder = path.parent().context("no folder for the source")?;
+    let part = folder.join("part");
+    remove(&part, progress)?;
+    remove(path, progress)?;
+    fs::create_dir_all(&part).with_context(|| format!("cannot make {}", part.display()))?;
+    let hint = || {
+        format!(
+            "{PACKAGE} cannot be fetched: without network, or if Debian has dropped it, \
+             give a 7.2 or 7.3 tree with KSRC=/path/to/linux"
+        )
+    };
+    // What gets through the namespace of an ordinary user has no _apt to switch to.
+    let apt = |arguments: &[&str]| {
+        let mut apt = Command::new("apt-get");
+        apt.args([
+            "-q",
+            "-o",
+            "APT::Sandbox::User=root",
+            "-o",
+            "Acquire::Retries=3",
+        ])
+        .args(arguments)
+        .current_dir(&part);
+        apt
+    };
+    let update = ["update", "--error-on=any"];
+    progress
+        .run(&mut apt(&update), "apt-get update", 5 * MINUTES)
+        .with_context(hint)?;
+    progress
+        .run(
+            &mut apt(&["download", PACKAGE]),
+            "apt-get download",
+            20 * MINUTES,
+        )
+        .with_context(hint)?;
+    let unpack = format!(
+        "dpkg-deb -x *.deb . && rm *.deb && tar -xJf usr/src/{PACKAGE}.tar.xz && rm -r usr"
+    );
+    progress.run(
+        Command::new("sh").arg("-ec").arg(unpack).current_dir(&part),
+        "unpacking the source",
+        15 * MINUTES,
+    )?;
+    fs::rename(part.join(PACKAGE), path).context("the package has another layout")?;
+    remove(&part, progress)
+}
+
+/// Copies the user's tree, which is never worked in: an earlier copy is brought
+/// up to date, and keeps its identity if nothing changed.
+fn copy(runner: &Runner, ksrc: &Path) -> Result<Pristine> {
+    check_version(ksrc)?;
+    let name = runner.paths.outside(ksrc);
+    let key = Fingerprint::new("ksrc").text(&name.to_string_lossy()).hex();
+    let folder = runner.paths.source().join(format!("ksrc-{}", &key[..12]));
+    let path = folder.join("pristine");
+    let identity_file = folder.join("identity");
+    let identity = runner.always("source", |progress| {
+        fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        let known = fs::read_to_string(&identity_file).ok();
+        let _ = fs::remove_file(&identity_file);
+        let mut changes = Fingerprint::new(known.as_deref().unwrap_or_default());
+        let mut changed = known.is_none();
+        let what = format!("copying {}", name.display());
+        progress.message(&what);
+        progress.run_lines(
+            Command::new("rsync")
+                .args(["-a", "--delete", "--itemize-changes", "--exclude=/.git"])
+                .args(["--exclude=*.o", "--exclude=*.o.d", "--exclude=.*.cmd"])
+                .arg(ksrc.join(""))
+                .arg(path.join("")),
+            &what,
+            30 * MINUTES,
+            |line| {
+                changed = true;
+                changes = changes.clone().text(line);
+                progress.message(line);
+            },
+        )?;
+        if path.join(".config").exists() || path.join("include/config").exists() {
+            // Built in place; a tree like that refuses to be built elsewhere.
+            progress.run(
+                Command::new("make").arg("mrproper").current_dir(&path),
+                "make mrproper in the copy",
+                10 * MINUTES,
+            )?;
+        }
+        let identity = match known {
+            Some(known) if !changed => known,
+            _ => changes.hex(),
+        };
+        write_file(&identity_file, identity.as_bytes())?;
+        Ok(identity)
+    })?;
+    Ok(Pristine { path, identity })
+}
+
+/// Makes `tree` the patched one. Unpatched files are hard links to pristine ones.
+fn patch(pristine: &Pristine, feature: &Feature, tree: &Path, progress: &Progress) -> Result<()> {
+    let applied = feature.is_in(&pristine.path)?;
+    let staging = if applied {
+        progress.say("the tree has the feature already");
+        None
+    } else {
+        Some(feature.stage(&pristine.path)?)
+    };
+    let new = if applied {
+        BTreeSet::new()
+    } else {
+        feature.paths()
+    };
+
+    // The list of what differs from the pristine tree: never too short.
+    let list = tree.with_file_name("applied");
+    let old: BTreeSet<PathBuf> = fs::read_to_string(&list)
+        .unwrap_or_default()
+        .lines()
+        .map(PathBuf::from)
+        .collect();
+    let both: BTreeSet<_> = old.union(&new).cloned().collect();
+    write_file(&list, lines(&both).as_bytes())?;
+
+    let link_mark = tree.with_file_name("linked");
+    if fs::read_to_string(&link_mark).ok().as_ref() != Some(&pristine.identity) {
+        let _ = fs::remove_file(&link_mark);
+        let exclude = tree.with_file_name("exclude");
+        let anchored: BTreeSet<_> = both.iter().map(|path| Path::new("/").join(path)).collect();
+        write_file(&exclude, lines(&anchored).as_bytes())?;
+        progress.run(
+            Command::new("rsync")
+                .args(["-a", "--delete"])
+                .arg(format!("--exclude-from={}", exclude.display()))
+                .arg(format!("--link-dest={}", pristine.path.display()))
+                .arg(pristine.path.join(""))
+                .arg(tree.join("")),
+            "copying the pristine tree",
+            30 * MINUTES,
+        )?;
+        write_file(&link_mark, pristine.identity.as_bytes())?;
+    }
+
+    let mut changed = 0;
+    for path in &both {
+        let wanted = match &staging {
+            Some(staging) if new.contains(path) => staging.path(),
+            _ => &pristine.path,
+        };
+        changed += u32::from(update(wanted, tree, path)?);
+    }
+    write_file(&list, lines(&new).as_bytes())?;
+    progress.say(&format!("{changed} of {} files changed", new.len()));
+    Ok(())
+}
+
+fn lines(paths: &BTreeSet<PathBuf>) -> String {
+    let line = |path: &PathBuf| format!("{}\n", path.display());
+    paths.iter().map(line).collect()
+}
+
+fn remove(path: &Path, progress: &Progress) -> Result<()> {
+    let mut rm = Command::new("rm");
+    progress.run(
+        rm.arg("-rf").arg(path),
+        "removing an old folder",
+        10 * MINUTES,
+    )
+}
+
+/// Refuses what is no kernel tree of a version that the patches are for.
+pub fn check_version(tree: &Path) -> Result<()> {
+    let version = version(tree)?;
+    if VERSIONS.iter().any(|series| {
+        version
+            .strip_prefix(series)
+            .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+    }) {
+        return Ok(());
+    }
+    bail!(
+        "KSRC is a Linux {version} tree, and the feature is for {}; give one of these",
+        VERSIONS.join(" and ")
+    )
+}
+
+/// `7.3.4`, or `7.3-rc1`.
+fn version(tree: &Path) -> Result<String> {
+    let makefile = fs::read_to_string(tree.join("Makefile")).unwrap_or_default();
+    parse_version(&makefile).context("KSRC is not a kernel tree: no version in its Makefile")
+}
+
+fn parse_version(makefile: &str) -> Option<String> {
+    let value = |name: &str| {
+        let mut lines = makefile.lines().take(10);
+        lines.find_map(|line| Some(line.strip_prefix(name)?.trim().strip_prefix('=')?.trim()))
+    };
+    let mut version = format!("{}.{}", value("VERSION")?, value("PATCHLEVEL")?);
+    if let Some(sublevel) = value("SUBLEVEL").filter(|&sublevel| sublevel != "0") {
+        version = format!("{version}.{sublevel}");
+    }
+    Some(version + value("EXTRAVERSION").unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn makefile(sublevel: &str, extra: &str) -> String {
+        format!(
+            "# SPDX-License-Identifier: GPL-2.0\nVERSION = 7\nPATCHLEVEL = 3\n\
+             SUBLEVEL = {sublevel}\nEXTRAVERSION ={extra}\nNAME = Baby\n"
+        )
+    }
+
+    #[test]
+    fn versions_are_read() {
+        let read = |text: &str| parse_version(text);
+        assert_eq!(read(&makefile("4", "")).as_deref(), Some("7.3.4"));
+        assert_eq!(read(&makefile("0", " -rc1")).as_deref(), Some("7.3-rc1"));
+        assert_eq!(read("all:\n\tcc x.c\n"), None);
+    }
+
+    #[test]
+    fn wrong_versions_are_refused() {
+        let tree = tempfile::tempdir().unwrap();
+        let check = |major_minor: (u32, u32)| {
+            let text = format!(
+                "VERSION = {}\nPATCHLEVEL = {}\n",
+                major_minor.0, major_minor.1
+            );
+            fs::write(tree.path().join("Makefile"), text).unwrap();
+            check_version(tree.path()).is_ok()
+        };
+        assert!(check((7, 2)) && check((7, 3)));
+        assert!(!check((7, 1)) && !check((7, 30)) && !check((6, 12)));
+    }
+
+    #[test]
+    fn patched_tree_follows_patches_and_keeps_mtimes() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        let write = |path: &str, text: &str| write_file(&at(path), text.as_bytes()).unwrap();
+        write("src/pristine/untouched", "0\n");
+        write("src/pristine/old", "one\n");
+        write("checkout/kernel/new", "new\n");
+        let diff = "--- a/old\n+++ b/old\n@@ -1 +1 @@\n-one\n+1\n";
+        write("checkout/patches/0001.patch", diff);
+        let runner = Runner::new(crate::paths::Paths {
+            checkout: at("checkout"),
+            cache: at("cache"),
+            ksrc: None,
+        })
+        .unwrap();
+        let pristine = Pristine {
+            path: at("src/pristine"),
+            identity: "1".into(),
+        };
+        let tree = at("src/linux");
+        let apply = || {
+            let feature = Feature::read(&at("checkout")).unwrap();
+            runner
+                .always("apply", |progress| {
+                    patch(&pristine, &feature, &tree, progress)
+                })
+                .unwrap();
+        };
+        let read = |path: &str| fs::read_to_string(tree.join(path)).ok();
+
+        apply();
+        assert_eq!(read("untouched").as_deref(), Some("0\n"));
+        assert_eq!(read("old").as_deref(), Some("1\n"));
+        assert_eq!(read("kernel/new").as_deref(), Some("new\n"));
+        assert_eq!(fs::read_to_string(at("src/pristine/old")).unwrap(), "one\n");
+
+        // A changed overlay leaves the patched file's mtime alone.
+        let mtime = |path: &str| fs::metadata(tree.join(path)).unwrap().modified().unwrap();
+        let before = mtime("old");
+        write("checkout/kernel/new", "newer\n");
+        apply();
+        assert_eq!(read("kernel/new").as_deref(), Some("newer\n"));
+        assert_eq!(mtime("old"), before);
+
+        // Without them, all is as it was; the restored file is newer than any object.
+        fs::remove_dir_all(at("checkout")).unwrap();
+        apply();
+        assert_eq!(read("old").as_deref(), Some("one\n"));
+        assert_eq!(read("kernel/new"), None);
+        assert!(mtime("old") >= before);
+    }
+}
