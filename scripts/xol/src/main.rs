@@ -111,14 +111,14 @@ fn start(task: &Task) -> Result<ExitCode> {
         Task::Run(archs) => {
             let archs = archs.or_host()?;
             let flavours = [Flavour::C, Flavour::Rust, Flavour::RustCalls];
-            let guests = build(&runner, &archs, &flavours, &["comparison"])?;
+            let guests = build(&runner, &archs, &flavours)?;
             jobs::run_comparison(&runner, &guests, &[Flavour::RustCalls])?;
         }
         Task::Test(archs) => {
             let archs = archs.or_tested();
             runner.plan(["test-host"]);
-            let guests = build(&runner, &archs, &[Flavour::C, Flavour::Rust], &["tests"])?;
             let mut total = host::test(&runner)?;
+            let guests = build(&runner, &archs, &[Flavour::C, Flavour::Rust])?;
             for (arch, guest) in &guests {
                 total += jobs::run_tests(&runner, *arch, guest)?;
             }
@@ -130,7 +130,7 @@ fn start(task: &Task) -> Result<ExitCode> {
         }
         Task::Shell(archs) => {
             let archs = archs.or_host()?;
-            let guests = build(&runner, &archs, &[Flavour::Rust], &["shell"])?;
+            let guests = build(&runner, &archs, &[Flavour::Rust])?;
             // Nothing is built from here on: others may go on meanwhile.
             drop(lock);
             for (arch, guest) in &guests {
@@ -161,12 +161,11 @@ fn start(task: &Task) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds source, kernels and guests, and announces what follows.
+/// Builds source, kernels and guests.
 fn build(
     runner: &Runner,
     archs: &[Arch],
     flavours: &[Flavour],
-    then: &[&str],
 ) -> Result<Vec<(Arch, guest::Guest)>> {
     if let Some(arch) = archs.iter().find(|arch| !Arch::TESTED.contains(arch)) {
         bail!("there is no guest for {arch}; `make kernel ARCH={arch}` builds its kernel");
@@ -176,7 +175,6 @@ fn build(
         runner.plan(flavours.iter().map(|&f| kernel::stage_name(arch, f)));
         runner.plan(guest::stage_names(arch));
     }
-    runner.plan(then.iter().copied());
     let source = source::prepare(runner)?;
     let mut guests = Vec::new();
     for &arch in archs {
