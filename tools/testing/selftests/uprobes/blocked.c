@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/userfaultfd.h>
+
+#include "kselftest.h"
+#include "blocked.h"
+#include "functions.h"
+
+#define STACK_SIZE	(64 * 1024)
+
+struct blocked {
+	int uffd;
+	char *page;
+	unsigned int number, wrong;
+	pthread_t threads[];
+};
+
+static void *load(void *argument)
+{
+	struct blocked *blocked = argument;
+
+	if (load_function(blocked->page))
+		__atomic_add_fetch(&blocked->wrong, 1, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+/* Each thread's fault is a message of its own, though the page is the same. */
+static bool wait_for_fault(struct blocked *blocked, unsigned int seconds)
+{
+	struct pollfd uffd = { .fd = blocked->uffd, .events = POLLIN };
+	struct uffd_msg message;
+
+	return poll(&uffd, 1, seconds * 1000) == 1 &&
+	       read(blocked->uffd, &message, sizeof(message)) == sizeof(message) &&
+	       message.event == UFFD_EVENT_PAGEFAULT;
+}
+
+bool blocked_start(struct blocked **result, unsigned int number,
+		   unsigned int seconds)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	size_t page_size = sysconf(_SC_PAGESIZE);
+	struct blocked *blocked;
+	pthread_attr_t attr;
+	unsigned int i;
+	int error;
+
+	blocked = calloc(1, sizeof(*blocked) + number * sizeof(blocked->threads[0]));
+	if (!blocked || pthread_attr_init(&attr) ||
+	    pthread_attr_setstacksize(&attr, STACK_SIZE))
+		ksft_exit_fail_msg("no memory for %u threads\n", number);
+	*result = blocked;
+
+	blocked->number = number;
+	/* a blocking one cannot be polled */
+	blocked->uffd = syscall(__NR_userfaultfd,
+				O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+	if (blocked->uffd < 0)
+		ksft_exit_skip("userfaultfd: %s: needs CONFIG_USERFAULTFD\n",
+			       strerror(errno));
+	blocked->page = mmap(NULL, page_size, PROT_READ,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (blocked->page == MAP_FAILED)
+		ksft_exit_fail_perror("mmap");
+	range.range.start = (uintptr_t)blocked->page;
+	range.range.len = page_size;
+	if (ioctl(blocked->uffd, UFFDIO_API, &api) ||
+	    ioctl(blocked->uffd, UFFDIO_REGISTER, &range))
+		ksft_exit_fail_perror("userfaultfd");
+
+	for (i = 0; i < number; i++) {
+		error = pthread_create(&blocked->threads[i], &attr, load, blocked);
+		if (error)
+			ksft_exit_fail_msg("thread %u of %u: %s\n", i + 1, number,
+					   strerror(error));
+	}
+	pthread_attr_destroy(&attr);
+	for (i = 0; i < number; i++)
+		if (!wait_for_fault(blocked, seconds))
+			return false;
+	return true;
+}
+
+void blocked_serve(struct blocked *blocked)
+{
+	struct uffdio_zeropage zeropage = {
+		.range.start = (uintptr_t)blocked->page,
+		.range.len = sysconf(_SC_PAGESIZE),
+	};
+
+	if (ioctl(blocked->uffd, UFFDIO_ZEROPAGE, &zeropage))
+		ksft_exit_fail_perror("UFFDIO_ZEROPAGE");
+}
+
+unsigned int blocked_join(struct blocked *blocked)
+{
+	unsigned int i, wrong;
+
+	for (i = 0; i < blocked->number; i++)
+		pthread_join(blocked->threads[i], NULL);
+	wrong = blocked->wrong;
+	close(blocked->uffd);
+	munmap(blocked->page, sysconf(_SC_PAGESIZE));
+	free(blocked);
+	return wrong;
+}

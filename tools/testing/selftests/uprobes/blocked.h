@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Threads that hold a slot for as long as the test wants: they step a load from
+ * a page that userfaultfd does not serve before it is told to.
+ */
+#ifndef UPROBES_BLOCKED_H
+#define UPROBES_BLOCKED_H
+
+#include <stdbool.h>
+
+struct blocked;
+
+/*
+ * Starts @number threads and returns when all of them are blocked in the middle
+ * of the step. The probe on load_function() must be attached. Returns false if
+ * not all of them were within @seconds; *@blocked is to be released in any case.
+ * Ends the process with KSFT_SKIP when the kernel has no userfaultfd.
+ */
+bool blocked_start(struct blocked **blocked, unsigned int number,
+		   unsigned int seconds);
+
+/* Serves the page. Does not wait for the threads. */
+void blocked_serve(struct blocked *blocked);
+
+/* Waits for the threads; returns how many of them read something wrong. */
+unsigned int blocked_join(struct blocked *blocked);
+
+#endif /* UPROBES_BLOCKED_H */

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Threads that block in the middle of a step, in a page fault that userfaultfd
+ * serves: other threads' probes still run, that of the thread that serves the
+ * fault among them, and the process can be killed.
+ *
+ * An area of one page has no slot left when as many threads block as it has
+ * slots. That is an expected failure; the time that others may take is limited
+ * for that reason, and only for that.
+ */
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+
+#include "kselftest_harness.h"
+#include "blocked.h"
+#include "functions.h"
+#include "probe.h"
+#include "threads.h"
+
+#define NUMBER		3
+#define OTHERS		8
+#define HITS		50
+/* Many times what a hit takes, even with every debug option */
+#define STALLED		8
+#define TIME_LIMIT	300
+
+static const char reason[] =
+	"all slots are held by blocked steps, and the area cannot grow";
+
+static int finished;	/* an eventfd: the others that are done */
+static unsigned int wrong_results;
+
+static void call(unsigned int index)
+{
+	uint64_t one = 1;
+
+	for (unsigned int i = 0; i < HITS; i++)
+		if (call_numbered(NUMBER) != NUMBER)
+			__atomic_add_fetch(&wrong_results, 1, __ATOMIC_RELAXED);
+	if (write(finished, &one, sizeof(one)) != sizeof(one))
+		abort();
+}
+
+static bool all_finish(unsigned int number, unsigned int seconds)
+{
+	struct pollfd fd = { .fd = finished, .events = POLLIN };
+	uint64_t done = 0, more;
+
+	while (done < number && poll(&fd, 1, seconds * 1000) == 1 &&
+	       read(finished, &more, sizeof(more)) == sizeof(more))
+		done += more;
+	return done == number;
+}
+
+FIXTURE(blocked_step) {
+	int counters;
+	int probe, load_probe;
+};
+
+FIXTURE_VARIANT(blocked_step) {
+	bool all_slots;
+};
+
+FIXTURE_VARIANT_ADD(blocked_step, one_slot_left) { .all_slots = false };
+FIXTURE_VARIANT_ADD(blocked_step, no_slot_left) { .all_slots = true };
+
+FIXTURE_SETUP(blocked_step)
+{
+	if (xol_slots() > 2000)
+		SKIP(return, "%u slots: too many to block", xol_slots());
+	self->counters = counters_create(2);
+	self->probe = probe_attach(numbered_function(NUMBER),
+				   program_count(self->counters, 0));
+	self->load_probe = probe_attach(load_function,
+					program_count(self->counters, 1));
+	finished = eventfd(0, 0);
+	ASSERT_GE(finished, 0);
+}
+
+FIXTURE_TEARDOWN(blocked_step)
+{
+	close(self->probe);
+	close(self->load_probe);
+}
+
+TEST_F_TIMEOUT(blocked_step, other_threads_run, TIME_LIMIT)
+{
+	unsigned int number = xol_slots() - !variant->all_slots;
+	struct threads *others;
+	struct blocked *blocked;
+	bool ran;
+
+	ASSERT_TRUE(blocked_start(&blocked, number, STALLED));
+	others = threads_start(OTHERS, call);
+	ran = all_finish(OTHERS, STALLED);
+
+	blocked_serve(blocked);
+	EXPECT_EQ(blocked_join(blocked), 0);
+	threads_join(others);
+	EXPECT_EQ(counters_read(self->counters, 0), OTHERS * HITS);
+	EXPECT_EQ(counters_read(self->counters, 1), number);
+	EXPECT_EQ(wrong_results, 0);
+
+	if (!ran && variant->all_slots && !_metadata->exit_code)
+		EXPECTED_FAILURE(return, "%s", reason);
+	EXPECT_TRUE(ran);
+}
+
+/* All threads that want to block get that far. */
+TEST_F_TIMEOUT(blocked_step, more_threads_block, TIME_LIMIT)
+{
+	unsigned int number = xol_slots() + (variant->all_slots ? OTHERS : -1);
+	struct blocked *blocked;
+	bool all_blocked;
+
+	all_blocked = blocked_start(&blocked, number, STALLED);
+	blocked_serve(blocked);
+	EXPECT_EQ(blocked_join(blocked), 0);
+	EXPECT_EQ(counters_read(self->counters, 1), number);
+
+	if (!all_blocked && variant->all_slots && !_metadata->exit_code)
+		EXPECTED_FAILURE(return, "%s", reason);
+	EXPECT_TRUE(all_blocked);
+}
+
+/* Starts a process that blocks, and hits a probe before it serves itself. */
+static int serve_after_hit(const void *argument)
+{
+	unsigned int number = *(const unsigned int *)argument;
+	struct blocked *blocked;
+
+	if (!blocked_start(&blocked, number, STALLED))
+		return KSFT_FAIL;
+	if (call_numbered(NUMBER) != NUMBER)
+		return KSFT_FAIL;
+	blocked_serve(blocked);
+	return blocked_join(blocked) ? KSFT_FAIL : KSFT_PASS;
+}
+
+TEST_F_TIMEOUT(blocked_step, server_runs, TIME_LIMIT)
+{
+	unsigned int number = xol_slots() - !variant->all_slots;
+	int result = run_isolated(serve_after_hit, &number, STALLED);
+
+	/* run_isolated() has found that the process can be killed */
+	EXPECT_EQ(counters_read(self->counters, 0), 1);
+	EXPECT_EQ(counters_read(self->counters, 1), number);
+	if (result && variant->all_slots && !_metadata->exit_code)
+		EXPECTED_FAILURE(return, "%s", reason);
+	EXPECT_EQ(result, KSFT_PASS);
+}
+
+/* With threads blocked, and others waiting for their slots */
+TEST_F_TIMEOUT(blocked_step, can_be_killed, TIME_LIMIT)
+{
+	unsigned int number = xol_slots() - !variant->all_slots;
+	struct pollfd child = { .events = POLLIN };
+	struct blocked *blocked;
+	int ready[2], status;
+	pid_t pid;
+	char byte;
+
+	ASSERT_EQ(pipe(ready), 0);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		if (!blocked_start(&blocked, number, STALLED))
+			_exit(KSFT_FAIL);
+		threads_start(OTHERS, call);
+		if (write(ready[1], "", 1) != 1)
+			_exit(KSFT_FAIL);
+		pause();
+	}
+
+	close(ready[1]);
+	EXPECT_EQ(read(ready[0], &byte, 1), 1);
+	/* the others' handlers have run: they wait, or are about to */
+	while (counters_read(self->counters, 0) < 1)
+		sched_yield();
+	child.fd = syscall(__NR_pidfd_open, pid, 0);
+	ASSERT_GE(child.fd, 0);
+	EXPECT_EQ(kill(pid, SIGKILL), 0);
+	ASSERT_EQ(poll(&child, 1, STALLED * 1000), 1);
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_EQ(WTERMSIG(status), SIGKILL);
+}
+
+TEST_HARNESS_MAIN
