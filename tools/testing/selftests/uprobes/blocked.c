@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -90,6 +91,14 @@ bool blocked_start(struct blocked **result, unsigned int number,
 		if (!wait_for_fault(blocked, seconds))
 			return false;
 	return true;
+}
+
+void blocked_signal(struct blocked *blocked, int signal)
+{
+	int error = pthread_kill(blocked->threads[0], signal);
+
+	if (error)
+		ksft_exit_fail_msg("pthread_kill: %s\n", strerror(error));
 }
 
 void blocked_serve(struct blocked *blocked)

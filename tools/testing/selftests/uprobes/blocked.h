@@ -19,6 +19,9 @@ struct blocked;
 bool blocked_start(struct blocked **blocked, unsigned int number,
 		   unsigned int seconds);
 
+/* Sends @signal to the first thread. */
+void blocked_signal(struct blocked *blocked, int signal);
+
 /* Serves the page. Does not wait for the threads. */
 void blocked_serve(struct blocked *blocked);
 
