@@ -5,7 +5,7 @@
 use super::{
     gc::Gc,
     page::SlotPage,
-    slot::Insn,
+    slot::{Contents, Insn},
     task::Task, //
 };
 use kernel::{
@@ -24,12 +24,14 @@ use kernel::{
 ///
 /// - `core.vaddr` does not change once the area is reachable from the `mm`.
 /// - `core.page` is `page`.
+/// - The slots of `page` hold what `contents` says.
 #[pin_data]
 #[repr(C)]
 pub(crate) struct XolArea {
     /// What the C core knows of the area. First, so that C's pointer is one to the whole.
     core: Opaque<bindings::xol_area>,
     page: SlotPage,
+    contents: Contents,
     #[pin]
     gc: Gc,
 }
@@ -48,11 +50,13 @@ impl XolArea {
     /// [`ENOMEM`] when memory for it cannot be had.
     pub(crate) fn new(vaddr: usize) -> Result<Pin<KBox<Self>>> {
         let page = SlotPage::new()?;
+        let contents = Contents::new()?;
         KBox::try_pin_init(
             try_pin_init!(Self {
-                // INVARIANT: Nobody else can see the area yet, and this is its page.
+                // INVARIANT: Nobody else can see the area yet, this is its page, and it is zeroed.
                 core: Opaque::new(bindings::xol_area { vaddr, page: page.as_ptr() }),
                 page,
+                contents,
                 gc <- Gc::new(),
             }),
             GFP_KERNEL,
@@ -75,16 +79,18 @@ impl XolArea {
     ///
     /// [`EINTR`] when the task got a fatal signal while it waited for a slot.
     #[inline]
-    pub(crate) fn get(&self, task: &ArcBorrow<'_, Task>, insn: &Insn) -> Result<usize> {
-        let vaddr = self.vaddr();
-        let held = match task.enter() {
-            Some(held) if held.holds(insn) => return Ok(vaddr + held.slot().offset()),
-            Some(held) => held,
-            None => self.gc.take(task)?,
+    pub(crate) fn get<'a>(&self, task: &'a ArcBorrow<'a, Task>, insn: &Insn) -> Result<usize> {
+        let held = match Task::enter(task) {
+            Ok(held) => held,
+            Err(vacant) => self.gc.take(vacant)?,
         };
-        self.page.fill(&held, vaddr, insn);
-        held.set_insn(insn);
-        Ok(vaddr + held.slot().offset())
+        let vaddr = self.vaddr() + held.slot().offset();
+        if !self.contents.holds(&held, insn) {
+            // INVARIANT: What is written is remembered before anybody else can look.
+            self.page.write(&held, vaddr, insn);
+            self.contents.set(&held, insn);
+        }
+        Ok(vaddr)
     }
 
     /// The owner of `task` does not need its slot for now. Does not sleep.

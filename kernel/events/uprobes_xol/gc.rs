@@ -5,13 +5,13 @@
 
 use super::{
     slot::{Slot, SLOT_COUNT},
-    task::{GcLocked, Held, Task},
+    task::{GcLocked, Held, Task, Vacant},
 };
 use kernel::{
     bitmap::BitmapVec,
     list::{List, ListArc},
     prelude::*,
-    sync::{new_raw_spinlock, new_wait_queue, ArcBorrow, RawSpinLock, WaitQueue},
+    sync::{new_raw_spinlock, new_wait_queue, RawSpinLock, WaitQueue},
     warn_on, //
 };
 
@@ -25,8 +25,9 @@ pub(crate) struct Gc {
     /// Read on every hit, written only when slots run out: apart from what the lock protects.
     #[pin]
     waiters: WaitQueue,
-    /// Raw, because slots are recycled by tasks that are about to return to user space at an
-    /// instruction boundary; what is done under it is bounded by [`RECYCLE_BATCH`].
+    /// Raw, because an owner spins while its slot is being recycled: were the recycler preempted
+    /// then, which a [`SpinLock`](kernel::sync::SpinLock) allows on `PREEMPT_RT`, an owner of
+    /// higher priority on the same CPU would spin forever.
     #[pin]
     inner: RawSpinLock<Inner>,
 }
@@ -37,7 +38,7 @@ pub(crate) struct Gc {
 ///
 /// - A slot's bit is set in `used` if and only if a task in `holders` has that slot, or it is slot
 ///   0, or the lock's holder is about to give the slot to a task or to clear the bit.
-/// - `holding` is the length of `holders`.
+/// - `holding` is the length of `holders`, and the number of bits set without slot 0's.
 #[repr(align(64))]
 struct Inner {
     used: BitmapVec,
@@ -47,14 +48,23 @@ struct Inner {
 }
 
 impl Inner {
-    /// Takes a slot that no task has.
-    fn take_free(&mut self) -> Option<Slot> {
-        let number = self.used.next_zero_bit(0)?;
-        self.used.set_bit(number);
-        Slot::new(number as u32)
+    /// The number of slots that no task has.
+    fn free_count(&self) -> usize {
+        SLOT_COUNT - 1 - self.holding
     }
 
-    /// Takes a slot from a task that does not use it now, those who got theirs first asked first.
+    /// Takes a slot that no task has, if there are more than `spare`.
+    fn take_free(&mut self, spare: usize) -> Option<Slot> {
+        if self.free_count() <= spare {
+            return None;
+        }
+        let number = self.used.next_zero_bit(0)?;
+        let slot = Slot::new(number as u32)?;
+        self.used.set_bit(number);
+        Some(slot)
+    }
+
+    /// Takes a slot from a task that does not use it now. The tasks are asked in turn.
     ///
     /// Asks at most `left` tasks, and at most a batch, and subtracts from `left` those it asked.
     fn recycle(&mut self, left: &mut usize) -> Option<Slot> {
@@ -71,18 +81,18 @@ impl Inner {
         None
     }
 
-    /// Gives `slot` to a task that is in use and has none.
-    fn assign<'a>(&mut self, task: &'a ArcBorrow<'_, Task>, slot: Slot) -> Held<'a> {
-        // INVARIANT: The slot's bit is set, and the task, from now on its holder, on the list.
-        match ListArc::try_from_arc_borrow(*task) {
+    /// Gives `slot` to a task that needs one.
+    fn assign<'a>(&mut self, vacant: Vacant<'a>, slot: Slot) -> Held<'a> {
+        // INVARIANT: The slot's bit is set, and the task, from now on its holder, on the list. It
+        // was not on it before: a task without a slot never is while nobody holds the lock.
+        match ListArc::try_from_arc_borrow(vacant.task()) {
             Some(item) => {
                 self.holders.push_back(item);
                 self.holding += 1;
             }
-            // It is on the list already, with a slot that it then loses. Cannot be.
             None => _ = warn_on!(true),
         }
-        task.assign(slot, &mut self.locked)
+        vacant.assign(slot, &mut self.locked)
     }
 
     /// Takes `task` off the list and frees the slot that it had.
@@ -115,39 +125,51 @@ impl Gc {
         })
     }
 
-    /// Gets a slot for a task that is in use and has none.
+    /// Gets a slot for a task that needs one.
     ///
-    /// Sleeps when all slots are in use. The current task must be the owner of `task`.
+    /// Sleeps when all slots are in use. The current task must be the owner.
     ///
     /// # Errors
     ///
-    /// [`EINTR`] when the task got a fatal signal while it waited for a slot. It is then not in use
-    /// any more.
+    /// [`EINTR`] when the task got a fatal signal while it waited for a slot.
     #[cold]
-    pub(crate) fn take<'a>(&self, task: &'a ArcBorrow<'_, Task>) -> Result<Held<'a>> {
-        // Those who wait came first.
-        if !self.waiters.is_active() {
-            if let Some(held) = self.try_take(task) {
-                return Ok(held);
+    pub(crate) fn take<'a>(&self, vacant: Vacant<'a>) -> Result<Held<'a>> {
+        let mut vacant = match self.try_take(vacant, !self.waiters.is_active()) {
+            Ok(held) => return Ok(held),
+            Err(vacant) => Some(vacant),
+        };
+        let held = self.waiters.wait_killable(|turn| {
+            match self.try_take(vacant.take()?, turn) {
+                Ok(held) => return Some(held),
+                Err(still) => vacant = Some(still),
             }
+            None
+        });
+        if let Some(vacant) = vacant {
+            vacant.leave();
         }
-        self.waiters
-            .wait_killable(|| self.try_take(task))
-            .inspect_err(|_| task.leave())
+        held
     }
 
-    /// Gets a free slot, or one that is not in use now, for a task that is in use and has none.
+    /// Gets a free slot, or one that is not in use now, for a task that needs one.
+    ///
+    /// A task whose `turn` it is not, because others wait, leaves the last free slot to them.
     ///
     /// Does not sleep.
-    pub(crate) fn try_take<'a>(&self, task: &'a ArcBorrow<'_, Task>) -> Option<Held<'a>> {
+    pub(crate) fn try_take<'a>(
+        &self,
+        vacant: Vacant<'a>,
+        turn: bool,
+    ) -> Result<Held<'a>, Vacant<'a>> {
+        let spare = if turn { 0 } else { 1 };
         let mut inner = self.inner.lock();
         let mut left = inner.holding;
         loop {
-            if let Some(slot) = inner.take_free().or_else(|| inner.recycle(&mut left)) {
-                return Some(inner.assign(task, slot));
+            if let Some(slot) = inner.take_free(spare).or_else(|| inner.recycle(&mut left)) {
+                return Ok(inner.assign(vacant, slot));
             }
             if left == 0 {
-                return None;
+                return Err(vacant);
             }
             drop(inner);
             inner = self.inner.lock();
@@ -165,15 +187,17 @@ impl Gc {
         }
     }
 
-    /// Gives the slot of `task`, which left it, to those who wait.
+    /// Makes sure that there is a free slot for those who wait, and wakes the first of them.
     ///
-    /// Leaving it idle would be enough for them to recycle it, but a task that hits probes at a
-    /// high rate would be back in its slot each time before they are.
+    /// That the slot of `task` is idle would be enough for them to recycle it, but a task that hits
+    /// probes at a high rate would be back in its slot each time before they are.
     #[cold]
     fn hand_over(&self, task: &Task) {
         let mut inner = self.inner.lock();
-        if let Some(slot) = task.recycle(&mut inner.locked) {
-            inner.free(task, slot);
+        if inner.free_count() == 0 {
+            if let Some(slot) = task.recycle(&mut inner.locked) {
+                inner.free(task, slot);
+            }
         }
         drop(inner);
         self.waiters.wake_one();

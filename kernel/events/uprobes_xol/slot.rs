@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a slot is: a number, a place in the area's page, and an instruction that it holds.
+//! What a slot is: a number, a place in the area's page, and the instruction that it holds.
 
+use super::task::Held;
 use core::num::NonZeroU32;
 use kernel::{
     bindings,
@@ -29,17 +30,20 @@ static_assert!(SLOT_COUNT >= 2, "one slot is the trampoline's");
 ///
 /// # Invariants
 ///
-/// Not zero: slot 0 holds the uretprobe trampoline for as long as the area lives. Zero is thus
-/// free to mean "no slot" wherever a number is stored.
+/// - Less than [`SLOT_COUNT`].
+/// - Not zero: slot 0 holds the uretprobe trampoline for as long as the area lives. Zero is thus
+///   free to mean "no slot" wherever a number is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Slot(NonZeroU32);
 
 impl Slot {
-    /// Returns the slot with this number, or `None` for the trampoline's.
+    /// Returns the slot with this number, or `None` if that is the trampoline's or there is none.
     #[inline]
     pub(crate) fn new(number: u32) -> Option<Self> {
-        // INVARIANT: `NonZeroU32` refuses zero.
-        NonZeroU32::new(number).map(Self)
+        // INVARIANT: `NonZeroU32` refuses zero, and the filter the rest.
+        NonZeroU32::new(number)
+            .filter(|number| (number.get() as usize) < SLOT_COUNT)
+            .map(Self)
     }
 
     /// The slot's number.
@@ -83,30 +87,71 @@ impl Insn {
     }
 }
 
-/// A place for an [`Insn`] that one task writes and reads, and nobody else.
+/// A place for an [`Insn`].
 ///
 /// It is made of atomics only so that it needs no `unsafe`; they order nothing.
-pub(crate) struct InsnCell([Atomic<usize>; INSN_WORDS]);
+struct InsnCell([Atomic<usize>; INSN_WORDS]);
 
 impl InsnCell {
-    /// Creates a cell that holds zeroes.
-    pub(crate) const fn new() -> Self {
+    const fn zeroed() -> Self {
         Self([const { Atomic::new(0) }; INSN_WORDS])
     }
 
-    /// Returns whether the cell holds `insn`.
     #[inline]
-    pub(crate) fn holds(&self, insn: &Insn) -> bool {
+    fn holds(&self, insn: &Insn) -> bool {
         self.0
             .iter()
             .zip(&insn.0)
             .all(|(cell, word)| cell.load(Relaxed) == *word)
     }
 
-    /// Puts `insn` into the cell.
-    pub(crate) fn set(&self, insn: &Insn) {
+    fn set(&self, insn: &Insn) {
         for (cell, word) in self.0.iter().zip(&insn.0) {
             cell.store(*word, Relaxed);
+        }
+    }
+}
+
+/// What the slots of an area hold.
+///
+/// The slots' memory itself does not tell: an architecture may put something behind the
+/// instruction that replaces the end of it.
+///
+/// # Invariants
+///
+/// The entry of a slot is read and written only by the task that holds the slot, while it is in
+/// it. Who may be in a slot is ordered by the task's state, which is thus what orders accesses to
+/// an entry.
+pub(crate) struct Contents(KVVec<InsnCell>);
+
+impl Contents {
+    /// All slots hold zeroes, as a fresh page does. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] when memory cannot be had.
+    pub(crate) fn new() -> Result<Self> {
+        let mut cells = KVVec::with_capacity(SLOT_COUNT, GFP_KERNEL)?;
+        for _ in 0..SLOT_COUNT {
+            cells.push(InsnCell::zeroed(), GFP_KERNEL)?;
+        }
+        Ok(Self(cells))
+    }
+
+    /// Returns whether the slot that is held holds `insn`.
+    #[inline]
+    pub(crate) fn holds(&self, held: &Held<'_>, insn: &Insn) -> bool {
+        // INVARIANT: `held` proves that the caller is in the slot.
+        self.0
+            .get(held.slot().number() as usize)
+            .is_some_and(|cell| cell.holds(insn))
+    }
+
+    /// Remembers that the slot that is held holds `insn`.
+    pub(crate) fn set(&self, held: &Held<'_>, insn: &Insn) {
+        // INVARIANT: `held` proves that the caller is in the slot.
+        if let Some(cell) = self.0.get(held.slot().number() as usize) {
+            cell.set(insn);
         }
     }
 }

@@ -20,13 +20,16 @@
 //!                                      └────────────┘
 //! ```
 
-use super::slot::{Insn, InsnCell, Slot};
+use super::slot::Slot;
 use kernel::{
     bindings,
     list::{impl_list_arc_safe, impl_list_item, AtomicTracker, ListLinks, TryNewListArc},
     prelude::*,
     processor::cpu_relax,
-    sync::atomic::{Acquire, Atomic, Full, Relaxed, Release},
+    sync::{
+        atomic::{Acquire, Atomic, Full, Relaxed, Release},
+        ArcBorrow, //
+    },
     types::Opaque,
     warn_on, //
 };
@@ -54,7 +57,8 @@ impl GcLocked {
 
 /// A `struct uprobe_task` and, behind it, the slot that the task caches.
 ///
-/// The alignment keeps tasks from sharing cache lines: all that a hit writes lies in here.
+/// The alignment keeps tasks from sharing cache lines: all that slot management writes on a hit lies
+/// in here.
 ///
 /// # Invariants
 ///
@@ -65,8 +69,6 @@ impl GcLocked {
 /// - `cached` is written by the owner while `IN_USE`, and by the recycler while `RECYCLED`. Nobody
 ///   writes it while `IDLE`.
 /// - No two tasks of an area have the same slot `cached`, unless it is [`NO_SLOT`].
-/// - `insn` is read and written by the owner while `IN_USE` only. If `enter` gave a slot, `insn` is
-///   what that slot holds.
 #[pin_data]
 #[repr(C, align(64))]
 pub(crate) struct Task {
@@ -75,7 +77,6 @@ pub(crate) struct Task {
     state: Atomic<u32>,
     /// The number of the slot that the task caches.
     cached: Atomic<u32>,
-    insn: InsnCell,
     #[pin]
     tracker: AtomicTracker,
     #[pin]
@@ -104,7 +105,7 @@ impl_list_item! {
 /// `task` is `IN_USE` and caches `slot`; until it leaves, which only this thread can make it do,
 /// nobody else may touch the slot's memory.
 pub(crate) struct Held<'a> {
-    task: &'a Task,
+    _task: &'a Task,
     slot: Slot,
 }
 
@@ -114,16 +115,39 @@ impl Held<'_> {
     pub(crate) fn slot(&self) -> Slot {
         self.slot
     }
+}
 
-    /// Returns whether the slot is known to hold `insn`.
-    #[inline]
-    pub(crate) fn holds(&self, insn: &Insn) -> bool {
-        self.task.insn.holds(insn)
+/// A task that is in use and needs a slot.
+///
+/// # Invariants
+///
+/// `task` is `IN_USE` and caches no slot.
+pub(crate) struct Vacant<'a> {
+    task: &'a ArcBorrow<'a, Task>,
+}
+
+impl<'a> Vacant<'a> {
+    /// The task, for the list of those that hold slots.
+    pub(crate) fn task(&self) -> ArcBorrow<'a, Task> {
+        *self.task
     }
 
-    /// Remembers that the slot holds `insn`.
-    pub(crate) fn set_insn(&self, insn: &Insn) {
-        self.task.insn.set(insn);
+    /// Gives the task a slot that no other task has.
+    pub(crate) fn assign(self, slot: Slot, _: &mut GcLocked) -> Held<'a> {
+        // INVARIANT: The owner writes while `IN_USE`.
+        //
+        // ORDERING: Relaxed: a recycler reads it after it acquired the `IDLE` that `leave` stores.
+        self.task.cached.store(slot.number(), Relaxed);
+        // INVARIANT: As above.
+        Held {
+            _task: self.task,
+            slot,
+        }
+    }
+
+    /// The task does without.
+    pub(crate) fn leave(self) {
+        self.task.leave();
     }
 }
 
@@ -135,24 +159,23 @@ impl Task {
             utask: Opaque::zeroed(),
             state: Atomic::new(IDLE),
             cached: Atomic::new(NO_SLOT),
-            insn: InsnCell::new(),
             tracker <- AtomicTracker::new(),
             links <- ListLinks::new(),
         })
     }
 
-    /// The owner is about to use its slot. Returns the slot, if it has one.
+    /// The owner is about to use its slot, if it has one, or otherwise a slot that it gets.
     ///
     /// Never sleeps. Waits while the slot is being taken away, which the recycler does with
     /// preemption disabled and in a few instructions.
     #[inline]
-    pub(crate) fn enter(&self) -> Option<Held<'_>> {
+    pub(crate) fn enter<'a>(task: &'a ArcBorrow<'a, Task>) -> Result<Held<'a>, Vacant<'a>> {
         loop {
             // INVARIANT: The owner makes `IDLE` → `IN_USE`.
             //
             // ORDERING: Acquire pairs with the release in `recycle`: who sees the state that the
             // recycler restored also sees that the slot is gone.
-            match self.state.cmpxchg(IDLE, IN_USE, Acquire) {
+            match task.state.cmpxchg(IDLE, IN_USE, Acquire) {
                 Ok(_) => break,
                 Err(RECYCLED) => cpu_relax(),
                 Err(_) => {
@@ -164,20 +187,12 @@ impl Task {
             }
         }
         // ORDERING: Relaxed, because the state orders all accesses to the slot's number.
-        let slot = Slot::new(self.cached.load(Relaxed))?;
-        // INVARIANT: The state is `IN_USE` and the slot this task's.
-        Some(Held { task: self, slot })
-    }
-
-    /// The owner, which is in use but has no slot, gets `slot`.
-    pub(crate) fn assign(&self, slot: Slot, _: &mut GcLocked) -> Held<'_> {
-        // INVARIANT: The owner writes while `IN_USE`; the caller took `slot` from where no other
-        // task has it.
-        //
-        // ORDERING: Relaxed: a recycler reads it after it acquired the `IDLE` that `leave` stores.
-        self.cached.store(slot.number(), Relaxed);
-        // INVARIANT: As above.
-        Held { task: self, slot }
+        match Slot::new(task.cached.load(Relaxed)) {
+            // INVARIANT: The state is `IN_USE` and the slot this task's.
+            Some(slot) => Ok(Held { _task: task, slot }),
+            // INVARIANT: The state is `IN_USE` and there is no slot.
+            None => Err(Vacant { task }),
+        }
     }
 
     /// The owner is done with its slot, which it keeps, but which may be recycled from now on.
@@ -196,6 +211,14 @@ impl Task {
 
     /// Takes the slot away, unless its owner is in it or there is none.
     pub(crate) fn recycle(&self, _: &mut GcLocked) -> Option<Slot> {
+        // Most tasks that are asked when slots run out are in use. A failing cmpxchg would take
+        // the line from the CPU that the task runs on.
+        //
+        // ORDERING: Relaxed: decides nothing that the cmpxchg does not decide again.
+        if self.state.load(Relaxed) != IDLE {
+            return None;
+        }
+
         // INVARIANT: `IDLE` → `RECYCLED` under the GC lock.
         //
         // ORDERING: Acquire pairs with the release in `leave`: the next owner writes the slot's

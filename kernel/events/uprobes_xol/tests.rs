@@ -9,7 +9,7 @@ mod uprobes_xol {
     use super::super::{
         area::XolArea,
         gc::Gc,
-        slot::{Insn, InsnCell, Slot, INSN_SIZE, SLOT_COUNT, SLOT_SIZE},
+        slot::{Contents, Insn, Slot, INSN_SIZE, SLOT_COUNT, SLOT_SIZE},
         task::{GcLocked, Task},
     };
     use kernel::{page::PAGE_SIZE, prelude::*, sync::Arc};
@@ -25,17 +25,34 @@ mod uprobes_xol {
         KBox::try_pin_init(Gc::new(), GFP_KERNEL)
     }
 
-    /// Enters and returns the number of the slot that the task is in then, if there is one.
+    /// Enters, if there is a slot without waiting for one, and returns the slot.
     fn enter(gc: &Gc, task: &Arc<Task>) -> Option<Slot> {
-        let task = task.as_arc_borrow();
-        let slot = match task.enter() {
-            Some(held) => Some(held.slot()),
-            None => gc.try_take(&task).map(|held| held.slot()),
-        };
-        if slot.is_none() {
-            task.leave();
+        match Task::enter(&task.as_arc_borrow()).or_else(|vacant| gc.try_take(vacant, true)) {
+            Ok(held) => Some(held.slot()),
+            Err(vacant) => {
+                vacant.leave();
+                None
+            }
         }
-        slot
+    }
+
+    /// Enters without asking anybody for a slot.
+    fn enter_cached(task: &Arc<Task>) -> Option<Slot> {
+        match Task::enter(&task.as_arc_borrow()) {
+            Ok(held) => Some(held.slot()),
+            Err(vacant) => {
+                vacant.leave();
+                None
+            }
+        }
+    }
+
+    /// Enters with a given slot, for a task that has none.
+    fn enter_with(task: &Arc<Task>, slot: Slot, locked: &mut GcLocked) {
+        match Task::enter(&task.as_arc_borrow()) {
+            Ok(_) => panic!("has a slot"),
+            Err(vacant) => assert_eq!(vacant.assign(slot, locked).slot(), slot),
+        };
     }
 
     /// Tasks that hold all slots of `gc`, idle.
@@ -60,6 +77,7 @@ mod uprobes_xol {
     #[test]
     fn geometry() {
         assert!(Slot::new(0).is_none());
+        assert!(Slot::new(SLOT_COUNT as u32).is_none());
         let last = Slot::new(SLOT_COUNT as u32 - 1).unwrap();
         assert!(last.offset() + SLOT_SIZE <= PAGE_SIZE);
         assert_eq!(Slot::new(1).unwrap().offset(), SLOT_SIZE);
@@ -77,18 +95,37 @@ mod uprobes_xol {
         bytes[INSN_SIZE - 1] ^= 1;
         let other = Insn::new(&bytes);
         assert!(insn != other);
+    }
 
-        let cell = InsnCell::new();
-        cell.set(&insn);
-        assert!(cell.holds(&insn));
-        assert!(!cell.holds(&other));
+    #[test]
+    fn contents_are_remembered_for_each_slot() -> Result {
+        let gc = gc()?;
+        let contents = Contents::new()?;
+        let insn = Insn::new(&[0x5a; INSN_SIZE]);
+        let other = Insn::new(&[0xa5; INSN_SIZE]);
+        let (first, second) = (task()?, task()?);
+
+        let borrow = first.as_arc_borrow();
+        let held = Task::enter(&borrow).or_else(|vacant| gc.try_take(vacant, true));
+        let Ok(held) = held else { return Err(EBUSY) };
+        assert!(!contents.holds(&held, &insn));
+        contents.set(&held, &insn);
+        assert!(contents.holds(&held, &insn));
+        assert!(!contents.holds(&held, &other));
+
+        let borrow = second.as_arc_borrow();
+        let held = Task::enter(&borrow).or_else(|vacant| gc.try_take(vacant, true));
+        let Ok(held) = held else { return Err(EBUSY) };
+        assert!(!contents.holds(&held, &insn));
+
+        gc.evict(&first);
+        gc.evict(&second);
+        Ok(())
     }
 
     #[test]
     fn new_task_has_no_slot() -> Result {
-        let task = task()?;
-        assert!(task.enter().is_none());
-        task.leave();
+        assert!(enter_cached(&task()?).is_none());
         Ok(())
     }
 
@@ -112,14 +149,12 @@ mod uprobes_xol {
         let task = task()?;
         let slot = Slot::new(1).unwrap();
 
-        assert!(task.enter().is_none());
-        assert_eq!(task.assign(slot, &mut locked).slot(), slot);
+        enter_with(&task, slot, &mut locked);
         task.leave();
 
         assert_eq!(task.recycle(&mut locked), Some(slot));
         // Back in state 1, without a slot.
-        assert!(task.enter().is_none());
-        task.leave();
+        assert!(enter_cached(&task).is_none());
         Ok(())
     }
 
@@ -129,12 +164,11 @@ mod uprobes_xol {
         let task = task()?;
         let slot = Slot::new(1).unwrap();
 
-        assert!(task.enter().is_none());
-        task.assign(slot, &mut locked);
+        enter_with(&task, slot, &mut locked);
         assert_eq!(task.recycle(&mut locked), None);
 
         task.leave();
-        assert_eq!(task.enter().map(|held| held.slot()), Some(slot));
+        assert_eq!(enter_cached(&task), Some(slot));
         assert_eq!(task.recycle(&mut locked), None);
         task.leave();
         assert_eq!(task.recycle(&mut locked), Some(slot));
@@ -215,6 +249,31 @@ mod uprobes_xol {
     }
 
     #[test]
+    fn last_free_slot_is_left_to_those_who_wait() -> Result {
+        let gc = gc()?;
+        let tasks = fill(&gc)?;
+        for task in &tasks {
+            assert!(enter(&gc, task).is_some());
+        }
+        gc.evict(&tasks[0]);
+
+        let late = task()?;
+        let borrow = late.as_arc_borrow();
+        let held = Task::enter(&borrow).or_else(|vacant| gc.try_take(vacant, false));
+        let Err(vacant) = held else { return Err(EBUSY) };
+
+        // Two are free: one of them may be taken.
+        gc.evict(&tasks[1]);
+        assert!(gc.try_take(vacant, false).is_ok());
+
+        gc.leave(&late);
+        gc.evict(&late);
+        evict_all(&gc, &tasks);
+        assert_eq!(gc.holding(), 0);
+        Ok(())
+    }
+
+    #[test]
     fn evicted_slot_is_free() -> Result {
         let gc = gc()?;
         let tasks = fill(&gc)?;
@@ -263,11 +322,12 @@ mod uprobes_xol {
         let other = Insn::new(&[0xa5; INSN_SIZE]);
         let task = task()?;
 
-        let first = area.get(&task.as_arc_borrow(), &insn)?;
+        let task = task.as_arc_borrow();
+        let first = area.get(&task, &insn)?;
         assert!(first >= VADDR + SLOT_SIZE && first < VADDR + PAGE_SIZE);
         area.put(&task);
         // Another instruction goes into the slot that the task has.
-        assert_eq!(area.get(&task.as_arc_borrow(), &other)?, first);
+        assert_eq!(area.get(&task, &other)?, first);
         area.put(&task);
         area.evict(&task);
         Ok(())

