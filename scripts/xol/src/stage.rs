@@ -261,8 +261,7 @@ impl Fingerprint {
     }
 
     pub fn hex(&self) -> String {
-        let digest = self.0.clone().finalize();
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        format!("{:x}", self.0.clone().finalize())
     }
 }
 
