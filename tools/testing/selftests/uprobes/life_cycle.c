@@ -22,6 +22,7 @@
 #define NUMBER		5
 /* More than there are slots on x86-64 */
 #define THREADS		40
+#define ROUNDS		5
 #define TIME_LIMIT	600
 /* Calls made by this program when it is executed with this argument */
 #define EXEC_ARGUMENT	"call-and-exit"
@@ -104,7 +105,7 @@ TEST_F_TIMEOUT(life_cycle, short_threads_among_long_ones, TIME_LIMIT)
 {
 	struct threads *others = threads_start(THREADS, call_until_stopped);
 
-	for (unsigned int i = 0; i < 20; i++)
+	for (unsigned int i = 0; i < ROUNDS; i++)
 		threads_run(THREADS, live_shortly);
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	threads_join(others);
@@ -113,7 +114,7 @@ TEST_F_TIMEOUT(life_cycle, short_threads_among_long_ones, TIME_LIMIT)
 
 TEST_F_TIMEOUT(life_cycle, fork, TIME_LIMIT)
 {
-	unsigned int forks = 50;
+	unsigned int forks = 20;
 
 	call_times(3);
 	for (unsigned int i = 0; i < forks; i++) {
@@ -154,7 +155,7 @@ TEST_F_TIMEOUT(life_cycle, fork_by_all_threads, TIME_LIMIT)
 /* While the child of vfork() runs, it has the mm and the area of its parent. */
 TEST_F_TIMEOUT(life_cycle, vfork, TIME_LIMIT)
 {
-	unsigned int forks = 50;
+	unsigned int forks = 20;
 
 	call_times(2);
 	for (unsigned int i = 0; i < forks; i++) {
@@ -219,7 +220,7 @@ TEST_F_TIMEOUT(life_cycle, posix_spawn, TIME_LIMIT)
 /* exec kills the other threads, wherever they are, and drops the mm. */
 TEST_F_TIMEOUT(life_cycle, exec_with_threads, TIME_LIMIT)
 {
-	for (unsigned int i = 0; i < 20; i++) {
+	for (unsigned int i = 0; i < ROUNDS; i++) {
 		pid_t pid = fork();
 
 		ASSERT_GE(pid, 0);
@@ -232,7 +233,7 @@ TEST_F_TIMEOUT(life_cycle, exec_with_threads, TIME_LIMIT)
 		EXPECT_TRUE(exits_with(pid, KSFT_PASS));
 	}
 	/* how often the killed threads had hit is not known */
-	EXPECT_GE(counters_read(self->counters, 0), 20 * (5 + EXEC_CALLS));
+	EXPECT_GE(counters_read(self->counters, 0), ROUNDS * (5 + EXEC_CALLS));
 }
 
 static void *exec_in_thread(void *argument)
@@ -244,7 +245,7 @@ static void *exec_in_thread(void *argument)
 
 TEST_F_TIMEOUT(life_cycle, exec_by_a_thread, TIME_LIMIT)
 {
-	for (unsigned int i = 0; i < 20; i++) {
+	for (unsigned int i = 0; i < ROUNDS; i++) {
 		pid_t pid = fork();
 		pthread_t thread;
 
@@ -260,7 +261,7 @@ TEST_F_TIMEOUT(life_cycle, exec_by_a_thread, TIME_LIMIT)
 
 TEST_F_TIMEOUT(life_cycle, exit_with_threads, TIME_LIMIT)
 {
-	for (unsigned int i = 0; i < 20; i++) {
+	for (unsigned int i = 0; i < ROUNDS; i++) {
 		pid_t pid = fork();
 
 		ASSERT_GE(pid, 0);
@@ -274,7 +275,7 @@ TEST_F_TIMEOUT(life_cycle, exit_with_threads, TIME_LIMIT)
 
 TEST_F_TIMEOUT(life_cycle, killed_with_threads, TIME_LIMIT)
 {
-	for (unsigned int i = 0; i < 20; i++) {
+	for (unsigned int i = 0; i < ROUNDS; i++) {
 		uint64_t before = counters_read(self->counters, 0);
 		pid_t pid = fork();
 		int status;
@@ -343,7 +344,7 @@ TEST_F_TIMEOUT(life_cycle, fork_with_pending_return, TIME_LIMIT)
 {
 	int return_probe = probe_attach_return(fork_inside,
 					       program_count(self->counters, 1));
-	unsigned int forks = 50;
+	unsigned int forks = 20;
 
 	for (unsigned int i = 0; i < forks; i++) {
 		pid_t pid = fork_function();

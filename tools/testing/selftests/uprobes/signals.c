@@ -22,7 +22,7 @@
 
 #define NUMBER		11
 #define IN_HANDLER	12
-#define SIGNALS		300
+#define SIGNALS		100
 #define TIME_LIMIT	300
 
 #if defined(__x86_64__)

@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a process can do to its [uprobes] mapping, and what others can do to it
+ * while it steps. The process may harm itself, and then sees a signal; it must
+ * not hang, and other processes' probes go on.
+ */
+#include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <elf.h>
+
+#include "kselftest_harness.h"
+#include "functions.h"
+#include "probe.h"
+#include "threads.h"
+
+#define NUMBER		21
+#define THREADS		40
+#define PATIENCE	60
+#define TIME_LIMIT	120
+
+static unsigned int wrong_results;
+
+static void call_times(unsigned int times)
+{
+	while (times--)
+		if (call_numbered(NUMBER) != NUMBER)
+			__atomic_add_fetch(&wrong_results, 1, __ATOMIC_RELAXED);
+}
+
+static sigjmp_buf jump;
+
+static void leave_call(int signal)
+{
+	siglongjmp(jump, signal);
+}
+
+/* Calls the probed function; returns the signal that it raised, or 0. */
+static int call_and_catch(void)
+{
+	int caught;
+
+	signal(SIGSEGV, leave_call);
+	signal(SIGBUS, leave_call);
+	signal(SIGILL, leave_call);
+	signal(SIGTRAP, leave_call);
+	caught = sigsetjmp(jump, 1);
+	if (!caught)
+		call_times(1);
+	return caught;
+}
+
+FIXTURE(area) {
+	int counters;
+	int probe;
+	char *start;
+	size_t size;
+};
+
+FIXTURE_SETUP(area)
+{
+	uintptr_t start, end;
+
+	self->counters = counters_create(1);
+	self->probe = probe_attach(numbered_function(NUMBER),
+				   program_count(self->counters, 0));
+	call_times(1);
+	ASSERT_TRUE(xol_area_range(&start, &end));
+	self->start = (char *)start;
+	self->size = end - start;
+}
+
+static int other_process(const void *argument)
+{
+	call_times(10);
+	return wrong_results || !xol_area_mapped() ? KSFT_FAIL : KSFT_PASS;
+}
+
+/* Whatever happened: it concerns this process alone. */
+FIXTURE_TEARDOWN(area)
+{
+	EXPECT_EQ(wrong_results, 0);
+	EXPECT_EQ(run_isolated(other_process, NULL, PATIENCE), KSFT_PASS);
+	close(self->probe);
+}
+
+TEST_F_TIMEOUT(area, munmap, TIME_LIMIT)
+{
+	int caught;
+
+	if (munmap(self->start, self->size)) {
+		/* CONFIG_MSEAL_SYSTEM_MAPPINGS */
+		EXPECT_EQ(errno, EPERM);
+		EXPECT_EQ(call_and_catch(), 0);
+		return;
+	}
+	caught = call_and_catch();
+	EXPECT_EQ(caught, SIGSEGV);
+	EXPECT_EQ(counters_read(self->counters, 0), 2);
+}
+
+/* Something else is where the slots were. */
+TEST_F_TIMEOUT(area, mapped_over, TIME_LIMIT)
+{
+	void *mapping = mmap(self->start, self->size, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+	if (mapping == MAP_FAILED) {
+		EXPECT_EQ(errno, EPERM);
+		EXPECT_EQ(call_and_catch(), 0);
+		return;
+	}
+	EXPECT_EQ(call_and_catch(), SIGSEGV);
+	/* the kernel writes slots into its own page, not into this one */
+	for (size_t i = 0; i < self->size; i++)
+		EXPECT_EQ(self->start[i], 0);
+}
+
+TEST_F_TIMEOUT(area, mremap, TIME_LIMIT)
+{
+	EXPECT_EQ(mremap(self->start, self->size, self->size,
+			 MREMAP_MAYMOVE | MREMAP_FIXED, self->start - (1 << 30)),
+		  MAP_FAILED);
+	EXPECT_EQ(mremap(self->start, self->size, 2 * self->size, MREMAP_MAYMOVE),
+		  MAP_FAILED);
+	EXPECT_EQ(call_and_catch(), 0);
+	EXPECT_EQ(counters_read(self->counters, 0), 2);
+}
+
+TEST_F_TIMEOUT(area, mprotect, TIME_LIMIT)
+{
+	uintptr_t start, end;
+
+	EXPECT_NE(mprotect(self->start, self->size, PROT_READ | PROT_WRITE), 0);
+	EXPECT_NE(mprotect(self->start, self->size, PROT_WRITE | PROT_EXEC), 0);
+	if (!mprotect(self->start, self->size, PROT_NONE)) {
+		EXPECT_EQ(call_and_catch(), SIGSEGV);
+		EXPECT_EQ(mprotect(self->start, self->size, PROT_EXEC), 0);
+	}
+	EXPECT_EQ(call_and_catch(), 0);
+	EXPECT_TRUE(xol_area_range(&start, &end));
+	EXPECT_EQ((char *)start, self->start);
+}
+
+TEST_F_TIMEOUT(area, madvise, TIME_LIMIT)
+{
+	static const int advices[] = {
+		MADV_DONTNEED, MADV_FREE, MADV_REMOVE, MADV_COLD, MADV_PAGEOUT,
+		MADV_DONTFORK, MADV_DOFORK, MADV_MERGEABLE, MADV_HUGEPAGE,
+		MADV_WIPEONFORK, MADV_DONTDUMP, MADV_DODUMP,
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(advices); i++) {
+		int result = madvise(self->start, self->size, advices[i]);
+
+		EXPECT_EQ(call_and_catch(), 0)
+			TH_LOG("after madvise(%d), which returned %d", advices[i],
+			       result);
+	}
+	/* a child has an area of its own, whatever MADV_DOFORK did */
+	EXPECT_EQ(run_isolated(other_process, NULL, PATIENCE), KSFT_PASS);
+}
+
+TEST_F_TIMEOUT(area, mlock, TIME_LIMIT)
+{
+	mlock(self->start, self->size);
+	EXPECT_EQ(call_and_catch(), 0);
+	munlock(self->start, self->size);
+	EXPECT_EQ(mlockall(MCL_CURRENT | MCL_FUTURE), 0);
+	EXPECT_EQ(call_and_catch(), 0);
+	munlockall();
+}
+
+TEST_F_TIMEOUT(area, written_to, TIME_LIMIT)
+{
+	char trap[16];
+	struct iovec local = { .iov_base = trap, .iov_len = sizeof(trap) };
+	struct iovec remote = { .iov_base = self->start, .iov_len = sizeof(trap) };
+	int memory = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+
+	memset(trap, 0xcc, sizeof(trap));
+	ASSERT_GE(memory, 0);
+	EXPECT_EQ(pwrite(memory, trap, sizeof(trap), (off_t)self->start), -1);
+	EXPECT_EQ(process_vm_writev(getpid(), &local, 1, &remote, 1, 0), -1);
+	EXPECT_EQ(call_and_catch(), 0);
+	EXPECT_EQ(counters_read(self->counters, 0), 2);
+	close(memory);
+}
+
+FIXTURE(attack) {
+	int counters;
+	int probe;
+};
+
+FIXTURE_SETUP(attack)
+{
+	self->counters = counters_create(1);
+	self->probe = probe_attach(numbered_function(NUMBER),
+				   program_count(self->counters, 0));
+}
+
+FIXTURE_TEARDOWN(attack)
+{
+	EXPECT_EQ(wrong_results, 0);
+	close(self->probe);
+}
+
+/* A second process shows the address, and the first one takes it. */
+TEST_F_TIMEOUT(attack, wanted_address_is_taken, TIME_LIMIT)
+{
+	size_t page_size = sysconf(_SC_PAGESIZE);
+	uintptr_t where[2];
+	int result[2];
+	void *mapping;
+	pid_t pid;
+
+	ASSERT_EQ(pipe(result), 0);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		call_times(1);
+		if (!xol_area_range(&where[0], &where[1]) ||
+		    write(result[1], where, sizeof(where)) != sizeof(where))
+			_exit(KSFT_FAIL);
+		_exit(KSFT_PASS);
+	}
+	ASSERT_EQ(read(result[0], where, sizeof(where)), sizeof(where));
+	ASSERT_EQ(waitpid(pid, NULL, 0), pid);
+
+	mapping = mmap((void *)where[0], page_size, PROT_READ,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	ASSERT_EQ(mapping, (void *)where[0]);
+	call_times(3);
+	EXPECT_TRUE(xol_area_range(&where[0], &where[1]));
+	EXPECT_NE(mapping, (void *)where[0]);
+	EXPECT_EQ(counters_read(self->counters, 0), 4);
+}
+
+/* Limits are for what a process asks for, not for what its debugger needs. */
+TEST_F_TIMEOUT(attack, address_space_limited, TIME_LIMIT)
+{
+	struct rlimit none = { .rlim_cur = 0, .rlim_max = RLIM_INFINITY };
+
+	ASSERT_EQ(setrlimit(RLIMIT_AS, &none), 0);
+	call_times(3);
+	EXPECT_EQ(counters_read(self->counters, 0), 3);
+	none.rlim_cur = RLIM_INFINITY;
+	ASSERT_EQ(setrlimit(RLIMIT_AS, &none), 0);
+	EXPECT_TRUE(xol_area_mapped());
+}
+
+/* Maps all that is free; returns the last page. */
+static void *fill_address_space(void)
+{
+	size_t page_size = sysconf(_SC_PAGESIZE), size;
+	void *mapping, *last = NULL;
+
+	for (size = 1UL << 47; size >= page_size; size /= 2) {
+		while ((mapping = mmap(NULL, size, PROT_NONE, MAP_PRIVATE |
+				       MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) !=
+		       MAP_FAILED)
+			last = mapping;
+	}
+	return last;
+}
+
+static bool room_is_gone;
+
+static void call_without_room(unsigned int index)
+{
+	while (!__atomic_load_n(&room_is_gone, __ATOMIC_ACQUIRE))
+		sched_yield();
+	call_times(1);
+}
+
+static int call_then_make_room(const void *argument)
+{
+	int counters = *(const int *)argument;
+	/* the thread has its stack, but no area before there is room */
+	struct threads *threads = threads_start(1, call_without_room);
+	void *last = fill_address_space();
+
+	__atomic_store_n(&room_is_gone, true, __ATOMIC_RELEASE);
+	while (counters_read(counters, 0) < 3)
+		sched_yield();
+	if (munmap(last, sysconf(_SC_PAGESIZE)))
+		return KSFT_FAIL;
+	threads_join(threads);
+	return wrong_results ? KSFT_FAIL : KSFT_PASS;
+}
+
+/*
+ * There is no room for the area: the instruction cannot be executed, and is
+ * tried again until it can.
+ */
+TEST_F_TIMEOUT(attack, no_address_space, TIME_LIMIT)
+{
+	EXPECT_EQ(run_isolated(call_then_make_room, &self->counters, PATIENCE),
+		  KSFT_PASS);
+	EXPECT_GE(counters_read(self->counters, 0), 3);
+}
+
+/* And as long as it is tried again, it can be killed. */
+TEST_F_TIMEOUT(attack, no_address_space_and_killed, TIME_LIMIT)
+{
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		fill_address_space();
+		call_times(1);
+		_exit(KSFT_FAIL);
+	}
+	while (counters_read(self->counters, 0) < 3)
+		ASSERT_EQ(waitpid(pid, &status, WNOHANG), 0);
+	ASSERT_EQ(kill(pid, SIGKILL), 0);
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_TRUE(WIFSIGNALED(status));
+}
+
+static uintptr_t traced_ip(pid_t pid)
+{
+#if defined(__x86_64__)
+	struct user_regs_struct regs;
+#elif defined(__aarch64__)
+	struct user_pt_regs regs;
+#endif
+	struct iovec iov = { .iov_base = &regs, .iov_len = sizeof(regs) };
+
+	if (ptrace(PTRACE_GETREGSET, pid, (void *)NT_PRSTATUS, &iov))
+		return 0;
+#if defined(__x86_64__)
+	return regs.rip;
+#elif defined(__aarch64__)
+	return regs.pc;
+#endif
+}
+
+static pid_t start_traced(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		call_times(1);
+		raise(SIGSTOP);
+		call_times(1);
+		_exit(wrong_results ? KSFT_FAIL : KSFT_PASS);
+	}
+	return pid;
+}
+
+/* A debugger's step over a probed instruction is one step. */
+TEST_F_TIMEOUT(attack, single_stepped, TIME_LIMIT)
+{
+	uintptr_t site = (uintptr_t)numbered_function(NUMBER), ip, previous = 0;
+	bool stepped = false;
+	int status;
+	pid_t pid;
+
+	pid = start_traced();
+	ASSERT_GE(pid, 0);
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	ASSERT_TRUE(WIFSTOPPED(status));
+	EXPECT_EQ(WSTOPSIG(status), SIGSTOP);
+	for (unsigned int i = 0; i < 100000 && !stepped; i++) {
+		ASSERT_EQ(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
+		ASSERT_EQ(waitpid(pid, &status, 0), pid);
+		ASSERT_TRUE(WIFSTOPPED(status));
+		EXPECT_EQ(WSTOPSIG(status), SIGTRAP);
+		ip = traced_ip(pid);
+		stepped = previous == site;
+		previous = ip;
+	}
+	ASSERT_TRUE(stepped);
+	/* on to the instruction after it, which is not in a slot */
+	EXPECT_GT(ip, site);
+	EXPECT_LT(ip, site + NUMBERED_FUNCTION_SIZE);
+	EXPECT_EQ(counters_read(self->counters, 0), 2);
+	ASSERT_EQ(ptrace(PTRACE_CONT, pid, NULL, NULL), 0);
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(WEXITSTATUS(status), KSFT_PASS);
+}
+
+TEST_F_TIMEOUT(attack, poked, TIME_LIMIT)
+{
+	uintptr_t start = 0, end;
+	char line[512], path[64];
+	int status;
+	FILE *maps;
+	pid_t pid;
+
+	pid = start_traced();
+	ASSERT_GE(pid, 0);
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	ASSERT_TRUE(WIFSTOPPED(status));
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	maps = fopen(path, "r");
+	ASSERT_NE(maps, NULL);
+	while (fgets(line, sizeof(line), maps))
+		if (strstr(line, "[uprobes]"))
+			ASSERT_EQ(sscanf(line, "%lx-%lx", &start, &end), 2);
+	fclose(maps);
+	ASSERT_NE(start, 0);
+	EXPECT_EQ(ptrace(PTRACE_POKETEXT, pid, (void *)start, (void *)-1L), -1);
+	ASSERT_EQ(ptrace(PTRACE_CONT, pid, NULL, NULL), 0);
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(WEXITSTATUS(status), KSFT_PASS);
+	EXPECT_EQ(counters_read(self->counters, 0), 2);
+}
+
+static void call_for_ever(unsigned int index)
+{
+	for (;;)
+		call_times(1);
+}
+
+TEST_F_TIMEOUT(attack, core_dumped, TIME_LIMIT)
+{
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+	char directory[] = "/tmp/uprobes-core-XXXXXX", command[64];
+	int status;
+	pid_t pid;
+
+	ASSERT_NE(mkdtemp(directory), NULL);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		if (chdir(directory) || setrlimit(RLIMIT_CORE, &limit))
+			_exit(KSFT_FAIL);
+		threads_start(THREADS, call_for_ever);
+		while (counters_read(self->counters, 0) < THREADS)
+			sched_yield();
+		abort();
+	}
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_EQ(WTERMSIG(status), SIGABRT);
+	if (!WCOREDUMP(status))
+		ksft_print_msg("no core was dumped here\n");
+	snprintf(command, sizeof(command), "rm -rf %s", directory);
+	EXPECT_EQ(system(command), 0);
+	call_times(1);
+}
+
+TEST_HARNESS_MAIN
