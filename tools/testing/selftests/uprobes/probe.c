@@ -22,7 +22,6 @@
 #include "probe.h"
 
 #define PMU		"/sys/bus/event_source/devices/uprobe"
-#define EXECUTABLE	"/proc/self/exe"
 
 static __noreturn void __printf(2, 3) give_up(int code, const char *format, ...)
 {
@@ -230,24 +229,6 @@ static unsigned int pmu_number(const char *path, const char *format)
 	return number;
 }
 
-int probe_try(const char *path, uint64_t offset, bool on_return, int *event)
-{
-	struct perf_event_attr attr;
-
-	memset(&attr, 0, sizeof(attr));
-	attr.size = sizeof(attr);
-	attr.type = pmu_number(PMU "/type", "%u");
-	if (on_return)
-		attr.config = 1ULL << pmu_number(PMU "/format/retprobe", "config:%u");
-	attr.uprobe_path = (uintptr_t)path;
-	attr.probe_offset = offset;
-
-	/* Any CPU will do: the program runs on whichever has the hit. */
-	*event = syscall(__NR_perf_event_open, &attr, -1, 0, -1,
-			 PERF_FLAG_FD_CLOEXEC);
-	return *event < 0 ? errno : 0;
-}
-
 uint64_t probe_file_offset(const void *address)
 {
 	uintptr_t start, end, wanted = (uintptr_t)address;
@@ -259,24 +240,38 @@ uint64_t probe_file_offset(const void *address)
 		give_up(KSFT_FAIL, "/proc/self/maps: %s: is proc mounted?",
 			strerror(errno));
 	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " r-xp %" SCNx64,
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %*s %" SCNx64,
 			   &start, &end, &offset) == 3 &&
 		    start <= wanted && wanted < end)
 			found = offset + wanted - start;
 	fclose(file);
 	if (found == UINT64_MAX)
-		give_up(KSFT_FAIL, "%p: not in an executable mapping", address);
+		give_up(KSFT_FAIL, "%p: not mapped", address);
 	return found;
 }
 
-static int attach(const void *address, int program, bool on_return)
+int probe_attach_at(const struct probe_at *at, int program)
 {
-	int event, error;
+	struct perf_event_attr attr;
+	int event;
 
-	error = probe_try(EXECUTABLE, probe_file_offset(address), on_return, &event);
-	if (error)
-		give_up(KSFT_FAIL, "perf_event_open(uprobe at %p): %s: run as root",
-			address, strerror(error));
+	memset(&attr, 0, sizeof(attr));
+	attr.size = sizeof(attr);
+	attr.type = pmu_number(PMU "/type", "%u");
+	if (at->on_return)
+		attr.config |= 1ULL << pmu_number(PMU "/format/retprobe", "config:%u");
+	if (at->ref_ctr_offset)
+		attr.config |= at->ref_ctr_offset <<
+			pmu_number(PMU "/format/ref_ctr_offset", "config:%u");
+	attr.uprobe_path = (uintptr_t)at->path;
+	attr.probe_offset = at->offset;
+
+	/* Any CPU will do: the program runs on whichever has the hit. */
+	event = syscall(__NR_perf_event_open, &attr, -1, 0, -1,
+			PERF_FLAG_FD_CLOEXEC);
+	if (event < 0)
+		give_up(KSFT_FAIL, "perf_event_open(uprobe at %#" PRIx64 " of %s): error %d (%s): needs root",
+			at->offset, at->path, errno, strerror(errno));
 	if (ioctl(event, PERF_EVENT_IOC_SET_BPF, program))
 		give_up(KSFT_FAIL, "ioctl(PERF_EVENT_IOC_SET_BPF): %s: needs CONFIG_BPF_EVENTS",
 			strerror(errno));
@@ -285,12 +280,23 @@ static int attach(const void *address, int program, bool on_return)
 
 int probe_attach(const void *address, int program)
 {
-	return attach(address, program, false);
+	struct probe_at at = {
+		.path = EXECUTABLE,
+		.offset = probe_file_offset(address),
+	};
+
+	return probe_attach_at(&at, program);
 }
 
 int probe_attach_return(const void *address, int program)
 {
-	return attach(address, program, true);
+	struct probe_at at = {
+		.path = EXECUTABLE,
+		.offset = probe_file_offset(address),
+		.on_return = true,
+	};
+
+	return probe_attach_at(&at, program);
 }
 
 int probe_attach_many(const void * const *addresses, unsigned int number,
@@ -322,30 +328,16 @@ int probe_attach_many(const void * const *addresses, unsigned int number,
 	return link;
 }
 
-bool xol_in_rust(void)
+bool xol_area_range(pid_t pid, uintptr_t *start, uintptr_t *end)
 {
-	FILE *file = fopen("/proc/kallsyms", "r");
 	bool found = false;
 	char line[512];
+	FILE *file;
 
+	snprintf(line, sizeof(line), "/proc/%d/maps", pid);
+	file = fopen(line, "r");
 	if (!file)
-		give_up(KSFT_FAIL, "/proc/kallsyms: %s: needs CONFIG_KALLSYMS",
-			strerror(errno));
-	while (!found && fgets(line, sizeof(line), file))
-		found = strstr(line, " uprobe_xol_get_slot\n");
-	fclose(file);
-	return found;
-}
-
-bool xol_area_range(uintptr_t *start, uintptr_t *end)
-{
-	FILE *file = fopen("/proc/self/maps", "r");
-	bool found = false;
-	char line[512];
-
-	if (!file)
-		give_up(KSFT_FAIL, "/proc/self/maps: %s: is proc mounted?",
-			strerror(errno));
+		give_up(KSFT_FAIL, "%s: %s: is proc mounted?", line, strerror(errno));
 	while (!found && fgets(line, sizeof(line), file))
 		found = strstr(line, "[uprobes]") &&
 			sscanf(line, "%" SCNxPTR "-%" SCNxPTR, start, end) == 2;
@@ -357,7 +349,7 @@ bool xol_area_mapped(void)
 {
 	uintptr_t start, end;
 
-	return xol_area_range(&start, &end);
+	return xol_area_range(getpid(), &start, &end);
 }
 
 int run_isolated(int (*test)(const void *argument), const void *argument,

@@ -8,6 +8,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
+
+/* The running executable, as a path for the kernel */
+#define EXECUTABLE	"/proc/self/exe"
 
 /*
  * All functions that can fail print the reason and what to do about it as a
@@ -38,19 +42,30 @@ int probe_attach_many(const void * const *addresses, unsigned int number,
 		      int counters, unsigned int index);
 /* The same on the return from the function at @address */
 int probe_attach_return(const void *address, int program);
-/* As probe_attach(), but reports what perf_event_open() says: 0 or an errno */
-int probe_try(const char *path, uint64_t offset, bool on_return, int *event);
 
 /* Where @address is in the executable's file */
 uint64_t probe_file_offset(const void *address);
 
+/**
+ * struct probe_at - where to attach, when it is not simply at an address
+ * @path: the file
+ * @offset: of the instruction in the file
+ * @ref_ctr_offset: of a counter of probes in the file, or 0
+ * @on_return: on the return from the function
+ */
+struct probe_at {
+	const char *path;
+	uint64_t offset;
+	uint64_t ref_ctr_offset;
+	bool on_return;
+};
+
+int probe_attach_at(const struct probe_at *at, int program);
+
 /* Whether this process has an XOL area: the proof that a hit was stepped. */
 bool xol_area_mapped(void);
-/* Its address range; false when there is none */
-bool xol_area_range(uintptr_t *start, uintptr_t *end);
-
-/* Whether the kernel manages slots in Rust (CONFIG_UPROBES_XOL_RUST). */
-bool xol_in_rust(void);
+/* The address range of a process's area; false when there is none */
+bool xol_area_range(pid_t pid, uintptr_t *start, uintptr_t *end);
 
 /*
  * In a test of kselftest_harness.h: what just went wrong is known to, for the

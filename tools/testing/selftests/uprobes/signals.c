@@ -199,9 +199,10 @@ TEST_F_TIMEOUT(signals, handler_jumps_away, TIME_LIMIT)
 
 	set_handler(SIGUSR1, handler_jumps, 0);
 	/* made before the jump's target, which the handler needs from the start */
-	if (!sigsetjmp(jump, 1))
+	if (!sigsetjmp(jump, 1)) {
 		ASSERT_EQ(pthread_create(&self->sender, NULL, send_signals,
 					 &self->self), 0);
+	}
 	while (signals_handled() < SIGNALS) {
 		call(NUMBER);
 		__atomic_add_fetch(&calls_made, 1, __ATOMIC_RELAXED);

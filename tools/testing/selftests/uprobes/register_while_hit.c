@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Probes that come and go while they are hit, stepped and returned through, and
+ * files that change under them.
+ */
+#include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "kselftest_harness.h"
+#include "blocked.h"
+#include "functions.h"
+#include "probe.h"
+#include "threads.h"
+
+#define NUMBER		31
+#define MANY		100
+#define THREADS		40
+#define ROUNDS		10
+#define PATIENCE	60
+#define TIME_LIMIT	300
+/* More than the kernel tracks returns of (MAX_URETPROBE_DEPTH) */
+#define DEPTH		100
+#define DEPTH_TRACKED	64
+
+static unsigned int wrong_results;
+static unsigned long calls;
+static bool stop;
+
+static void call(unsigned int number)
+{
+	if (call_numbered(number) != number)
+		__atomic_add_fetch(&wrong_results, 1, __ATOMIC_RELAXED);
+}
+
+static void call_until_stopped(unsigned int index)
+{
+	unsigned long made = 0;
+
+	for (; !__atomic_load_n(&stop, __ATOMIC_RELAXED); made++)
+		call(NUMBER);
+	__atomic_add_fetch(&calls, made, __ATOMIC_RELAXED);
+}
+
+static void call_many_until_stopped(unsigned int index)
+{
+	unsigned long made = 0;
+
+	for (; !__atomic_load_n(&stop, __ATOMIC_RELAXED); made++)
+		call((index + made) % MANY);
+	__atomic_add_fetch(&calls, made, __ATOMIC_RELAXED);
+}
+
+static void stop_threads(struct threads *threads)
+{
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	threads_join(threads);
+}
+
+FIXTURE(registration) {
+	int counters;
+};
+
+FIXTURE_SETUP(registration)
+{
+	self->counters = counters_create(3);
+}
+
+FIXTURE_TEARDOWN(registration)
+{
+	EXPECT_EQ(wrong_results, 0);
+}
+
+static void wait_for_hits(int counters, uint64_t hits)
+{
+	while (counters_read(counters, 0) < hits)
+		sched_yield();
+}
+
+TEST_F_TIMEOUT(registration, comes_and_goes, TIME_LIMIT)
+{
+	struct threads *threads = threads_start(THREADS, call_until_stopped);
+	int program = program_count(self->counters, 0);
+
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		uint64_t before = counters_read(self->counters, 0);
+		int probe = probe_attach(numbered_function(NUMBER), program);
+
+		wait_for_hits(self->counters, before + THREADS);
+		close(probe);
+	}
+	stop_threads(threads);
+	EXPECT_LE(counters_read(self->counters, 0), calls);
+	EXPECT_TRUE(xol_area_mapped());
+}
+
+TEST_F_TIMEOUT(registration, many_come_and_go, TIME_LIMIT)
+{
+	struct threads *threads = threads_start(THREADS, call_many_until_stopped);
+	const void *addresses[MANY];
+
+	for (unsigned int i = 0; i < MANY; i++)
+		addresses[i] = numbered_function(i);
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		uint64_t before = counters_read(self->counters, 0);
+		int link = probe_attach_many(addresses, MANY, self->counters, 0);
+
+		wait_for_hits(self->counters, before + THREADS);
+		close(link);
+	}
+	stop_threads(threads);
+	EXPECT_LE(counters_read(self->counters, 0), calls);
+}
+
+/* One breakpoint, several consumers: all of them hear of every hit. */
+TEST_F_TIMEOUT(registration, several_consumers, TIME_LIMIT)
+{
+	int probes[3];
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(probes); i++)
+		probes[i] = probe_attach(numbered_function(NUMBER),
+					 program_count(self->counters, i));
+	for (unsigned int i = 0; i < ARRAY_SIZE(probes); i++) {
+		for (unsigned int j = 0; j < 100; j++)
+			call(NUMBER);
+		close(probes[i]);
+	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(probes); i++)
+		EXPECT_EQ(counters_read(self->counters, i), 100 * (i + 1));
+}
+
+/* The step outlives its probe. */
+TEST_F_TIMEOUT(registration, goes_during_a_step, TIME_LIMIT)
+{
+	int probe = probe_attach(load_function, program_count(self->counters, 0));
+	struct blocked *blocked;
+
+	ASSERT_TRUE(blocked_start(&blocked, 8, PATIENCE));
+	close(probe);
+	blocked_serve(blocked);
+	EXPECT_EQ(blocked_join(blocked), 0);
+	EXPECT_EQ(counters_read(self->counters, 0), 8);
+}
+
+static int closed_inside;
+
+static int close_inside(void)
+{
+	return close(closed_inside);
+}
+
+/* Variables that others may change: calls through them cannot be inlined. */
+int (*close_function)(void) = close_inside;
+
+TEST_F_TIMEOUT(registration, goes_before_the_return, TIME_LIMIT)
+{
+	closed_inside = probe_attach_return(close_inside,
+					    program_count(self->counters, 0));
+	EXPECT_EQ(close_function(), 0);
+	/* nobody is left to be told of the return, which worked all the same */
+	EXPECT_EQ(counters_read(self->counters, 0), 0);
+}
+
+static unsigned int nested(unsigned int depth);
+unsigned int (*nested_function)(unsigned int depth) = nested;
+
+static unsigned int nested(unsigned int depth)
+{
+	return depth > 1 ? nested_function(depth - 1) + 1 : 1;
+}
+
+TEST_F_TIMEOUT(registration, nested_returns, TIME_LIMIT)
+{
+	int entry = probe_attach(nested, program_count(self->counters, 0));
+	int ret = probe_attach_return(nested, program_count(self->counters, 1));
+
+	EXPECT_EQ(nested_function(DEPTH_TRACKED), DEPTH_TRACKED);
+	EXPECT_EQ(counters_read(self->counters, 0), DEPTH_TRACKED);
+	EXPECT_EQ(counters_read(self->counters, 1), DEPTH_TRACKED);
+
+	/* the innermost ones return as if they were not probed */
+	EXPECT_EQ(nested_function(DEPTH), DEPTH);
+	EXPECT_EQ(counters_read(self->counters, 0), DEPTH_TRACKED + DEPTH);
+	EXPECT_EQ(counters_read(self->counters, 1), 2 * DEPTH_TRACKED);
+	close(entry);
+	close(ret);
+}
+
+/* Initialized, to be in the file; and only the kernel changes it. */
+unsigned short probe_references[4] = { 0x1234, 0, 0, 0x1234 };
+
+static unsigned short references(void)
+{
+	return __atomic_load_n(&probe_references[1], __ATOMIC_RELAXED);
+}
+
+TEST_F_TIMEOUT(registration, reference_counter, TIME_LIMIT)
+{
+	struct probe_at at = {
+		.path = EXECUTABLE,
+		.offset = probe_file_offset(numbered_function(NUMBER)),
+		.ref_ctr_offset = probe_file_offset(&probe_references[1]),
+	};
+	int probe;
+
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		EXPECT_EQ(references(), 0);
+		probe = probe_attach_at(&at, program_count(self->counters, 0));
+		EXPECT_EQ(references(), 1);
+		call(NUMBER);
+		close(probe);
+	}
+	EXPECT_EQ(references(), 0);
+	EXPECT_EQ(counters_read(self->counters, 0), ROUNDS);
+	EXPECT_EQ(probe_references[0], 0x1234);
+	EXPECT_EQ(probe_references[2], 0);
+}
+
+/* A copy of this program, to change what it is probed in */
+FIXTURE(file) {
+	int counters;
+	char path[32], other_path[32];
+	uint64_t offset, size;
+	int file;
+};
+
+static int copy_executable(char *path)
+{
+	char buffer[65536];
+	ssize_t length;
+	int from, to;
+
+	strcpy(path, "/tmp/uprobes-XXXXXX");
+	to = mkstemp(path);
+	from = open(EXECUTABLE, O_RDONLY);
+	if (to < 0 || from < 0)
+		ksft_exit_fail_perror(path);
+	while ((length = read(from, buffer, sizeof(buffer))) > 0)
+		if (write(to, buffer, length) != length)
+			ksft_exit_fail_perror(path);
+	close(from);
+	return to;
+}
+
+FIXTURE_SETUP(file)
+{
+	struct stat stat;
+
+	self->counters = counters_create(1);
+	self->offset = probe_file_offset(numbered_function(NUMBER));
+	self->file = copy_executable(self->path);
+	close(copy_executable(self->other_path));
+	ASSERT_EQ(fstat(self->file, &stat), 0);
+	self->size = stat.st_size;
+}
+
+FIXTURE_TEARDOWN(file)
+{
+	unlink(self->path);
+	unlink(self->other_path);
+	close(self->file);
+}
+
+static const char *map_file(int file, uint64_t size)
+{
+	const char *mapping = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_PRIVATE,
+				   file, 0);
+
+	if (mapping == MAP_FAILED)
+		ksft_exit_fail_perror("mmap");
+	return mapping;
+}
+
+static unsigned int call_at(const char *address)
+{
+	return ((unsigned int (*)(void))address)();
+}
+
+TEST_F_TIMEOUT(file, replaced, TIME_LIMIT)
+{
+	struct probe_at at = { .path = self->path, .offset = self->offset };
+	const char *mapping = map_file(self->file, self->size), *other;
+	int probe, other_file;
+
+	probe = probe_attach_at(&at, program_count(self->counters, 0));
+	EXPECT_EQ(call_at(mapping + self->offset), NUMBER);
+	EXPECT_EQ(counters_read(self->counters, 0), 1);
+
+	/* the old file has the probe, the new one has the name */
+	ASSERT_EQ(rename(self->other_path, self->path), 0);
+	other_file = open(self->path, O_RDONLY);
+	ASSERT_GE(other_file, 0);
+	other = map_file(other_file, self->size);
+	EXPECT_EQ(call_at(mapping + self->offset), NUMBER);
+	EXPECT_EQ(call_at(other + self->offset), NUMBER);
+	EXPECT_EQ(counters_read(self->counters, 0), 2);
+
+	close(probe);
+	EXPECT_EQ(call_at(mapping + self->offset), NUMBER);
+	EXPECT_EQ(counters_read(self->counters, 0), 2);
+	close(other_file);
+}
+
+/* Mapped again and again, the probe is there from the first moment. */
+TEST_F_TIMEOUT(file, mapped_while_probed, TIME_LIMIT)
+{
+	struct probe_at at = { .path = self->path, .offset = self->offset };
+	int probe = probe_attach_at(&at, program_count(self->counters, 0));
+
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		const char *mapping = map_file(self->file, self->size);
+
+		EXPECT_EQ(call_at(mapping + self->offset), NUMBER);
+		EXPECT_EQ(munmap((void *)mapping, self->size), 0);
+	}
+	EXPECT_EQ(counters_read(self->counters, 0), ROUNDS);
+	close(probe);
+}
+
+static sigjmp_buf jump;
+
+static void leave_call(int signal)
+{
+	siglongjmp(jump, signal);
+}
+
+static int call_and_catch(const char *address)
+{
+	int caught;
+
+	signal(SIGBUS, leave_call);
+	caught = sigsetjmp(jump, 1);
+	if (!caught && call_at(address) != NUMBER)
+		caught = -1;
+	return caught;
+}
+
+TEST_F_TIMEOUT(file, truncated, TIME_LIMIT)
+{
+	struct probe_at at = { .path = self->path, .offset = self->offset };
+	const char *mapping = map_file(self->file, self->size), *again;
+	int probe = probe_attach_at(&at, program_count(self->counters, 0));
+
+	EXPECT_EQ(call_and_catch(mapping + self->offset), 0);
+	ASSERT_EQ(ftruncate(self->file, 0), 0);
+	/*
+	 * The page with the breakpoint is the process's own, but truncation
+	 * takes that as well.
+	 */
+	EXPECT_EQ(call_and_catch(mapping + self->offset), SIGBUS);
+	EXPECT_EQ(counters_read(self->counters, 0), 1);
+	again = map_file(self->file, self->size);
+	EXPECT_EQ(call_and_catch(again + self->offset), SIGBUS);
+	close(probe);
+	call(NUMBER);
+	EXPECT_EQ(wrong_results, 0);
+}
+
+TEST_HARNESS_MAIN
