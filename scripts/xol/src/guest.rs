@@ -36,6 +36,19 @@ const PACKAGES: &[&str] = &[
     "zlib1g",
 ];
 
+/// What programs for another architecture are linked with. The compiler's own
+/// library is there for its headers and start files.
+const SYSROOT_PACKAGES: &[&str] = &[
+    "base-files",
+    "libc6-dev",
+    "libdw-dev",
+    "libelf-dev",
+    "libgcc-14-dev",
+    "libtraceevent-dev",
+    "libzstd-dev",
+    "zlib1g-dev",
+];
+
 /// What nobody reads in a guest.
 const LEFT_OUT: &[&str] = &[
     "./usr/share/doc",
@@ -73,9 +86,19 @@ const PACK_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// The names of the stages, for plans.
 pub fn stage_names(arch: Arch) -> Vec<String> {
-    ["guest root", "perf", "selftests", "guest images"]
-        .map(|stage| format!("{stage} {arch}"))
-        .into()
+    let sysroot = foreign(arch).then_some("sysroot");
+    let stages = ["guest root"].into_iter().chain(sysroot);
+    let stages = stages.chain(["perf", "selftests", "guest images"]);
+    stages.map(|stage| stage_name(stage, arch)).collect()
+}
+
+fn stage_name(stage: &str, arch: Arch) -> String {
+    format!("{stage} {arch}")
+}
+
+/// Whether it takes a cross compiler.
+fn foreign(arch: Arch) -> bool {
+    Arch::host() != Some(arch)
 }
 
 /// Builds what is missing below `runner.paths.guest(arch)`.
@@ -86,37 +109,44 @@ pub fn build(runner: &Runner, arch: Arch, source: &Source) -> Result<Guest> {
     let places = Places {
         arch,
         root: folder.join("root"),
+        sysroot: folder.join("sysroot"),
         perf: folder.join("perf"),
         selftests: folder.join("selftests"),
         folder,
     };
-    let names = stage_names(arch);
-    let [root_stage, perf_stage, selftests_stage, images_stage] = names.as_slice() else {
-        unreachable!("these are all stages");
+    let stage = |name, inputs: &Fingerprint, outputs: &[&Path], work: &dyn Fn(&Progress) -> _| {
+        runner.stage(&stage_name(name, arch), inputs, outputs, work)
     };
 
     let root = Fingerprint::new("guest root 1").text(&PACKAGES.join(" "));
-    runner.stage(root_stage, &root, &[&places.root], |progress| {
-        places.make_root(progress)
+    stage("guest root", &root, &[&places.root], &|progress| {
+        make_root(arch, PACKAGES, &places.root, progress)
     })?;
+
+    let mut compiler = Fingerprint::new("sysroot 1");
+    if foreign(arch) {
+        compiler = compiler.text(&SYSROOT_PACKAGES.join(" "));
+        stage("sysroot", &compiler, &[&places.sysroot], &|progress| {
+            make_root(arch, SYSROOT_PACKAGES, &places.sysroot, progress)
+        })?;
+    }
 
     // The patches leave perf alone.
     let perf = Fingerprint::new("perf 1")
+        .text(&compiler.hex())
         .text(&source.version)
         .text(&PERF_OPTIONS.join(" "));
-    runner.stage(perf_stage, &perf, &[&places.perf], |progress| {
+    stage("perf", &perf, &[&places.perf], &|progress| {
         places.make_perf(&source.pristine, runner.jobs, progress)
     })?;
 
     let selftests = Fingerprint::new("selftests 1")
+        .text(&compiler.hex())
         .text(&source.version)
         .tree(&runner.paths.checkout.join("tools/testing/selftests"))?;
-    runner.stage(
-        selftests_stage,
-        &selftests,
-        &[&places.selftests],
-        |progress| places.make_selftests(&source.tree, runner.jobs, progress),
-    )?;
+    stage("selftests", &selftests, &[&places.selftests], &|progress| {
+        places.make_selftests(&source.tree, runner.jobs, progress)
+    })?;
 
     let scripts = runner.paths.checkout.join("scripts/guest");
     let guest = Guest {
@@ -129,48 +159,48 @@ pub fn build(runner: &Runner, arch: Arch, source: &Source) -> Result<Guest> {
         .text(&selftests.hex())
         .text(&LEFT_OUT.join(" "))
         .tree(&scripts)?;
-    runner.stage(
-        images_stage,
-        &images,
-        &[&guest.base, &guest.full],
-        |progress| places.make_images(&scripts, &guest, progress),
-    )?;
+    let outputs = [guest.base.as_path(), guest.full.as_path()];
+    stage("guest images", &images, &outputs, &|progress| {
+        places.make_images(&scripts, &guest, progress)
+    })?;
     Ok(guest)
+}
+
+/// A Debian root, only unpacked: no foreign program runs, so any architecture
+/// will do.
+fn make_root(arch: Arch, packages: &[&str], root: &Path, progress: &Progress) -> Result<()> {
+    let sources = files_below(Path::new("/etc/apt/sources.list.d"))?
+        .into_iter()
+        .chain([PathBuf::from("/etc/apt/sources.list")])
+        .filter(|file| fs::metadata(file).is_ok_and(|file| file.len() > 0));
+    let mut command = Command::new("mmdebstrap");
+    command
+        .args(["--mode=root", "--variant=extract"])
+        .arg("--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr")
+        .arg(format!("--architectures={}", arch.debian()))
+        .arg(format!("--include={}", packages.join(",")));
+    // The sandbox's own settings: retries and proxies.
+    let settings = Path::new("/etc/apt/apt.conf.d/99mmdebstrap");
+    if settings.exists() {
+        command.arg(format!("--aptopt={}", settings.display()));
+    }
+    replace(root, |part| {
+        command.arg("trixie").arg(part).args(sources);
+        progress.run(&mut command, "mmdebstrap", ROOT_LIMIT)
+    })
 }
 
 struct Places {
     arch: Arch,
     folder: PathBuf,
     root: PathBuf,
+    /// Headers and libraries for a cross compiler.
+    sysroot: PathBuf,
     perf: PathBuf,
     selftests: PathBuf,
 }
 
 impl Places {
-    /// A Debian root, only unpacked: no foreign program runs, so any
-    /// architecture will do.
-    fn make_root(&self, progress: &Progress) -> Result<()> {
-        let sources = files_below(Path::new("/etc/apt/sources.list.d"))?
-            .into_iter()
-            .chain([PathBuf::from("/etc/apt/sources.list")])
-            .filter(|file| fs::metadata(file).is_ok_and(|file| file.len() > 0));
-        let mut command = Command::new("mmdebstrap");
-        command
-            .args(["--mode=root", "--variant=extract"])
-            .arg("--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr")
-            .arg(format!("--architectures={}", self.arch.debian()))
-            .arg(format!("--include={}", PACKAGES.join(",")));
-        // The sandbox's own settings: retries and proxies.
-        let settings = Path::new("/etc/apt/apt.conf.d/99mmdebstrap");
-        if settings.exists() {
-            command.arg(format!("--aptopt={}", settings.display()));
-        }
-        replace(&self.root, |part| {
-            command.arg("trixie").arg(part).args(sources);
-            progress.run(&mut command, "mmdebstrap", ROOT_LIMIT)
-        })
-    }
-
     fn make_perf(&self, tree: &Path, jobs: usize, progress: &Progress) -> Result<()> {
         let build = self.folder.join("build-perf");
         fs::create_dir_all(&build)?;
@@ -181,6 +211,15 @@ impl Places {
             .arg(format!("-j{jobs}"))
             .args(self.cross())
             .args(PERF_OPTIONS);
+        if foreign(self.arch) {
+            let flag = self.sysroot_flag();
+            for variable in ["EXTRA_CFLAGS", "EXTRA_CXXFLAGS", "LDFLAGS"] {
+                make.arg(format!("{variable}={flag}"));
+            }
+            let libraries = format!("usr/lib/{}/pkgconfig", self.arch.gnu_triplet());
+            make.env("PKG_CONFIG_SYSROOT_DIR", &self.sysroot)
+                .env("PKG_CONFIG_LIBDIR", self.sysroot.join(libraries));
+        }
         progress.run(&mut make, "make perf", BUILD_LIMIT)?;
         let skeleton = build.join("bench/bpf_skel/bench_uprobe.skel.h");
         if !skeleton.exists() {
@@ -204,6 +243,9 @@ impl Places {
                 .arg(format!("O={}", build.display()))
                 .arg(format!("-j{jobs}"))
                 .args(self.cross());
+            if foreign(self.arch) {
+                make.arg(format!("CC={}gcc {}", self.prefix(), self.sysroot_flag()));
+            }
             make
         };
         progress.run(make(tree).arg("headers"), "make headers", BUILD_LIMIT)?;
@@ -256,10 +298,14 @@ impl Places {
 
     /// The prefix of the compilers' names; none when we build for ourselves.
     fn prefix(&self) -> String {
-        match Arch::host() == Some(self.arch) {
-            true => String::new(),
-            false => format!("{}-", self.arch.gnu_triplet()),
+        match foreign(self.arch) {
+            true => format!("{}-", self.arch.gnu_triplet()),
+            false => String::new(),
         }
+    }
+
+    fn sysroot_flag(&self) -> String {
+        format!("--sysroot={}", self.sysroot.display())
     }
 
     fn cross(&self) -> [String; 2] {

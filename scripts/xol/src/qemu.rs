@@ -91,12 +91,7 @@ const EXIT_MARK: &str = "xol: exit ";
 
 /// Boots and waits. Faults of the guest are in the outcome; an error means that
 /// there was no guest.
-pub fn boot(
-    runner: &Runner,
-    progress: &Progress,
-    boot: &Boot,
-    mut on_line: impl FnMut(&str),
-) -> Result<Outcome> {
+pub fn boot(runner: &Runner, progress: &Progress, boot: &Boot) -> Result<Outcome> {
     let console = progress.log.with_extension("console");
     fs::write(&console, "").with_context(|| format!("cannot write {}", console.display()))?;
     let mut report = Vec::new();
@@ -114,8 +109,10 @@ pub fn boot(
             } else if let Some(code) = line.trim().strip_prefix(EXIT_MARK) {
                 exit = code.parse().ok();
             } else {
+                if !line.trim().is_empty() {
+                    progress.message(line.trim());
+                }
                 report.push(line.trim_end().to_owned());
-                on_line(line);
             }
         },
     );
@@ -189,7 +186,6 @@ pub fn fastest_engine(
                     arguments: &["kunit.enable=0"],
                     limit: Duration::from_secs(20),
                 },
-                |_| {},
             );
             // Only Ctrl-C is an error here: a KVM that does not work says so in
             // many ways.

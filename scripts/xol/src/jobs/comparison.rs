@@ -118,10 +118,11 @@ pub fn run_comparison(
             ))
         })
         .collect();
-    if !complaints.is_empty() {
-        bail!(complaints.join("; "));
+    match complaints.as_slice() {
+        [] => Ok(()),
+        [only] => bail!(only.clone()),
+        [first, rest @ ..] => bail!("{first}; and {} more, see the tables", rest.len()),
     }
-    Ok(())
 }
 
 /// All boots of one architecture, the flavours in turn.
@@ -167,7 +168,7 @@ fn run_task(
             arguments: &["kunit.enable=0"],
             limit: LIMIT,
         };
-        let outcome = qemu::boot(runner, progress, &boot, |line| progress.message(line))?;
+        let outcome = qemu::boot(runner, progress, &boot)?;
         let mut records = Vec::new();
         for line in outcome.good()? {
             records.extend(Record::parse(&line)?);

@@ -76,7 +76,7 @@ pub fn run_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
     let mut boot = |name: &str, flavour, boot: Boot, judge: &dyn Fn(&Outcome) -> Vec<Case>| {
         let stage = format!("{name} {arch} {}", title(flavour));
         runner.always(&stage, |progress| {
-            let outcome = qemu::boot(runner, progress, &boot, |line| progress.message(line))?;
+            let outcome = qemu::boot(runner, progress, &boot)?;
             let mut cases = judge(&outcome);
             cases.extend(
                 outcome

@@ -79,7 +79,7 @@ fn cost(summary: &Summary, arch: Arch, path: &Path) -> Result<bool> {
             .margin(12)
             .x_label_area_size(34)
             .y_label_area_size(56)
-            .build_cartesian_2d((0..names.len()).into_segmented(), 0.0..top * 1.25)?;
+            .build_cartesian_2d((0..names.len() - 1).into_segmented(), 0.0..top * 1.25)?;
         chart
             .configure_mesh()
             .disable_x_mesh()
@@ -90,6 +90,7 @@ fn cost(summary: &Summary, arch: Arch, path: &Path) -> Result<bool> {
                 SegmentValue::CenterOf(at) => names.get(*at).cloned().unwrap_or_default(),
                 _ => String::new(),
             })
+            .y_label_formatter(&|value| format!("{value}"))
             .label_style((FONT, 14))
             .draw()?;
         // A segment holds the bars side by side, which plotters cannot say in
@@ -171,12 +172,14 @@ fn throughput(summary: &Summary, arch: Arch, path: &Path) -> Result<bool> {
                 .collect();
             let values = series.iter().flat_map(|(_, points)| points);
             let top = values.map(|point| point.1).fold(0.0, f64::max);
+            let counts = (1..most + 1).log_scale().base(2.0);
+            let counts = counts.with_key_points(threads.clone());
             let mut chart = ChartBuilder::on(&panel)
                 .caption(name, (FONT, 15))
                 .margin(8)
                 .x_label_area_size(24)
                 .y_label_area_size(44)
-                .build_cartesian_2d((1..most + 1).log_scale(), 0.0..(top * 1.15).max(1e-3))?;
+                .build_cartesian_2d(counts, 0.0..(top * 1.15).max(1e-3))?;
             chart
                 .configure_mesh()
                 .disable_x_mesh()
@@ -184,6 +187,7 @@ fn throughput(summary: &Summary, arch: Arch, path: &Path) -> Result<bool> {
                 .bold_line_style(RGBColor(225, 225, 225))
                 .x_labels(threads.len() + 2)
                 .y_labels(5)
+                .y_label_formatter(&|value| format!("{value}"))
                 .label_style((FONT, 12))
                 .draw()?;
             for (flavour, points) in series {
