@@ -334,11 +334,7 @@ TEST_F_TIMEOUT(attack, no_address_space_and_killed, TIME_LIMIT)
 
 static uintptr_t traced_ip(pid_t pid)
 {
-#if defined(__x86_64__)
 	struct user_regs_struct regs;
-#elif defined(__aarch64__)
-	struct user_pt_regs regs;
-#endif
 	struct iovec iov = { .iov_base = &regs, .iov_len = sizeof(regs) };
 
 	if (ptrace(PTRACE_GETREGSET, pid, (void *)NT_PRSTATUS, &iov))
