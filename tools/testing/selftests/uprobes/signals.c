@@ -329,12 +329,6 @@ static void mend_argument(int signal, siginfo_t *info, void *context)
 	*context_argument(context) = (uintptr_t)&valid_word;
 }
 
-static void mend_divisor(int signal, siginfo_t *info, void *context)
-{
-	note_fault(info, context);
-	*context_argument(context) = 7;
-}
-
 static void skip_instruction(int signal, siginfo_t *info, void *context)
 {
 	note_fault(info, context);
@@ -364,6 +358,12 @@ static uint64_t illegal(void)
 }
 
 #if defined(__x86_64__)
+static void mend_divisor(int signal, siginfo_t *info, void *context)
+{
+	note_fault(info, context);
+	*context_argument(context) = 7;
+}
+
 static uint64_t divide_by_zero(void)
 {
 	return divide_function(0);
