@@ -17,7 +17,7 @@ use crate::report::tap::{self, Case, Verdict};
 use crate::stage::{Runner, files_below};
 
 const KUNIT_LIMIT: Duration = Duration::from_secs(5 * 60);
-const KSELFTEST_LIMIT: Duration = Duration::from_secs(20 * 60);
+const KSELFTEST_LIMIT: Duration = Duration::from_secs(40 * 60);
 
 /// More than most hosts have, so that threads meet in more ways.
 const PROCESSORS: usize = 4;

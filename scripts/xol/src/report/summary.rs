@@ -136,7 +136,7 @@ impl Summary<'_> {
 
     fn cost(&self) -> Section {
         let flavours = self.flavours(|record| matches!(record, Record::Cost { .. }));
-        let mut table = ratio_table(&["machine", "instruction"], &flavours);
+        let mut table = ratio_table(&["machine", "instruction"], &flavours, &[]);
         for (arch, name) in self.distinct(|record| match record {
             Record::Cost {
                 instruction,
@@ -166,7 +166,8 @@ impl Summary<'_> {
 
     fn throughput(&self) -> Section {
         let flavours = self.flavours(|record| matches!(record, Record::Throughput { .. }));
-        let mut table = ratio_table(&["machine", "instruction", "threads"], &flavours);
+        let names = ["machine", "instruction", "threads"];
+        let mut table = ratio_table(&names, &flavours, &["spread"]);
         for (arch, (name, threads)) in self.distinct(|record| match record {
             Record::Throughput {
                 instruction,
@@ -180,17 +181,24 @@ impl Summary<'_> {
                 .iter()
                 .map(|&flavour| self.throughput_of(arch, flavour, &name, threads))
                 .collect();
+            let spreads = flavours
+                .iter()
+                .map(|&flavour| spread(&self.throughputs(arch, flavour, &name, threads)));
+            let spread = spreads.fold(0.0, f64::max);
             let names = [arch.to_string(), name, threads.to_string()];
             table.add_row(
                 names
                     .into_iter()
-                    .chain(with_ratios(&flavours, &values, whole)),
+                    .chain(with_ratios(&flavours, &values, whole))
+                    .chain([format!("{:.0} %", spread * 100.0)]),
             );
         }
         Section {
             title: "Hits per second",
             note: "All threads of one process together, one probe, pid -1, a BPF program that \
-                   returns 0; the median of several boots of each kernel in turn. More is better.",
+                   returns 0; the median of several boots of each kernel in turn. More is better. \
+                   Spread: how far apart the boots of one kernel are. A smaller difference \
+                   between kernels tells nothing.",
             table,
         }
     }
@@ -216,7 +224,11 @@ impl Summary<'_> {
         name: &str,
         count: u32,
     ) -> Option<f64> {
-        median(&self.values(arch, flavour, |record| match record {
+        median(&self.throughputs(arch, flavour, name, count))
+    }
+
+    fn throughputs(&self, arch: Arch, flavour: Flavour, name: &str, count: u32) -> Vec<f64> {
+        self.values(arch, flavour, |record| match record {
             Record::Throughput {
                 instruction,
                 probed: true,
@@ -225,7 +237,7 @@ impl Summary<'_> {
                 ns,
             } if instruction == name && *threads == count => Some(*hits as f64 * 1e9 / *ns as f64),
             _ => None,
-        }))
+        })
     }
 
     pub fn archs(&self) -> Vec<Arch> {
@@ -283,11 +295,12 @@ pub fn title(flavour: Flavour) -> &'static str {
     }
 }
 
-fn ratio_table(names: &[&str], flavours: &[Flavour]) -> Table {
+fn ratio_table(names: &[&str], flavours: &[Flavour], more: &[&str]) -> Table {
     let values = flavours.iter().map(|flavour| title(*flavour).to_owned());
     let compared = flavours.iter().filter(|&&flavour| flavour != BASE);
     let ratios = compared.map(|flavour| format!("{} / {}", title(*flavour), title(BASE)));
-    table(names, values.chain(ratios), names.len())
+    let more = more.iter().map(|&name| name.to_owned());
+    table(names, values.chain(ratios).chain(more), names.len())
 }
 
 fn with_ratios(
@@ -324,6 +337,13 @@ fn median(values: &[f64]) -> Option<f64> {
         0 => (sorted[sorted.len() / 2 - 1] + upper) / 2.0,
         _ => upper,
     })
+}
+
+/// From the least to the greatest, as a part of the median.
+fn spread(values: &[f64]) -> f64 {
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let greatest = values.iter().copied().fold(0.0, f64::max);
+    median(values).map_or(0.0, |median| (greatest - least) / median)
 }
 
 fn decimal(value: Option<f64>, digits: usize) -> String {
@@ -424,7 +444,7 @@ mod tests {
         ];
         assert_eq!(
             rows(&Summary(&samples).throughput()),
-            [["x86_64", "ret", "4", "2 000", "6 000", "3.00"]]
+            [["x86_64", "ret", "4", "2 000", "6 000", "3.00", "8950 %"]]
         );
     }
 
@@ -486,5 +506,7 @@ mod tests {
         assert_eq!(grouped(1_234_567), "1 234 567");
         assert_eq!(median(&[]), None);
         assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(spread(&[3.0, 1.0, 2.0]), 1.0);
+        assert_eq!(spread(&[]), 0.0);
     }
 }
