@@ -184,9 +184,10 @@ impl Complaint {
             return;
         }
         let lower = line.to_lowercase();
-        let says_why = ["error:", "error[", "fatal:", "e: ", "no space left", "***"]
-            .iter()
-            .any(|sign| lower.contains(sign));
+        let says_why = line.starts_with("E: ")
+            || ["error:", "error[", "fatal:", "no space left", "***"]
+                .iter()
+                .any(|sign| lower.contains(sign));
         if says_why && self.first_error.is_none() {
             self.first_error = Some(line.to_owned());
         }
@@ -229,5 +230,75 @@ pub fn seconds(duration: Duration) -> String {
         s @ 0..=9 => format!("{}.{} s", s, duration.subsec_millis() / 100),
         s @ 10..=119 => format!("{s} s"),
         s => format!("{} min {:02} s", s / 60, s % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn shell(script: &str) -> Command {
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(script);
+        shell
+    }
+
+    #[test]
+    fn lines_arrive_and_are_logged() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let mut lines = Vec::new();
+        let mut script = shell("echo one; printf two");
+        run(&mut script, "test", LONG, log.path(), |line| {
+            lines.push(line.to_owned());
+        })
+        .unwrap();
+        assert_eq!(lines, ["one", "two"]);
+        let logged = std::fs::read_to_string(log.path()).unwrap();
+        assert!(logged.ends_with("one\ntwo\n"), "{logged}");
+    }
+
+    #[test]
+    fn failure_says_why() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let mut script = shell("echo x.c:1: error: no; echo 'make: stopped' >&2; exit 2");
+        let error = run(&mut script, "cc", LONG, log.path(), |_| {}).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("cc failed"), "{text}");
+        assert!(text.contains("x.c:1: error: no"), "{text}");
+        let error = run(&mut shell("exit 3"), "cc", LONG, log.path(), |_| {}).unwrap_err();
+        assert!(error.to_string().contains("it said nothing"), "{error}");
+    }
+
+    #[test]
+    fn limit_ends_the_whole_group() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let mut grandchild = None;
+        let mut script = shell("sleep 1000 & echo $!; wait");
+        let limit = Duration::from_secs(3);
+        let error = run(&mut script, "sleeper", limit, log.path(), |line| {
+            grandchild = line.parse::<u32>().ok();
+        })
+        .unwrap_err();
+        assert!(error.to_string().contains("limit"), "{error}");
+        let stat = format!("/proc/{}/stat", grandchild.expect("no process id"));
+        let runs = || {
+            let stat = std::fs::read_to_string(&stat).unwrap_or_default();
+            let state = stat.rsplit(") ").next().unwrap_or_default();
+            !matches!(state.chars().next(), None | Some('Z' | 'X'))
+        };
+        let patience = Instant::now() + LONG;
+        while runs() {
+            assert!(Instant::now() < patience, "it runs on");
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn durations_are_for_people() {
+        assert_eq!(seconds(Duration::from_millis(1250)), "1.2 s");
+        assert_eq!(seconds(Duration::from_secs(90)), "90 s");
+        assert_eq!(seconds(Duration::from_secs(725)), "12 min 05 s");
     }
 }

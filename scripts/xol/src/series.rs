@@ -3,13 +3,14 @@
 //! series, proved to give the same tree.
 //!
 //! `patches/series` says what goes together: a patch at the start of a line,
-//! then, indented, the new files that come with it. `#` starts a comment. A
-//! patch may have a message only, when a commit adds files and changes none.
+//! then, indented, the new files that come with it; a folder stands for all that
+//! is in it. `#` starts a comment. A patch may have a message only, when a commit
+//! adds files and changes none.
 //!
 //! The git repository holds only the files concerned; git needs no more, and
 //! every other file of the tree is pristine on both sides.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,17 +18,24 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::apply::{Feature, Patch, update};
+use crate::apply::{Feature, Patch, install, update};
 use crate::source::{self, Pristine};
 use crate::stage::{Fingerprint, Progress, Runner};
 
 const LIMIT: Duration = Duration::from_secs(5 * 60);
 
-/// One commit: a patch and the new files that come with it.
+/// A patch, and the new files (or folders) that come with it, as listed.
 #[derive(Debug, PartialEq, Eq)]
 struct Entry {
     patch: String,
-    files: Vec<PathBuf>,
+    paths: Vec<PathBuf>,
+}
+
+/// One commit of the series.
+struct Commit<'a> {
+    patch: &'a Patch,
+    /// Where each new file is, and its path in the kernel tree.
+    files: Vec<&'a (PathBuf, PathBuf)>,
 }
 
 fn parse(text: &str) -> Result<Vec<Entry>> {
@@ -41,44 +49,55 @@ fn parse(text: &str) -> Result<Vec<Entry>> {
             let Some(entry) = entries.last_mut() else {
                 bail!("patches/series starts with a file, not with a patch");
             };
-            entry.files.push(line.trim().into());
+            entry.paths.push(line.trim().into());
         } else {
             entries.push(Entry {
                 patch: line.to_owned(),
-                files: Vec::new(),
+                paths: Vec::new(),
             });
         }
     }
     Ok(entries)
 }
 
-/// Every patch and every new file must be in the series exactly once.
-fn check_complete(entries: &[Entry], feature: &Feature) -> Result<()> {
-    let mut patches: BTreeSet<_> = feature.patches.iter().map(|p| p.name.as_str()).collect();
-    let mut files: BTreeSet<_> = feature.overlay.iter().map(|(_, path)| path).collect();
+/// Finds what the entries name. Every patch and every new file must be in the
+/// series exactly once.
+fn commits<'a>(entries: &[Entry], feature: &'a Feature) -> Result<Vec<Commit<'a>>> {
+    let mut patches: BTreeMap<_, _> = feature
+        .patches
+        .iter()
+        .map(|patch| (patch.name.as_str(), patch))
+        .collect();
+    let mut rest: Vec<_> = feature.overlay.iter().collect();
+    let mut commits = Vec::new();
     for entry in entries {
-        if !patches.remove(entry.patch.as_str()) {
+        let Some(patch) = patches.remove(entry.patch.as_str()) else {
             bail!(
-                "patches/series names {} which is missing or named twice",
+                "patches/series names {}, which is missing or named twice",
                 entry.patch
             );
-        }
-        for file in &entry.files {
-            if !files.remove(file) {
-                bail!(
-                    "patches/series names {} which is missing or named twice",
-                    file.display()
-                );
+        };
+        let mut files = Vec::new();
+        for path in &entry.paths {
+            let (named, others): (Vec<_>, Vec<_>) = rest
+                .into_iter()
+                .partition(|(_, file)| file.starts_with(path));
+            if named.is_empty() {
+                let path = path.display();
+                bail!("patches/series names {path}, which is missing or named twice");
             }
+            files.extend(named);
+            rest = others;
         }
+        commits.push(Commit { patch, files });
     }
-    if let Some(patch) = patches.first() {
+    if let Some(patch) = patches.keys().next() {
         bail!("patches/series lacks the patch {patch}");
     }
-    if let Some(file) = files.first() {
+    if let Some((_, file)) = rest.first() {
         bail!("patches/series lacks the new file {}", file.display());
     }
-    Ok(())
+    Ok(commits)
 }
 
 /// The commit message that a patch starts with.
@@ -106,7 +125,7 @@ pub fn run(runner: &Runner) -> Result<()> {
     let list = runner.paths.checkout.join("patches/series");
     let text = fs::read_to_string(&list).context("cannot read patches/series")?;
     let entries = parse(&text)?;
-    check_complete(&entries, &feature)?;
+    let commits = commits(&entries, &feature)?;
 
     let folder = runner.paths.build().join("series");
     let inputs = feature.fingerprint(
@@ -122,7 +141,7 @@ pub fn run(runner: &Runner) -> Result<()> {
             }
         }
         fs::create_dir_all(&part)?;
-        make(runner, &pristine, &feature, &entries, &part, progress)?;
+        make(runner, &pristine, &feature, &commits, &part, progress)?;
         prove(&pristine, &feature, &part, progress)?;
         checkpatch(&pristine, &part, progress)?;
         fs::rename(&part, &folder)?;
@@ -130,7 +149,7 @@ pub fn run(runner: &Runner) -> Result<()> {
     })?;
     println!(
         "{} patches in {}; applied to the pristine tree they give what make apply gives",
-        entries.len(),
+        commits.len(),
         runner.paths.outside(&folder).display()
     );
     Ok(())
@@ -167,33 +186,26 @@ fn base(pristine: &Pristine, feature: &Feature, progress: &Progress) -> Result<t
     Ok(repository)
 }
 
-/// Commits entry by entry, and writes the series to `to`.
+/// Makes the commits, and writes the series to `to`.
 fn make(
     runner: &Runner,
     pristine: &Pristine,
     feature: &Feature,
-    entries: &[Entry],
+    commits: &[Commit<'_>],
     to: &Path,
     progress: &Progress,
 ) -> Result<()> {
     let repository = base(pristine, feature, progress)?;
     let tree = repository.path();
-    for entry in entries {
-        let patch = feature
-            .patches
-            .iter()
-            .find(|patch| patch.name == entry.patch)
-            .context("a patch is gone")?;
+    for Commit { patch, files } in commits {
         patch.apply(tree, false)?;
-        for file in &entry.files {
-            let from = feature.overlay.iter().find(|(_, path)| path == file);
-            let (from, _) = from.context("a new file is gone")?;
-            crate::apply::install(from, &tree.join(file))?;
+        for (from, path) in files {
+            install(from, &tree.join(path))?;
         }
         progress.run(&mut git(tree, &["add", "-Af"]), "git add", LIMIT)?;
         let mut commit = git(tree, &["commit", "-q", "-m", &message(patch)?]);
         author(runner, patch, &mut commit);
-        progress.run(&mut commit, &format!("committing {}", entry.patch), LIMIT)?;
+        progress.run(&mut commit, &format!("committing {}", patch.name), LIMIT)?;
     }
     let to = to.to_string_lossy();
     let mut format = git(
@@ -250,7 +262,9 @@ fn prove(pristine: &Pristine, feature: &Feature, series: &Path, progress: &Progr
 fn checkpatch(pristine: &Pristine, series: &Path, progress: &Progress) -> Result<()> {
     let mut perl = Command::new("perl");
     perl.arg("scripts/checkpatch.pl")
-        .args(["--no-signoff", "--terse", "--no-summary", "--color=never"])
+        // Whose a new file is would be asked of every patch that has one.
+        .args(["--no-signoff", "--ignore=FILE_PATH_CHANGES"])
+        .args(["--terse", "--no-summary", "--color=never"])
         .args(patches(series)?)
         .current_dir(&pristine.path);
     progress.run(&mut perl, "checkpatch", LIMIT)
@@ -282,26 +296,29 @@ mod tests {
     fn series_is_parsed() {
         let entries = parse("# order\n\na.patch\n\tx/y\n  z # why\nb.patch\n").unwrap();
         assert_eq!(entries.len(), 2);
-        assert_eq!(entries[0].files, [Path::new("x/y"), Path::new("z")]);
-        assert!(entries[1].files.is_empty());
+        assert_eq!(entries[0].paths, [Path::new("x/y"), Path::new("z")]);
+        assert!(entries[1].paths.is_empty());
         assert!(parse("\tx\n").is_err());
     }
 
     #[test]
     fn series_must_be_complete() {
-        let entries = parse("a.patch\n\tx\n").unwrap();
-        check_complete(&entries, &feature(&["a.patch"], &["x"])).unwrap();
+        let entries = parse("a.patch\n\tx\n\td\n").unwrap();
+        let good = feature(&["a.patch"], &["x", "d/1", "d/2"]);
+        let commits_of_good = commits(&entries, &good).unwrap();
+        assert_eq!(commits_of_good[0].files.len(), 3);
         for (patches, files, named) in [
-            (&["a.patch", "b.patch"][..], &["x"][..], "b.patch"),
-            (&["a.patch"], &["x", "y"], "new file y"),
-            (&["a.patch"], &[], "x which"),
-            (&[], &["x"], "a.patch which"),
+            (&["a.patch", "b.patch"][..], &["x", "d/1"][..], "b.patch"),
+            (&["a.patch"], &["x", "d/1", "y"], "new file y"),
+            (&["a.patch"], &["d/1"], "x, which"),
+            (&["a.patch"], &["x", "dd"], "d, which"),
+            (&[], &["x", "d/1"], "a.patch, which"),
         ] {
-            let error = check_complete(&entries, &feature(patches, files)).unwrap_err();
+            let error = commits(&entries, &feature(patches, files)).err().unwrap();
             assert!(error.to_string().contains(named), "{error}");
         }
-        let twice = parse("a.patch\n\tx\n\tx\n").unwrap();
-        assert!(check_complete(&twice, &feature(&["a.patch"], &["x"])).is_err());
+        let twice = parse("a.patch\n\tx\n\tx\n\td\n").unwrap();
+        assert!(commits(&twice, &good).is_err());
     }
 
     #[test]
