@@ -18,8 +18,8 @@
 
 #define NUMBER		31
 #define MANY		100
-#define THREADS		40
-#define ROUNDS		10
+#define THREADS		8
+#define ROUNDS		5
 #define PATIENCE	60
 #define TIME_LIMIT	300
 /* More than the kernel tracks returns of (MAX_URETPROBE_DEPTH) */

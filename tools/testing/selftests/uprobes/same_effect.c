@@ -446,16 +446,21 @@ static void test_insn(const struct insn *insn, unsigned int threads)
 
 int main(int argc, char **argv)
 {
+	unsigned int tests = 2;
 	const struct insn *insn;
 
+	for_each_insn(insn)
+		tests += insn->flags & INSN_MISREAD ? 1 : 2;
 	ksft_print_header();
-	ksft_set_plan(2 + 2 * (__stop_insns - __start_insns));
+	ksft_set_plan(tests);
 	cpu_setup();
 	test_control(NULL, RESULT_COUNT, "a missing probe is noticed");
 	test_control(program_corrupt, RESULT_EFFECT, "another effect is noticed");
 	for_each_insn(insn) {
 		test_insn(insn, 1);
-		test_insn(insn, THREADS);
+		/* what goes wrong anyway need not fill the log */
+		if (!(insn->flags & INSN_MISREAD))
+			test_insn(insn, THREADS);
 	}
 	ksft_finished();
 }
