@@ -86,7 +86,8 @@ pub fn run_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
             );
             for case in &cases {
                 if let Some(word) = worth_saying(case.verdict) {
-                    progress.say(&format!("{word}: {}: {}", case.name, case.detail));
+                    let colon = if case.detail.is_empty() { "" } else { ": " };
+                    progress.say(&format!("{word}: {}{colon}{}", case.name, case.detail));
                 }
             }
             progress.say(&describe(&cases));
