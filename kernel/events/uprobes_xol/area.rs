@@ -6,7 +6,7 @@ use super::{
     gc::Gc,
     page::SlotPage,
     slot::{Contents, Insn},
-    task::Task, //
+    task::{Held, Task, Vacant}, //
 };
 use kernel::{
     bindings,
@@ -63,11 +63,12 @@ impl XolArea {
         )
     }
 
-    /// Where the area is mapped in its process.
+    /// Where the slot that is held is mapped in the process.
     #[inline]
-    fn vaddr(&self) -> usize {
+    fn vaddr_of(&self, held: &Held<'_>) -> usize {
         // SAFETY: By the type's invariants nobody writes it any more.
-        unsafe { (*self.core.get()).vaddr }
+        let vaddr = unsafe { (*self.core.get()).vaddr };
+        vaddr + held.slot().offset()
     }
 
     /// Gets a slot that holds `insn` for `task`, and returns the address at which to execute it.
@@ -78,13 +79,20 @@ impl XolArea {
     /// # Errors
     ///
     /// [`EINTR`] when the task got a fatal signal while it waited for a slot.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get<'a>(&self, task: &'a ArcBorrow<'a, Task>, insn: &Insn) -> Result<usize> {
-        let held = match Task::enter(task) {
-            Ok(held) => held,
-            Err(vacant) => self.gc.take(vacant)?,
-        };
-        let vaddr = self.vaddr() + held.slot().offset();
+        match Task::enter(task) {
+            Ok(held) if self.contents.holds(&held, insn) => Ok(self.vaddr_of(&held)),
+            entered => self.fill(entered, insn),
+        }
+    }
+
+    /// Makes the slot that the task has, or else one that it gets, hold `insn`.
+    #[cold]
+    #[inline(never)]
+    fn fill<'a>(&self, entered: Result<Held<'a>, Vacant<'a>>, insn: &Insn) -> Result<usize> {
+        let held = entered.or_else(|vacant| self.gc.take(vacant))?;
+        let vaddr = self.vaddr_of(&held);
         if !self.contents.holds(&held, insn) {
             // INVARIANT: What is written is remembered before anybody else can look.
             self.page.write(&held, vaddr, insn);
