@@ -17,7 +17,7 @@
 #include "blocked.h"
 #include "functions.h"
 
-#define STACK_SIZE	(64 * 1024)
+#define STACK_SIZE	(256 * 1024)
 
 struct blocked {
 	int uffd;

@@ -125,7 +125,6 @@
 	insn	(INSN_STEPS | INSN_LSE), stset x2, [x3]
 	insn	(INSN_STEPS | INSN_LSE), swpal x2, x5, [x3]
 	insn	(INSN_STEPS | INSN_LSE), cas x0, x2, [x3]
-	insn	(INSN_STEPS | INSN_LSE), casp x0, x1, x6, x7, [x3]
 
 	/* SIMD and floating point */
 	insn	INSN_STEPS, ldr q1, [x3, 16]

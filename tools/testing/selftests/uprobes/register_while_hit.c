@@ -17,7 +17,7 @@
 #include "threads.h"
 
 #define NUMBER		31
-#define MANY		100
+#define MANY		40
 #define THREADS		8
 #define ROUNDS		5
 #define PATIENCE	60

@@ -6,7 +6,7 @@
 #include "kselftest.h"
 #include "threads.h"
 
-#define STACK_SIZE	(128 * 1024)
+#define STACK_SIZE	(256 * 1024)
 
 struct threads {
 	pthread_barrier_t barrier;
