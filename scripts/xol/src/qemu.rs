@@ -135,12 +135,15 @@ fn fault(
     exit: Option<i32>,
     complaint: Option<String>,
 ) -> Result<Option<String>> {
+    let ended = match ended {
+        Err(error) if error.is::<Interrupted>() => return Err(error),
+        ended => ended,
+    };
     if let Some(splat) = console::splat(log) {
         return Ok(Some(format!("the guest's kernel says: {splat}")));
     }
     let last = console::last_message(log).unwrap_or("nothing");
     match ended {
-        Err(error) if error.is::<Interrupted>() => Err(error),
         Err(error) => Ok(Some(format!("{error:#}; its last message: {last}"))),
         Ok(status) if !status.success() => {
             let why = complaint.unwrap_or_else(|| "it said nothing".into());
@@ -382,7 +385,7 @@ mod tests {
         assert!(error.to_string().ends_with("no such machine"));
         let interrupted = Err(anyhow::Error::new(Interrupted));
         assert!(
-            fault("", interrupted, None, None)
+            fault("[ 0.1] BUG: bad", interrupted, None, None)
                 .unwrap_err()
                 .is::<Interrupted>()
         );
