@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What C provides to the slot layer, modelled on the host.
+//!
+//! The names are C's. Each function does what its namesake does as far as another thread can tell,
+//! with the barriers that it has and no others, so that what is missing is missed.
+
+pub mod backend;
+mod mm;
+pub mod model;
+mod sched;
+mod wait;
+
+pub use mm::*;
+pub use sched::*;
+pub use wait::*;
+
+/// What C has in a `struct uprobe_task` is of no concern here.
+#[derive(Default)]
+pub struct uprobe_task(());
+
+/// What the C core knows of an area.
+#[repr(C)]
+pub struct xol_area {
+    pub vaddr: usize,
+    pub page: *mut page,
+}

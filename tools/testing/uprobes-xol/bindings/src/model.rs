@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What must hold whatever the schedule, and how a breach gets its name.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+/// What must hold whatever the schedule.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Property {
+    /// At any time, at most one task is in a slot.
+    OneOwner,
+    /// A task whose slot was taken away, or that got none, is in no slot.
+    NoStaleSlot,
+    /// A slot's memory is not written while somebody else may execute it.
+    NoWriteInside,
+    /// What a task executes is the instruction that it asked for.
+    RightInstruction,
+    /// A slot that holds an instruction already is not written again.
+    WrittenOnce,
+    /// Who waits for a slot gets it when one is left.
+    NoLostWakeup,
+    /// Nobody is blocked for good other than in the wait queue.
+    NoDeadlock,
+    /// Nobody spins for good.
+    NoLivelock,
+    /// A task gets a slot, unless it is killed while it waits.
+    TakeNeverFails,
+    /// Slots go to those who wait for them before they go to others.
+    WaitersFirst,
+    /// When all tasks are gone, all slots are free, and the area refers to no task.
+    EverythingFreed,
+    /// No `warn_on!` fires.
+    NoWarning,
+}
+
+impl Property {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::OneOwner,
+        Self::NoStaleSlot,
+        Self::NoWriteInside,
+        Self::RightInstruction,
+        Self::WrittenOnce,
+        Self::NoLostWakeup,
+        Self::NoDeadlock,
+        Self::NoLivelock,
+        Self::TakeNeverFails,
+        Self::WaitersFirst,
+        Self::EverythingFreed,
+        Self::NoWarning,
+    ];
+
+    /// Panics if it does not hold.
+    #[track_caller]
+    pub fn holds_if(self, condition: bool) {
+        assert!(condition, "{VIOLATED}{self}");
+    }
+}
+
+impl fmt::Display for Property {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OneOwner => "one owner per slot",
+            Self::NoStaleSlot => "no stale slot after a recycle",
+            Self::NoWriteInside => "no write while anyone is inside",
+            Self::RightInstruction => "the slot holds the instruction",
+            Self::WrittenOnce => "what a slot holds is not written again",
+            Self::NoLostWakeup => "no lost wake-up",
+            Self::NoDeadlock => "no deadlock",
+            Self::NoLivelock => "no livelock",
+            Self::TakeNeverFails => "a take never fails",
+            Self::WaitersFirst => "those who wait come first",
+            Self::EverythingFreed => "everything freed at the end",
+            Self::NoWarning => "no warning",
+        })
+    }
+}
+
+/// What a report of a breach begins with, the property's name behind it.
+pub const VIOLATED: &str = "violated: ";
+
+/// Tasks that sleep now.
+pub(crate) static SLEEPERS: AtomicUsize = AtomicUsize::new(0);
+
+/// Returns the property that a panic with this message is a breach of.
+pub fn violated(message: &str) -> Option<Property> {
+    let explorer_says = |what: &str| message.contains(what);
+    if let Some(name) = message.split(VIOLATED).nth(1) {
+        return Property::ALL.into_iter().find(|property| {
+            name.strip_prefix(&property.to_string()[..])
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('\n'))
+        });
+    }
+    // These are found by loom or shuttle.
+    if explorer_says("Concurrent write accesses") {
+        Some(Property::OneOwner)
+    } else if explorer_says("Causality violation") {
+        Some(Property::NoWriteInside)
+    } else if explorer_says("deadlock") {
+        Some(match SLEEPERS.load(Relaxed) {
+            0 => Property::NoDeadlock,
+            _ => Property::NoLostWakeup,
+        })
+    } else if explorer_says("maximum number of branches") || explorer_says("exceeded max_steps") {
+        Some(Property::NoLivelock)
+    } else {
+        None
+    }
+}
+
+/// Returns how many tasks sleep now.
+pub fn sleepers() -> usize {
+    SLEEPERS.load(Relaxed)
+}
+
+/// Forgets the last execution.
+pub fn reset() {
+    SLEEPERS.store(0, Relaxed);
+}

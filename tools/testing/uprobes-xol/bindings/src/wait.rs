@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Wait queues, as in `kernel/sched/wait.c`.
+
+use crate::{
+    backend::{fence, AtomicUsize, Mutex},
+    sched::{current, task_struct, TASK_RUNNING},
+};
+use std::{
+    ffi::{c_char, c_int, c_void},
+    sync::{
+        atomic::Ordering::{Relaxed, SeqCst},
+        Arc,
+    },
+};
+
+/// The head of a wait queue.
+pub struct wait_queue_head {
+    /// What `lock` protects: the list.
+    entries: Mutex<Vec<Queued>>,
+    /// What is seen of the list without the lock: whether it is empty.
+    len: AtomicUsize,
+}
+
+struct Queued {
+    entry: *const wait_queue_entry,
+    task: Arc<task_struct>,
+}
+
+/// An entry, known by its address.
+pub struct wait_queue_entry(#[allow(dead_code)] *mut task_struct);
+
+pub struct lock_class_key(());
+
+impl lock_class_key {
+    pub const fn new() -> Self {
+        Self(())
+    }
+}
+
+impl Default for lock_class_key {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// # Safety
+///
+/// `head` is valid for writes.
+pub unsafe fn __init_waitqueue_head(
+    head: *mut wait_queue_head,
+    _name: *const c_char,
+    _key: *mut lock_class_key,
+) {
+    let new = wait_queue_head {
+        entries: Mutex::new(Vec::new()),
+        len: AtomicUsize::new(0),
+    };
+    // SAFETY: By the function's requirements.
+    unsafe { head.write(new) };
+}
+
+/// # Safety
+///
+/// `entry` is valid for writes.
+pub unsafe fn init_waitqueue_entry(entry: *mut wait_queue_entry, task: *mut task_struct) {
+    // SAFETY: By the function's requirements.
+    unsafe { entry.write(wait_queue_entry(task)) };
+}
+
+/// # Safety
+///
+/// `head` and `entry` are initialised.
+pub unsafe fn prepare_to_wait_exclusive(
+    head: *mut wait_queue_head,
+    entry: *mut wait_queue_entry,
+    state: c_int,
+) -> bool {
+    // SAFETY: By the function's requirements.
+    let head = unsafe { &*head };
+    let task = current();
+    let mut was_empty = false;
+
+    let mut entries = head.entries.lock().unwrap();
+    if !entries.iter().any(|queued| queued.entry == entry) {
+        was_empty = entries.is_empty();
+        let task = task.clone();
+        entries.push(Queued { entry, task });
+        head.len.store(entries.len(), Relaxed);
+    }
+    // set_current_state()
+    task.set_state(state as u32);
+    fence(SeqCst);
+    was_empty
+}
+
+/// # Safety
+///
+/// `head` and `entry` are initialised.
+pub unsafe fn finish_wait(head: *mut wait_queue_head, entry: *mut wait_queue_entry) {
+    // SAFETY: By the function's requirements.
+    let head = unsafe { &*head };
+    current().set_state(TASK_RUNNING);
+
+    let mut entries = head.entries.lock().unwrap();
+    entries.retain(|queued| queued.entry != entry);
+    head.len.store(entries.len(), Relaxed);
+    if entries.is_empty() {
+        // Nobody drops a head in C.
+        *entries = Vec::new();
+    }
+}
+
+/// # Safety
+///
+/// `head` is initialised.
+pub unsafe fn waitqueue_active(head: *mut wait_queue_head) -> c_int {
+    // SAFETY: By the function's requirements.
+    c_int::from(unsafe { &*head }.len.load(Relaxed) != 0)
+}
+
+/// # Safety
+///
+/// `head` is initialised.
+pub unsafe fn __wake_up(head: *mut wait_queue_head, mode: u32, nr: c_int, _key: *mut c_void) {
+    // SAFETY: By the function's requirements.
+    let entries = unsafe { &*head }.entries.lock().unwrap();
+    let mut left = nr;
+    for queued in entries.iter() {
+        // All entries are exclusive. Who is awake already does not count.
+        if queued.task.try_to_wake_up(mode) {
+            left -= 1;
+            if left == 0 {
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Makes the mutants: copies of the kernel's files with one thing wrong, a module each.
+
+#[path = "src/mutants.rs"]
+mod mutants;
+
+use mutants::{Edit, Mutant, MUTANTS};
+use std::{
+    env,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The kernel's files, from the top of the tree.
+const FILES: &[&str] = &["area.rs", "gc.rs", "slot.rs", "task.rs"];
+const FOLDER: &str = "kernel/events/uprobes_xol";
+const WAIT_QUEUE: &str = "wait_queue.rs";
+const WAIT_QUEUE_FOLDER: &str = "rust/kernel/sync";
+
+fn main() {
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap());
+    let tree = here.join("../../..").canonicalize().unwrap();
+    let output = PathBuf::from(env::var_os("OUT_DIR").unwrap());
+
+    for watched in [&here.join("build.rs"), &here.join("src/mutants.rs")] {
+        println!("cargo::rerun-if-changed={}", watched.display());
+    }
+    for file in FILES.iter().chain([&WAIT_QUEUE]) {
+        println!(
+            "cargo::rerun-if-changed={}",
+            original(&tree, file).display()
+        );
+    }
+
+    // They are for loom, and one slot is enough for all of them.
+    let feature = |name| env::var_os(format!("CARGO_FEATURE_{name}")).is_some();
+    if !feature("LOOM") || feature("TWO_SLOTS") {
+        return;
+    }
+    println!("cargo::rustc-cfg=mutants");
+
+    let mut modules = String::new();
+    let mut list = String::new();
+    for mutant in MUTANTS {
+        let folder = output.join(mutant.name);
+        fs::create_dir_all(&folder).unwrap();
+        let module = mutant.name.replace('-', "_");
+        writeln!(modules, "#[allow(warnings, clippy::all)]\npub mod {module} {{").unwrap();
+        for (file, text) in sources(&tree, mutant) {
+            let path = folder.join(file);
+            fs::write(&path, text).unwrap();
+            add_module(&mut modules, &path);
+        }
+        for file in ["page.rs", "scenarios.rs"] {
+            add_module(&mut modules, &here.join("src").join(file));
+        }
+        writeln!(modules, "}}").unwrap();
+        writeln!(
+            list,
+            "    ({:?}, {module}::scenarios::SCENARIOS),",
+            mutant.name
+        )
+        .unwrap();
+    }
+    let list = format!(
+        "/// The scenarios of each mutant.\n\
+         pub const SCENARIOS: &[(&str, &[crate::explore::Scenario])] = &[\n{list}];\n"
+    );
+    fs::write(output.join("mutants.rs"), modules + &list).unwrap();
+}
+
+fn original(tree: &Path, file: &str) -> PathBuf {
+    let folder = if file == WAIT_QUEUE {
+        WAIT_QUEUE_FOLDER
+    } else {
+        FOLDER
+    };
+    tree.join(folder).join(file)
+}
+
+fn add_module(modules: &mut String, path: &Path) {
+    let name = path.file_stem().unwrap().to_str().unwrap();
+    writeln!(modules, "    #[path = {path:?}]\n    pub mod {name};").unwrap();
+}
+
+/// The mutant's files.
+fn sources(tree: &Path, mutant: &Mutant) -> Vec<(&'static str, String)> {
+    let mut files = FILES.to_vec();
+    if mutant.file == WAIT_QUEUE {
+        files.push(WAIT_QUEUE);
+    }
+    let read = |file| {
+        let path = original(tree, file);
+        let mut text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+        if file == mutant.file {
+            mutant
+                .edits
+                .iter()
+                .for_each(|edit| apply(&mut text, mutant, edit));
+        }
+        if mutant.file == WAIT_QUEUE {
+            text = use_own_wait_queue(file, text);
+        }
+        (file, text)
+    };
+    files.into_iter().map(read).collect()
+}
+
+fn apply(text: &mut String, mutant: &Mutant, &(find, replace): &Edit) {
+    let count = text.matches(find).count();
+    assert!(
+        count == 1,
+        "mutant {}: {count} places in {} to edit, not one; mend the table (src/mutants.rs):\n{find}",
+        mutant.name,
+        mutant.file
+    );
+    *text = text.replacen(find, replace, 1);
+}
+
+/// The wait queue is otherwise that of the `kernel` crate, outside of the module.
+fn use_own_wait_queue(file: &str, mut text: String) -> String {
+    match file {
+        WAIT_QUEUE => {
+            const MACRO_ENDS: &str = "pub use new_wait_queue;\n";
+            let begin = text.find("/// Creates a [`WaitQueue`]").unwrap();
+            let end = text.find(MACRO_ENDS).unwrap() + MACRO_ENDS.len();
+            text.replace_range(begin..end, "");
+            text.replace("use crate::{", "use ::kernel::{").replace(
+                "use super::LockClassKey",
+                "use ::kernel::sync::LockClassKey",
+            )
+        }
+        "gc.rs" => {
+            let text = text
+                .replace("new_wait_queue, ", "")
+                .replace(", WaitQueue}", "}")
+                .replace(
+                    "new_wait_queue!(\"uprobes_xol::waiters\")",
+                    "WaitQueue::new(kernel::optional_name!(), kernel::static_lock_class!())",
+                );
+            text + "\nuse super::wait_queue::WaitQueue;\n"
+        }
+        _ => text,
+    }
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Errors.
+
+use std::convert::Infallible;
+
+/// An error number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Error(i32);
+
+pub type Result<T = (), E = Error> = std::result::Result<T, E>;
+
+pub mod code {
+    use super::Error;
+
+    pub const EINTR: Error = Error(4);
+    pub const ENOMEM: Error = Error(12);
+}
+
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}

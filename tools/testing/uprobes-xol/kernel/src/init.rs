@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Initialisers: functions that make a value.
+//!
+//! What they make is moved to its place. Nothing here minds: no model has pointers to itself.
+
+use crate::error::{Error, Result};
+use std::{convert::Infallible, marker::PhantomData, ops::Deref, pin::Pin};
+
+/// An initialiser of a `T`.
+pub trait PinInit<T, E = Infallible>: Sized {
+    /// Makes the value.
+    fn make(self) -> Result<T, E>;
+}
+
+impl<T> PinInit<T> for T {
+    fn make(self) -> Result<T, Infallible> {
+        Ok(self)
+    }
+}
+
+#[doc(hidden)]
+pub struct Closure<F, T, E>(F, PhantomData<fn() -> (T, E)>);
+
+impl<F: FnOnce() -> Result<T, E>, T, E> Closure<F, T, E> {
+    pub fn new(f: F) -> Self {
+        Self(f, PhantomData)
+    }
+}
+
+impl<F: FnOnce() -> Result<T, E>, T, E> PinInit<T, E> for Closure<F, T, E> {
+    fn make(self) -> Result<T, E> {
+        (self.0)()
+    }
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __init {
+    // All fields are done.
+    ($error:ty, $this:ident, [$($done:tt)*]) => {
+        $crate::init::Closure::<_, $this, $error>::new(move || Ok($this { $($done)* }))
+    };
+    ($error:ty, $this:ident, [$($done:tt)*] $field:ident <- $init:expr $(, $($rest:tt)*)?) => {
+        $crate::__init!($error, $this, [
+            $($done)* $field: $crate::init::PinInit::make($init)?,
+        ] $($($rest)*)?)
+    };
+    ($error:ty, $this:ident, [$($done:tt)*] $field:ident: $value:expr $(, $($rest:tt)*)?) => {
+        $crate::__init!($error, $this, [$($done)* $field: $value,] $($($rest)*)?)
+    };
+    ($error:ty, $this:ident, [$($done:tt)*] $field:ident $(, $($rest:tt)*)?) => {
+        $crate::__init!($error, $this, [$($done)* $field,] $($($rest)*)?)
+    };
+}
+
+/// An initialiser of a struct that cannot fail.
+#[macro_export]
+macro_rules! pin_init {
+    ($this:ident { $($fields:tt)* }) => {
+        $crate::__init!(::core::convert::Infallible, $this, [] $($fields)*)
+    };
+}
+
+/// An initialiser of a struct.
+#[macro_export]
+macro_rules! try_pin_init {
+    ($this:ident { $($fields:tt)* }) => {
+        $crate::__init!($crate::error::Error, $this, [] $($fields)*)
+    };
+}
+
+/// Allocation flags.
+#[derive(Clone, Copy)]
+pub struct Flags(());
+
+pub const GFP_KERNEL: Flags = Flags(());
+
+/// Smart pointers that are made of an initialiser.
+pub trait InPlaceInit<T>: Sized {
+    type Pinned;
+
+    fn try_pin_init<E>(init: impl PinInit<T, E>, flags: Flags) -> Result<Self::Pinned, E>;
+
+    fn pin_init<E>(init: impl PinInit<T, E>, flags: Flags) -> Result<Self::Pinned>
+    where
+        Error: From<E>,
+    {
+        Ok(Self::try_pin_init(init, flags)?)
+    }
+}
+
+/// Owns a value on the heap.
+pub struct KBox<T>(Box<T>);
+
+impl<T> InPlaceInit<T> for KBox<T> {
+    type Pinned = Pin<Self>;
+
+    fn try_pin_init<E>(init: impl PinInit<T, E>, _: Flags) -> Result<Pin<Self>, E> {
+        let boxed = Self(Box::new(init.make()?));
+        // SAFETY: There is no way to the box from here on.
+        Ok(unsafe { Pin::new_unchecked(boxed) })
+    }
+}
+
+impl<T> Deref for KBox<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// A vector.
+pub struct KVVec<T>(Vec<T>);
+
+impl<T> KVVec<T> {
+    pub fn with_capacity(capacity: usize, _: Flags) -> Result<Self> {
+        Ok(Self(Vec::with_capacity(capacity)))
+    }
+
+    pub fn push(&mut self, value: T, _: Flags) -> Result {
+        self.0.push(value);
+        Ok(())
+    }
+}
+
+impl<T> Deref for KVVec<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}

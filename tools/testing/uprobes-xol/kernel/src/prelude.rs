@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The most common items.
+
+pub use crate::{
+    error::{code::*, Error, Result},
+    ffi::c_void,
+    init::{InPlaceInit as _, KBox, KVVec, PinInit, GFP_KERNEL},
+    pin_init, static_assert, try_pin_init,
+};
+pub use macros::pin_data;
+pub use std::{mem::size_of, pin::Pin};

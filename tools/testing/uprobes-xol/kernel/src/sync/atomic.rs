@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Atomics, under the kernel's rules as far as C11's can tell them.
+//!
+//! - A read-modify-write that is [`Full`] has full barriers before and after it.
+//! - One that fails orders nothing.
+
+use bindings::backend;
+use std::sync::{
+    atomic::Ordering::{self as Std, AcqRel, SeqCst},
+    OnceLock,
+};
+
+pub struct Relaxed;
+pub struct Acquire;
+pub struct Release;
+pub struct Full;
+
+/// Any ordering.
+pub trait Ordering {
+    /// What a read-modify-write that succeeds is, apart from full barriers.
+    const RMW: Std;
+    const FULL: bool = false;
+}
+
+pub trait AcquireOrRelaxed: Ordering {}
+pub trait ReleaseOrRelaxed: Ordering {}
+
+impl Ordering for Relaxed {
+    const RMW: Std = Std::Relaxed;
+}
+
+impl Ordering for Acquire {
+    const RMW: Std = Std::Acquire;
+}
+
+impl Ordering for Release {
+    const RMW: Std = Std::Release;
+}
+
+impl Ordering for Full {
+    const RMW: Std = AcqRel;
+    const FULL: bool = true;
+}
+
+impl AcquireOrRelaxed for Relaxed {}
+impl AcquireOrRelaxed for Acquire {}
+impl ReleaseOrRelaxed for Relaxed {}
+impl ReleaseOrRelaxed for Release {}
+
+/// A type that the backend has an atomic for.
+pub trait AtomicType: Copy {
+    type Repr;
+
+    fn repr(self) -> Self::Repr;
+    fn load(repr: &Self::Repr, order: Std) -> Self;
+    fn store(self, repr: &Self::Repr, order: Std);
+    fn swap(self, repr: &Self::Repr, order: Std) -> Self;
+    fn compare_exchange(self, new: Self, repr: &Self::Repr, order: Std) -> Result<Self, Self>;
+}
+
+macro_rules! atomic_type {
+    ($($value:ty => $repr:ident)*) => {$(
+        impl AtomicType for $value {
+            type Repr = backend::$repr;
+
+            fn repr(self) -> Self::Repr {
+                backend::$repr::new(self)
+            }
+
+            fn load(repr: &Self::Repr, order: Std) -> Self {
+                repr.load(order)
+            }
+
+            fn store(self, repr: &Self::Repr, order: Std) {
+                repr.store(self, order)
+            }
+
+            fn swap(self, repr: &Self::Repr, order: Std) -> Self {
+                repr.swap(self, order)
+            }
+
+            fn compare_exchange(
+                self,
+                new: Self,
+                repr: &Self::Repr,
+                order: Std,
+            ) -> Result<Self, Self> {
+                repr.compare_exchange(self, new, order, Std::Relaxed)
+            }
+        }
+    )*};
+}
+
+atomic_type! {
+    bool => AtomicBool
+    u32 => AtomicU32
+    usize => AtomicUsize
+}
+
+/// A value that several threads may access at once.
+pub struct Atomic<T: AtomicType> {
+    initial: T,
+    /// Made at the first access, because loom's cannot be made in a constant.
+    repr: OnceLock<T::Repr>,
+}
+
+impl<T: AtomicType> Atomic<T> {
+    pub const fn new(value: T) -> Self {
+        Self {
+            initial: value,
+            repr: OnceLock::new(),
+        }
+    }
+
+    fn repr(&self) -> &T::Repr {
+        self.repr.get_or_init(|| self.initial.repr())
+    }
+
+    pub fn load<O: AcquireOrRelaxed>(&self, _: O) -> T {
+        T::load(self.repr(), O::RMW)
+    }
+
+    pub fn store<O: ReleaseOrRelaxed>(&self, value: T, _: O) {
+        value.store(self.repr(), O::RMW);
+    }
+
+    pub fn xchg<O: Ordering>(&self, value: T, _: O) -> T {
+        let repr = self.repr();
+        full_barrier_if(O::FULL);
+        let old = value.swap(repr, O::RMW);
+        full_barrier_if(O::FULL);
+        old
+    }
+
+    pub fn cmpxchg<O: Ordering>(&self, old: T, new: T, _: O) -> Result<T, T> {
+        let repr = self.repr();
+        full_barrier_if(O::FULL);
+        let result = old.compare_exchange(new, repr, O::RMW);
+        full_barrier_if(O::FULL && result.is_ok());
+        result
+    }
+}
+
+fn full_barrier_if(full: bool) {
+    if full {
+        backend::fence(SeqCst);
+    }
+}

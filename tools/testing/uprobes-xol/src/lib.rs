@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The slot layer of uprobes, explored on the host.
+//!
+//! The files that boot are compiled here as they are, against a `kernel` crate that has behind its
+//! atomics, locks and threads what explores schedules (loom, shuttle), or the host's own.
+#![allow(dead_code, reason = "not all that the kernel uses is used here")]
+
+#[path = "../../../../kernel/events/uprobes_xol/area.rs"]
+mod area;
+pub mod explore;
+#[path = "../../../../kernel/events/uprobes_xol/gc.rs"]
+mod gc;
+pub mod mutants;
+mod page;
+mod scenarios;
+#[path = "../../../../kernel/events/uprobes_xol/slot.rs"]
+mod slot;
+#[path = "../../../../kernel/events/uprobes_xol/task.rs"]
+mod task;
+
+pub use scenarios::SCENARIOS;
+
+/// The same with one thing wrong.
+#[cfg(mutants)]
+pub mod mutated {
+    include!(concat!(env!("OUT_DIR"), "/mutants.rs"));
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Explores all scenarios in the files as they are, and, with loom and one slot, one for each mutant.
+//!
+//! Each runs in a process of its own: an explorer that found something may not survive it. The
+//! names of the tests are the table of what catches what.
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::{
+    process::{Command, ExitCode, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+use uprobes_xol::{mutants, SCENARIOS};
+
+const EXPLORER: &str = if cfg!(feature = "loom") {
+    "loom"
+} else if cfg!(feature = "shuttle") {
+    "shuttle"
+} else {
+    "host threads"
+};
+
+/// Far more than any takes.
+const LIMIT: Duration = Duration::from_secs(120);
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let mut trials: Vec<_> = SCENARIOS
+        .iter()
+        .map(|scenario| {
+            let name = scenario.name;
+            Trial::test(name, move || holds(name)).with_kind(EXPLORER)
+        })
+        .collect();
+    if cfg!(mutants) {
+        trials.extend(mutants::MUTANTS.iter().map(|mutant| {
+            Trial::test(mutant.name, move || is_caught(mutant))
+                .with_kind(format!("caught by: {}", mutant.caught_by))
+        }));
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn holds(scenario: &str) -> Result<(), Failed> {
+    let (passed, output) = explore(&[scenario])?;
+    passed.then_some(()).ok_or_else(|| output.into())
+}
+
+fn is_caught(mutant: &mutants::Mutant) -> Result<(), Failed> {
+    let (passed, output) = explore(&[mutant.scenario, mutant.name])?;
+    let caught_by = output
+        .lines()
+        .find_map(|line| line.strip_prefix("violated: "));
+    if passed {
+        return Err(format!("nothing in {:?} catches it", mutant.scenario).into());
+    }
+    if caught_by != Some(mutant.caught_by) {
+        return Err(format!(
+            "caught by {caught_by:?}, not by {:?}\n{output}",
+            mutant.caught_by
+        )
+        .into());
+    }
+    Ok(())
+}
+
+/// Runs the explorer. Returns whether all properties hold, and what it wrote to standard error.
+fn explore(arguments: &[&str]) -> Result<(bool, String), Failed> {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_explore"))
+        .args(arguments)
+        .env("RUST_BACKTRACE", "0")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut pipe = child.stderr.take().unwrap();
+    let output = thread::spawn(move || std::io::read_to_string(&mut pipe));
+
+    let begin = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if begin.elapsed() > LIMIT {
+            child.kill()?;
+            child.wait()?;
+            return Err(format!("explore {arguments:?} did not end in {LIMIT:?}").into());
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    Ok((status.success(), output.join().unwrap()?))
+}
