@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! KUnit and the kselftests.
+//! KUnit, the kselftests, and that Rust costs no more than C.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -11,13 +12,18 @@ use anyhow::{Context, Result};
 use crate::arch::Arch;
 use crate::guest::Guest;
 use crate::kernel::Flavour;
-use crate::qemu::{self, Boot, Outcome};
-use crate::report::summary::title;
+use crate::qemu::{self, Boot, Engine, Outcome};
+use crate::report::record::Record;
 use crate::report::tap::{self, Case, Verdict};
 use crate::stage::{Runner, files_below};
 
 const KUNIT_LIMIT: Duration = Duration::from_secs(5 * 60);
 const KSELFTEST_LIMIT: Duration = Duration::from_secs(40 * 60);
+
+const COST_LIMIT: Duration = Duration::from_secs(5 * 60);
+
+/// Instructions per hit that a timer interrupt here or there makes.
+const COST_NOISE: f64 = 1.0;
 
 /// More than most hosts have, so that threads meet in more ways.
 const PROCESSORS: usize = 4;
@@ -67,23 +73,103 @@ fn describe(cases: &[Case]) -> String {
     text
 }
 
-/// Boots the kernels of one architecture for KUnit and the kselftests, says
-/// which cases fail, and counts them. An error means that the tests could not
-/// be run at all; a failed case, a splat or a guest that hangs is counted.
+/// A boot and how its outcome is judged.
+struct Trial<'a> {
+    name: &'a str,
+    flavour: Flavour,
+    job: &'a str,
+    initramfs: &'a Path,
+    engine: Engine,
+    arguments: &'a [&'a str],
+    limit: Duration,
+    judge: &'a dyn Fn(&Outcome) -> Vec<Case>,
+}
+
+/// Boots the kernels of one architecture for all tests, says which cases fail,
+/// and counts them. An error means that the tests could not be run at all; a
+/// failed case, a splat or a guest that hangs is counted.
 pub fn run_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
-    let mut total = Tally::default();
     let engine = qemu::fastest_engine(runner, arch, Flavour::C, &guest.base)?;
-    let mut boot = |name: &str, flavour, boot: Boot, judge: &dyn Fn(&Outcome) -> Vec<Case>| {
-        let stage = format!("{name} {arch} {}", title(flavour));
-        runner.always(&stage, |progress| {
+    let suites = kunit_suites(&runner.paths.checkout)?;
+    let in_log = |outcome: &Outcome| kunit_cases(&outcome.log, &suites);
+    let in_report = |outcome: &Outcome| tap::parse(outcome.report.iter().map(String::as_str));
+    let baseline = RefCell::default();
+    let keep = |outcome: &Outcome| {
+        baseline.replace(costs(&outcome.report));
+        Vec::new()
+    };
+    let compare = |outcome: &Outcome| cost_cases(&baseline.borrow(), &costs(&outcome.report));
+
+    let kunit = Trial {
+        name: "KUnit",
+        flavour: Flavour::Rust,
+        job: "nothing",
+        initramfs: &guest.base,
+        engine,
+        arguments: &[],
+        limit: KUNIT_LIMIT,
+        judge: &in_log,
+    };
+    let cost = |flavour, judge| Trial {
+        name: "instructions per hit",
+        flavour,
+        job: "cost",
+        initramfs: &guest.base,
+        engine: Engine::InstructionClock,
+        arguments: &["kunit.enable=0"],
+        limit: COST_LIMIT,
+        judge,
+    };
+    let kselftest = |flavour| Trial {
+        name: "kselftest",
+        flavour,
+        job: "kselftest",
+        initramfs: &guest.full,
+        engine,
+        arguments: &["kunit.enable=0"],
+        limit: KSELFTEST_LIMIT,
+        judge: &in_report,
+    };
+    let trials = [
+        kunit,
+        cost(Flavour::C, &keep as &dyn Fn(&_) -> _),
+        cost(Flavour::Rust, &compare),
+        kselftest(Flavour::C),
+        kselftest(Flavour::Rust),
+    ];
+    runner.plan(trials.iter().map(|trial| trial.stage(arch)));
+    let mut total = Tally::default();
+    for trial in &trials {
+        total += trial.run(runner, arch)?;
+    }
+    Ok(total)
+}
+
+impl Trial<'_> {
+    fn stage(&self, arch: Arch) -> String {
+        format!("{} {arch} {}", self.name, self.flavour.name())
+    }
+
+    fn run(&self, runner: &Runner, arch: Arch) -> Result<Tally> {
+        runner.always(&self.stage(arch), |progress| {
+            let boot = Boot {
+                arch,
+                kernel: &runner.paths.image(arch, self.flavour),
+                initramfs: self.initramfs,
+                engine: self.engine,
+                processors: match self.engine {
+                    Engine::InstructionClock => 1,
+                    _ => PROCESSORS,
+                },
+                jobs: &[self.job],
+                arguments: self.arguments,
+                limit: self.limit,
+            };
             let outcome = qemu::boot(runner, progress, &boot)?;
-            let mut cases = judge(&outcome);
-            cases.extend(
-                outcome
-                    .good()
-                    .err()
-                    .map(|error| Case::failed("guest", error.to_string())),
-            );
+            let mut cases = (self.judge)(&outcome);
+            if let Err(error) = outcome.good() {
+                cases.push(Case::failed("guest", error.to_string()));
+            }
             for case in &cases {
                 if let Some(word) = worth_saying(case.verdict) {
                     let colon = if case.detail.is_empty() { "" } else { ": " };
@@ -91,46 +177,9 @@ pub fn run_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
                 }
             }
             progress.say(&describe(&cases));
-            total += Tally::of(&cases);
-            Ok(())
+            Ok(Tally::of(&cases))
         })
-    };
-
-    let suites = kunit_suites(&runner.paths.checkout)?;
-    for (name, flavour, initramfs, job, limit) in [
-        ("KUnit", Flavour::Rust, &guest.base, "nothing", KUNIT_LIMIT),
-        (
-            "kselftest",
-            Flavour::C,
-            &guest.full,
-            "kselftest",
-            KSELFTEST_LIMIT,
-        ),
-        (
-            "kselftest",
-            Flavour::Rust,
-            &guest.full,
-            "kselftest",
-            KSELFTEST_LIMIT,
-        ),
-    ] {
-        let kunit = job == "nothing";
-        let boot_it = Boot {
-            arch,
-            kernel: &runner.paths.image(arch, flavour),
-            initramfs,
-            engine,
-            processors: PROCESSORS,
-            jobs: &[job],
-            arguments: if kunit { &[] } else { &["kunit.enable=0"] },
-            limit,
-        };
-        boot(name, flavour, boot_it, &|outcome| match kunit {
-            true => kunit_cases(&outcome.log, &suites),
-            false => tap::parse(outcome.report.iter().map(String::as_str)),
-        })?;
     }
-    Ok(total)
 }
 
 fn worth_saying(verdict: Verdict) -> Option<&'static str> {
@@ -140,6 +189,39 @@ fn worth_saying(verdict: Verdict) -> Option<&'static str> {
         Verdict::Skip => Some("skipped"),
         Verdict::ExpectedFailure => Some("failed as expected"),
     }
+}
+
+/// Instructions per hit of each instruction.
+fn costs(report: &[String]) -> BTreeMap<String, f64> {
+    let records = report.iter().filter_map(|line| Record::parse(line).ok()?);
+    let costs = records.filter_map(|record| match record {
+        Record::Cost {
+            instruction,
+            probed: true,
+            ns_per_hit,
+            ..
+        } => Some((instruction, ns_per_hit)),
+        _ => None,
+    });
+    costs.collect()
+}
+
+/// Counting instructions is exact, so this is no matter of luck: slots in Rust
+/// must not cost more than those in C.
+fn cost_cases(c: &BTreeMap<String, f64>, rust: &BTreeMap<String, f64>) -> Vec<Case> {
+    if c.is_empty() || !c.keys().eq(rust.keys()) {
+        return vec![Case::failed("cost", "not measured on both kernels")];
+    }
+    let pairs = c.iter().zip(rust.values());
+    let cases = pairs.map(|((instruction, &c), &rust)| Case {
+        name: format!("cost/{instruction}"),
+        verdict: match rust <= c + COST_NOISE {
+            true => Verdict::Pass,
+            false => Verdict::Fail,
+        },
+        detail: format!("{rust:.1} instructions per hit, {c:.1} in C"),
+    });
+    cases.collect()
 }
 
 /// The cases in a kernel's log; a suite that is not there has failed.
@@ -194,6 +276,24 @@ mod unit_tests {
             cases[1],
             Case::failed("gone", "this KUnit suite did not run")
         );
+    }
+
+    #[test]
+    fn rust_must_not_cost_more() {
+        let costs = |ret| BTreeMap::from([("nop".to_owned(), 1145.0), ("ret".to_owned(), ret)]);
+        let verdicts = |c, rust| {
+            let cases = cost_cases(&costs(c), &costs(rust)).into_iter();
+            cases.map(|case| case.verdict).collect::<Vec<_>>()
+        };
+        assert_eq!(verdicts(1970.1, 1970.2), [Verdict::Pass, Verdict::Pass]);
+        assert_eq!(verdicts(1970.1, 1972.1), [Verdict::Pass, Verdict::Fail]);
+        let none = BTreeMap::new();
+        for (c, rust) in [(&none, &none), (&costs(1.0), &none)] {
+            assert_eq!(cost_cases(c, rust)[0].verdict, Verdict::Fail);
+        }
+        let line = r#"{"kind":"cost","instruction":"ret","probed":true,"hits":1,"ns_per_hit":7.5}"#;
+        let report = ["words".to_owned(), line.to_owned()];
+        assert_eq!(super::costs(&report), BTreeMap::from([("ret".into(), 7.5)]));
     }
 
     #[test]
