@@ -86,8 +86,9 @@ FIXTURE_SETUP(ia32)
 			if (strncmp(name, PREFIX, strlen(PREFIX)))
 				continue;
 			ASSERT_LT(self->number, MAX_SITES);
-			strncpy(self->sites[self->number].name,
-				name + strlen(PREFIX), sizeof(self->sites[0].name) - 1);
+			snprintf(self->sites[self->number].name,
+				 sizeof(self->sites[0].name), "%s",
+				 name + strlen(PREFIX));
 			self->sites[self->number].probe =
 				probe_attach_at(&at, program_count(self->counters,
 								   self->number));

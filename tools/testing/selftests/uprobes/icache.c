@@ -17,7 +17,7 @@
 
 #define FIRST		100
 #define SECOND		101
-#define ROUNDS		1000
+#define ROUNDS		250
 #define PATIENCE	60
 #define TIME_LIMIT	600
 

@@ -227,13 +227,13 @@ FIXTURE(file) {
 	int file;
 };
 
-static int copy_executable(char *path)
+static int copy_executable(char *path, size_t size)
 {
 	char buffer[65536];
 	ssize_t length;
 	int from, to;
 
-	strcpy(path, "/tmp/uprobes-XXXXXX");
+	snprintf(path, size, "/tmp/uprobes-XXXXXX");
 	to = mkstemp(path);
 	from = open(EXECUTABLE, O_RDONLY);
 	if (to < 0 || from < 0)
@@ -251,8 +251,8 @@ FIXTURE_SETUP(file)
 
 	self->counters = counters_create(1);
 	self->offset = probe_file_offset(numbered_function(NUMBER));
-	self->file = copy_executable(self->path);
-	close(copy_executable(self->other_path));
+	self->file = copy_executable(self->path, sizeof(self->path));
+	close(copy_executable(self->other_path, sizeof(self->other_path)));
 	ASSERT_EQ(fstat(self->file, &stat), 0);
 	self->size = stat.st_size;
 }
