@@ -47,7 +47,11 @@ fn main() {
         let folder = output.join(mutant.name);
         fs::create_dir_all(&folder).unwrap();
         let module = mutant.name.replace('-', "_");
-        writeln!(modules, "#[allow(warnings, clippy::all)]\npub mod {module} {{").unwrap();
+        writeln!(
+            modules,
+            "#[allow(warnings, clippy::all)]\npub mod {module} {{"
+        )
+        .unwrap();
         for (file, text) in sources(&tree, mutant) {
             let path = folder.join(file);
             fs::write(&path, text).unwrap();
