@@ -39,7 +39,8 @@ pub(crate) struct XolArea {
 // SAFETY: `core` is written before the area is shared only; the rest may move to other threads.
 unsafe impl Send for XolArea {}
 
-// SAFETY: `core` is read-only once the area is shared; the rest is `Sync`.
+// SAFETY: `core` is read-only once the area is shared, and written before, as who finds the area
+// sees (litmus/area-publish.litmus); the rest is `Sync`.
 unsafe impl Sync for XolArea {}
 
 impl XolArea {

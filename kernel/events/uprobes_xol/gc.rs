@@ -181,7 +181,7 @@ impl Gc {
     pub(crate) fn leave(&self, task: &Task) {
         task.leave();
         // `leave` is a full barrier, and so is enqueuing: either we see the waiter here, or it sees
-        // that our slot is idle.
+        // that our slot is idle (litmus/leave-wait.litmus).
         if self.waiters.is_active() {
             self.hand_over(task);
         }
@@ -213,7 +213,7 @@ impl Gc {
         }
         drop(inner);
         // No barrier is needed: a waiter looks for free slots under the lock. If it did so before
-        // us, we see it in the queue; otherwise it sees the slot.
+        // us, we see it in the queue; otherwise it sees the slot (litmus/evict-wait.litmus).
         if self.waiters.is_active() {
             self.waiters.wake_one();
         }

@@ -19,6 +19,18 @@
 //!       └─ GC lock, cmpxchg, acquire ─▶│ 0 RECYCLED │
 //!                                      └────────────┘
 //! ```
+//!
+//! | from | to | operation | ordering | function |
+//! | --- | --- | --- | --- | --- |
+//! | `IDLE` | `IN_USE` | cmpxchg | `Acquire` | `enter` |
+//! | `IN_USE` | `IDLE` | xchg | `Full` | `leave` |
+//! | `IDLE` | `RECYCLED` | cmpxchg | `Acquire` | `recycle` |
+//! | `RECYCLED` | `IDLE` | store | `Release` | `recycle` |
+//! | `IN_USE` | `IDLE` | store | `Relaxed` | `evict` |
+//! | `IDLE` | `IDLE` | store | `Relaxed` | `evict` |
+//!
+//! The table is checked against the code, and the orderings against the kernel's memory model, by
+//! the tests in `tools/testing/uprobes-xol/`, where the litmus files are that the comments name.
 
 use super::slot::Slot;
 use kernel::{
@@ -136,7 +148,8 @@ impl<'a> Vacant<'a> {
     pub(crate) fn assign(self, slot: Slot, _: &mut GcLocked) -> Held<'a> {
         // INVARIANT: The owner writes while `IN_USE`.
         //
-        // ORDERING: Relaxed: a recycler reads it after it acquired the `IDLE` that `leave` stores.
+        // ORDERING: Relaxed: a recycler reads it after it acquired the `IDLE` that `leave` stores
+        // (litmus/leave-contents.litmus).
         self.task.cached.store(slot.number(), Relaxed);
         // INVARIANT: As above.
         Held {
@@ -174,7 +187,7 @@ impl Task {
             // INVARIANT: The owner makes `IDLE` → `IN_USE`.
             //
             // ORDERING: Acquire pairs with the release in `recycle`: who sees the state that the
-            // recycler restored also sees that the slot is gone.
+            // recycler restored also sees that the slot is gone (litmus/recycle-enter.litmus).
             match task.state.cmpxchg(IDLE, IN_USE, Acquire) {
                 Ok(_) => break,
                 Err(RECYCLED) => cpu_relax(),
@@ -186,7 +199,8 @@ impl Task {
                 }
             }
         }
-        // ORDERING: Relaxed, because the state orders all accesses to the slot's number.
+        // ORDERING: Relaxed, because the state orders all accesses to the slot's number
+        // (litmus/recycle-enter.litmus).
         match Slot::new(task.cached.load(Relaxed)) {
             // INVARIANT: The state is `IN_USE` and the slot this task's.
             Some(slot) => Ok(Held { _task: task, slot }),
@@ -203,9 +217,9 @@ impl Task {
         // INVARIANT: The owner makes `IN_USE` → `IDLE`.
         //
         // ORDERING: Release pairs with the acquire in `recycle`: the slot is rewritten only after
-        // the instruction in it was executed. Full, because the caller looks for waiters next, who
-        // in turn enqueue, with a full barrier, and then look for idle slots: one must see the
-        // other.
+        // the instruction in it was executed (litmus/leave-rewrite.litmus). Full, because the
+        // caller looks for waiters next, who in turn enqueue, with a full barrier, and then look
+        // for idle slots: one must see the other (litmus/leave-wait.litmus).
         self.state.xchg(IDLE, Full);
     }
 
@@ -222,7 +236,8 @@ impl Task {
         // INVARIANT: `IDLE` → `RECYCLED` under the GC lock.
         //
         // ORDERING: Acquire pairs with the release in `leave`: the next owner writes the slot's
-        // memory after this one executed it, and the number read below is the one it had then.
+        // memory after this one executed it (litmus/leave-rewrite.litmus), and sees what this one
+        // put there, as is the number read below (litmus/leave-contents.litmus).
         self.state.cmpxchg(IDLE, RECYCLED, Acquire).ok()?;
 
         // INVARIANT: The recycler writes while `RECYCLED`.
@@ -231,7 +246,8 @@ impl Task {
 
         // INVARIANT: `RECYCLED` → `IDLE` under the GC lock.
         //
-        // ORDERING: Release pairs with the acquire in `enter`, see there.
+        // ORDERING: Release pairs with the acquire in `enter`, see there
+        // (litmus/recycle-enter.litmus).
         self.state.store(IDLE, Release);
         Slot::new(slot)
     }
@@ -240,10 +256,11 @@ impl Task {
     ///
     /// To be called for the owner, that is, when nobody can enter any more.
     pub(crate) fn evict(&self, _: &mut GcLocked) -> Option<Slot> {
-        // ORDERING: Relaxed. With the GC lock held nobody recycles, and the owner is the caller;
-        // the slot's next owner is ordered after this by the lock.
+        // ORDERING: Relaxed. With the GC lock held nobody recycles (litmus/evict-recycle.litmus),
+        // and the owner is the caller; the slot's next owner is ordered after this by the lock
+        // (litmus/free-take.litmus).
         //
-        // INVARIANT: The owner writes. If it was `IN_USE` it is not any more.
+        // INVARIANT: `IN_USE` or `IDLE` → `IDLE` by the owner.
         let slot = self.cached.load(Relaxed);
         self.cached.store(NO_SLOT, Relaxed);
         self.state.store(IDLE, Relaxed);
