@@ -44,6 +44,8 @@ const SYSROOT_PACKAGES: &[&str] = &[
     "libdw-dev",
     "libelf-dev",
     "libgcc-14-dev",
+    // perf's BPF skeletons want it
+    "libssl-dev",
     "libtraceevent-dev",
     "libzstd-dev",
     "zlib1g-dev",
@@ -220,10 +222,17 @@ impl Places {
             make.env("PKG_CONFIG_SYSROOT_DIR", &self.sysroot)
                 .env("PKG_CONFIG_LIBDIR", self.sysroot.join(libraries));
         }
-        progress.run(&mut make, "make perf", BUILD_LIMIT)?;
-        let skeleton = build.join("bench/bpf_skel/bench_uprobe.skel.h");
-        if !skeleton.exists() {
-            bail!("perf was built without BPF skeletons; see its feature checks in the log");
+        // What an earlier build found may no longer be so.
+        let _ = fs::remove_dir_all(build.join("feature"));
+        let mut why = None;
+        progress.run_lines(&mut make, "make perf", BUILD_LIMIT, |line| {
+            progress.message(line);
+            if line.contains("Disabled BPF skeletons") {
+                why = Some(line.to_owned());
+            }
+        })?;
+        if let Some(why) = why {
+            bail!("perf was built without BPF skeletons: {why}");
         }
         replace(&self.perf, |part| {
             let mut strip = Command::new(format!("{}strip", self.prefix()));
@@ -317,7 +326,7 @@ impl Places {
 }
 
 /// Has `make` write to a temporary name and renames that when it is complete.
-fn replace(path: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+pub fn replace(path: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let part = path.with_extension("part");
     let remove = |path: &Path| match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
