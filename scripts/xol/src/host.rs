@@ -8,72 +8,105 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::herd::{self, Herd};
 use crate::jobs::Tally;
 use crate::stage::{Progress, Runner};
 
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
-/// Every crate of the checkout; one that is not there is not tested.
-const CRATES: [&str; 2] = ["scripts/xol", "tools/testing/uprobes-xol"];
+/// A crate of the checkout.
+struct Crate {
+    folder: &'static str,
+    profile: &'static str,
+    /// Each is tested; what is behind the kernel's interfaces, for one.
+    features: &'static [&'static str],
+}
+
+const CRATES: [Crate; 2] = [
+    Crate {
+        folder: "scripts/xol",
+        profile: "release",
+        features: &[""],
+    },
+    Crate {
+        folder: "tools/testing/uprobes-xol",
+        profile: "dev",
+        features: &["", "loom", "loom,two-slots", "shuttle", "shuttle,two-slots"],
+    },
+];
+
+/// The stages of [`test`].
+pub const STAGES: [&str; 3] = [herd::STAGES[0], herd::STAGES[1], "test-host"];
 
 /// Tests all crates. What does not compile, is not formatted or has warnings
 /// counts as a failed case.
 pub fn test(runner: &Runner) -> Result<Tally> {
+    let herd = herd::prepare(runner)?;
     runner.always("test-host", |progress| {
         let mut total = Tally::default();
-        for name in CRATES {
-            let folder = runner.paths.checkout.join(name);
-            if folder.join("Cargo.toml").exists() {
-                total += test_crate(name, &folder, progress)?;
+        for tested in &CRATES {
+            let folder = runner.paths.checkout.join(tested.folder);
+            total += cargo(tested, &folder, &herd, &["fmt", "--check"], progress)?;
+            for features in tested.features {
+                let options = [
+                    "--locked",
+                    "--profile",
+                    tested.profile,
+                    "--features",
+                    features,
+                ];
+                let clippy = [&["clippy", "--quiet"][..], &options, &DENY_WARNINGS].concat();
+                total += cargo(tested, &folder, &herd, &clippy, progress)?;
+                let test = [&["test"][..], &options].concat();
+                total += cargo(tested, &folder, &herd, &test, progress)?;
             }
         }
         Ok(total)
     })
 }
 
-fn test_crate(name: &str, folder: &Path, progress: &Progress) -> Result<Tally> {
+const DENY_WARNINGS: [&str; 5] = ["--workspace", "--all-targets", "--", "-D", "warnings"];
+
+/// Runs cargo, and counts the cases, or that it succeeds.
+fn cargo(
+    tested: &Crate,
+    folder: &Path,
+    herd: &Herd,
+    arguments: &[&str],
+    progress: &Progress,
+) -> Result<Tally> {
+    let name = tested.folder;
+    let features = arguments.iter().skip_while(|word| **word != "--features");
+    let features = features.skip(1).copied().take(1);
+    let what: Vec<_> = [arguments[0]].into_iter().chain(features).collect();
+    let what = format!("{name}: cargo {}", what.join(" ").trim_end());
+    progress.message(&what);
     let mut total = Tally::default();
-    for arguments in [
-        &["fmt", "--check"][..],
-        &[
-            "clippy",
-            "--quiet",
-            "--locked",
-            "--release",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ],
-        &["test", "--locked", "--release"],
-    ] {
-        let what = format!("{name}: cargo {}", arguments[0]);
-        progress.message(&what);
-        let mut cases = Tally::default();
-        let mut cargo = Command::new("cargo");
-        let result = progress.run_lines(
-            cargo.args(arguments).current_dir(folder),
-            &what,
-            LIMIT,
-            |line| {
-                if let Some(result) = tally(line) {
-                    cases += result;
-                }
-                if line.starts_with("test ") && line.ends_with("FAILED") {
-                    progress.say(&format!("{name}: {line}"));
-                }
-            },
-        );
-        total += cases;
-        match result {
-            Ok(()) if arguments[0] != "test" => total.passed += 1,
-            Err(error) if cases.failed == 0 => {
-                crate::command::check_interrupted()?;
-                progress.say(&format!("{error:#}"));
-                total.failed += 1;
-            }
-            _ => {}
+    let mut command = Command::new("cargo");
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env("XOL_HERD", &herd.root)
+        .env("XOL_LKMM", &herd.model);
+    let result = progress.run_lines(&mut command, &what, LIMIT, |line| {
+        if let Some(result) = tally(line) {
+            total += result;
         }
+        if line.starts_with("test ") && line.ends_with("FAILED") {
+            progress.say(&format!("{name}: {line}"));
+        } else if let Some(caught) = line.strip_prefix("test [caught by: ") {
+            // The table of mutants.
+            progress.say(&format!("caught by [{caught}"));
+        }
+    });
+    match result {
+        Ok(()) if arguments[0] != "test" => total.passed += 1,
+        Err(error) if total.failed == 0 => {
+            crate::command::check_interrupted()?;
+            progress.say(&format!("{error:#}"));
+            total.failed += 1;
+        }
+        _ => {}
     }
     Ok(total)
 }

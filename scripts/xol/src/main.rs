@@ -7,6 +7,7 @@ mod arch;
 mod command;
 mod deb;
 mod guest;
+mod herd;
 mod host;
 mod jobs;
 mod kernel;
@@ -116,7 +117,7 @@ fn start(task: &Task) -> Result<ExitCode> {
         }
         Task::Test(archs) => {
             let archs = archs.or_tested();
-            runner.plan(["test-host"]);
+            runner.plan(host::STAGES);
             let mut total = host::test(&runner)?;
             let guests = build(&runner, &archs, &[Flavour::C, Flavour::Rust])?;
             for (arch, guest) in &guests {
@@ -125,6 +126,7 @@ fn start(task: &Task) -> Result<ExitCode> {
             return Ok(close(&runner, total));
         }
         Task::TestHost => {
+            runner.plan(host::STAGES);
             let total = host::test(&runner)?;
             return Ok(close(&runner, total));
         }

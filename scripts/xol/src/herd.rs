@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What runs litmus tests: herd7, and the memory model of the kernel source.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::guest::replace;
+use crate::source::pristine;
+use crate::stage::{Fingerprint, Progress, Runner, files_below};
+
+/// The sandbox's suite, and the first one with herdtools7. Its C library is too
+/// new for the sandbox, so both are unpacked beside it and nothing is installed.
+const SUITE: &str = "trixie";
+const NEWER_SUITE: &str = "forky";
+
+const LIMIT: Duration = Duration::from_secs(10 * 60);
+
+pub struct Herd {
+    /// A file system with herdtools7 and what it needs.
+    pub root: PathBuf,
+    /// The kernel's `tools/memory-model`.
+    pub model: PathBuf,
+}
+
+/// The stages of [`prepare`].
+pub const STAGES: [&str; 2] = ["source", "herd7"];
+
+/// Gets what is missing.
+pub fn prepare(runner: &Runner) -> Result<Herd> {
+    let model = pristine(runner)?.path.join("tools/memory-model");
+    let root = runner.paths.cache.join("herd");
+    let print = Fingerprint::new("herd7 1").text(NEWER_SUITE);
+    let program = root.join("usr/bin/herd7");
+    runner.stage("herd7", &print, &[&program], |progress| {
+        make_root(&root, progress)
+    })?;
+    Ok(Herd { root, model })
+}
+
+fn make_root(root: &Path, progress: &Progress) -> Result<()> {
+    let mut sources = String::new();
+    for file in files_below(Path::new("/etc/apt/sources.list.d"))?
+        .into_iter()
+        .chain([PathBuf::from("/etc/apt/sources.list")])
+    {
+        if file.exists() {
+            sources += &fs::read_to_string(file)?;
+        }
+    }
+    let source =
+        newer(&sources).context("the sandbox has no line for trixie in its apt sources")?;
+    let mut command = Command::new("mmdebstrap");
+    command
+        .args(["--mode=root", "--variant=extract"])
+        .arg("--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr")
+        .arg("--include=herdtools7")
+        // What is being prepared for release may count as expired.
+        .arg("--aptopt=Acquire::Check-Valid-Until \"false\"");
+    // The sandbox's own settings: retries and proxies.
+    let settings = Path::new("/etc/apt/apt.conf.d/99mmdebstrap");
+    if settings.exists() {
+        command.arg(format!("--aptopt={}", settings.display()));
+    }
+    replace(root, |part| {
+        command.arg(NEWER_SUITE).arg(part).arg(source);
+        progress.run(&mut command, "mmdebstrap", LIMIT)
+    })
+}
+
+/// The line for the newer suite, from the mirror that the sandbox came from.
+fn newer(sources: &str) -> Option<String> {
+    let own = format!(" {SUITE} ");
+    let line = sources
+        .lines()
+        .find(|line| line.starts_with("deb ") && line.contains(&own))?;
+    Some(line.replace(&own, &format!(" {NEWER_SUITE} ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_suite_changes() {
+        let sources = "deb http://a/debian trixie-updates main\ndeb http://a/debian trixie main\n";
+        let want = "deb http://a/debian forky main";
+        assert_eq!(newer(sources).as_deref(), Some(want));
+        assert_eq!(newer("# deb http://a/debian trixie main\n"), None);
+    }
+}
