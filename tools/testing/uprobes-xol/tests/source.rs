@@ -151,3 +151,44 @@ fn orderings_name_their_litmus_tests() {
         .collect();
     assert_eq!(named, there);
 }
+
+/// Every ordering has mutants that are one step weaker.
+#[test]
+fn orderings_have_mutants() {
+    let weaker = |ordering: &str| match ordering {
+        "Full" => &["Acquire", "Release"][..],
+        "Acquire" | "Release" => &["Relaxed"],
+        _ => &[],
+    };
+    let edits: Vec<_> = uprobes_xol::mutants::MUTANTS
+        .iter()
+        .flat_map(|mutant| mutant.edits.iter().map(|edit| (mutant.file, edit)))
+        .collect();
+
+    let mut orderings = 0;
+    for file in ["area.rs", "gc.rs", "slot.rs", "task.rs"] {
+        let text = kernel_file(file);
+        let code = text.lines().filter(|line| !line.trim().starts_with("//"));
+        for (line, ordering) in code.filter_map(|line| Some((line, ordering_of(line)?))) {
+            for weaker in weaker(ordering) {
+                orderings += 1;
+                let mutated = line.replace(&format!("{ordering})"), &format!("{weaker})"));
+                let made_by = |(of, (find, replace)): &(&str, &(&str, &str))| {
+                    *of == file && line.contains(find) && line.replace(find, replace) == mutated
+                };
+                assert!(
+                    edits.iter().any(made_by),
+                    "{file}: no mutant makes this {weaker}: {line}"
+                );
+            }
+        }
+    }
+    assert!(orderings >= 5, "only {orderings} orderings found");
+}
+
+/// The ordering of an atomic operation: its last argument.
+fn ordering_of(line: &str) -> Option<&'static str> {
+    ["Full", "Acquire", "Release"].into_iter().find(|ordering| {
+        line.contains(&format!(", {ordering})")) || line.contains(&format!("({ordering})"))
+    })
+}
