@@ -64,7 +64,7 @@ pub unsafe extern "C" fn uprobe_xol_create_area(vaddr: usize) -> *mut bindings::
 ///
 /// # Safety
 ///
-/// `area` comes from `uprobe_xol_create_area()`, is freed once, and all its tasks were freed before.
+/// `area` comes from `uprobe_xol_create_area()` and is freed once, after all its tasks.
 #[export]
 pub unsafe extern "C" fn uprobe_xol_free_area(area: *mut bindings::xol_area) {
     // SAFETY: From `KBox::into_raw` in `uprobe_xol_create_area()`, by the safety requirements, and

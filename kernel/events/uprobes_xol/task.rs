@@ -4,20 +4,20 @@
 //!
 //! ```text
 //!                 enter: owner, cmpxchg, acquire
-//!          ┌───────────────────────────────────────┐
-//!          │                                       ▼
-//!    ┌───────────┐                           ┌───────────┐
-//!    │  1 IDLE   │                           │ 2 IN_USE  │
-//!    └───────────┘                           └───────────┘
-//!       │     ▲ ▲                                  │
-//!       │     │ └──────────────────────────────────┘
-//!       │     │       leave: owner, xchg, full
-//!       │     │
-//!       │     └──── store, release ──────────┐
-//!       │                                    │
-//!       │  recycle: anybody with the   ┌────────────┐
-//!       └─ GC lock, cmpxchg, acquire ─▶│ 0 RECYCLED │
-//!                                      └────────────┘
+//!          .-------------------------------------.
+//!          |                                     v
+//!     +--------+                            +----------+
+//!     | 1 IDLE |                            | 2 IN_USE |
+//!     +--------+                            +----------+
+//!       |   ^ ^                                  |
+//!       |   | '----------------------------------'
+//!       |   |         leave: owner, xchg, full
+//!       |   |
+//!       |   '---- recycle: store, release ---.
+//!       |                                    |
+//!       |   recycle: GC lock held,     +------------+
+//!       '---- cmpxchg, acquire ------->| 0 RECYCLED |
+//!                                      +------------+
 //! ```
 //!
 //! | from | to | operation | ordering | function |
@@ -69,15 +69,15 @@ impl GcLocked {
 
 /// A `struct uprobe_task` and, behind it, the slot that the task caches.
 ///
-/// The alignment keeps tasks from sharing cache lines: all that slot management writes on a hit lies
-/// in here.
+/// The alignment keeps tasks from sharing cache lines: all that slot management writes on a hit
+/// lies in here.
 ///
 /// # Invariants
 ///
 /// - `state` is one of [`IDLE`], [`IN_USE`] and [`RECYCLED`].
-/// - `IDLE` → `IN_USE` and `IN_USE` → `IDLE` are made by the owner only, that is, by the task that
+/// - `IDLE` -> `IN_USE` and `IN_USE` -> `IDLE` are made by the owner only: the task that
 ///   the `struct uprobe_task` belongs to.
-/// - `IDLE` → `RECYCLED` → `IDLE` is made under the GC lock only.
+/// - `IDLE` -> `RECYCLED` -> `IDLE` is made under the GC lock only.
 /// - `cached` is written by the owner while `IN_USE`, and by the recycler while `RECYCLED`. Nobody
 ///   writes it while `IDLE`.
 /// - No two tasks of an area have the same slot `cached`, unless it is [`NO_SLOT`].
@@ -184,7 +184,7 @@ impl Task {
     #[inline]
     pub(crate) fn enter<'a>(task: &'a ArcBorrow<'a, Task>) -> Result<Held<'a>, Vacant<'a>> {
         loop {
-            // INVARIANT: The owner makes `IDLE` → `IN_USE`.
+            // INVARIANT: The owner makes `IDLE` -> `IN_USE`.
             //
             // ORDERING: Acquire pairs with the release in `recycle`: who sees the state that the
             // recycler restored also sees that the slot is gone (litmus/recycle-enter.litmus).
@@ -214,7 +214,7 @@ impl Task {
     /// A full barrier: what the caller does next comes after others could see the slot as idle.
     #[inline]
     pub(crate) fn leave(&self) {
-        // INVARIANT: The owner makes `IN_USE` → `IDLE`.
+        // INVARIANT: The owner makes `IN_USE` -> `IDLE`.
         //
         // ORDERING: Release pairs with the acquire in `recycle`: the slot is rewritten only after
         // the instruction in it was executed (litmus/leave-rewrite.litmus). Full, because the
@@ -233,7 +233,7 @@ impl Task {
             return None;
         }
 
-        // INVARIANT: `IDLE` → `RECYCLED` under the GC lock.
+        // INVARIANT: `IDLE` -> `RECYCLED` under the GC lock.
         //
         // ORDERING: Acquire pairs with the release in `leave`: the next owner writes the slot's
         // memory after this one executed it (litmus/leave-rewrite.litmus), and sees what this one
@@ -244,7 +244,7 @@ impl Task {
         let slot = self.cached.load(Relaxed);
         self.cached.store(NO_SLOT, Relaxed);
 
-        // INVARIANT: `RECYCLED` → `IDLE` under the GC lock.
+        // INVARIANT: `RECYCLED` -> `IDLE` under the GC lock.
         //
         // ORDERING: Release pairs with the acquire in `enter`, see there
         // (litmus/recycle-enter.litmus).
@@ -260,7 +260,7 @@ impl Task {
         // and the owner is the caller; the slot's next owner is ordered after this by the lock
         // (litmus/free-take.litmus).
         //
-        // INVARIANT: `IN_USE` or `IDLE` → `IDLE` by the owner.
+        // INVARIANT: `IN_USE` or `IDLE` -> `IDLE` by the owner.
         let slot = self.cached.load(Relaxed);
         self.cached.store(NO_SLOT, Relaxed);
         self.state.store(IDLE, Relaxed);

@@ -19,7 +19,8 @@ use core::{marker::PhantomPinned, pin::Pin, ptr};
 #[macro_export]
 macro_rules! new_wait_queue {
     ($($name:literal)?) => {
-        $crate::sync::WaitQueue::new($crate::optional_name!($($name)?), $crate::static_lock_class!())
+        $crate::sync::WaitQueue::new(
+            $crate::optional_name!($($name)?), $crate::static_lock_class!())
     };
 }
 pub use new_wait_queue;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Functions to be probed at their first instruction, or at the site declared
- * with them, which steps. What they return or where they fault tells whether the right instruction was executed.
+ * with them, which steps. What they return or where they fault tells whether
+ * the right instruction was executed.
  */
 #ifndef UPROBES_FUNCTIONS_H
 #define UPROBES_FUNCTIONS_H

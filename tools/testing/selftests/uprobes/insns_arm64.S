@@ -167,7 +167,8 @@ machine_execute:
 	str	x1, [x28, MACHINE_HOST_SP]
 	ldr	x1, [x28, MACHINE_FPSR]
 	msr	fpsr, x1
-	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, \
+		16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
 	ldr	q\n, [x28, MACHINE_VECTOR + 16 * \n]
 	.endr
 	ldr	x1, [x28, MACHINE_FLAGS]
@@ -176,7 +177,8 @@ machine_execute:
 	mov	sp, x1
 	/* The way to the site, which x27 cannot have for itself */
 	ldr	x27, [x28, MACHINE_SITE]
-	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 29, 30
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, \
+		16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 29, 30
 	ldr	x\n, [x28, MACHINE_GPR + 8 * \n]
 	.endr
 	br	x27
@@ -196,7 +198,8 @@ landed_return:
 	mov	x27, LANDED_RETURN
 landed:
 	str	x27, [x28, MACHINE_LANDED]
-	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 29, 30
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, \
+		16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 29, 30
 	str	x\n, [x28, MACHINE_GPR + 8 * \n]
 	.endr
 	mov	x1, sp
@@ -205,7 +208,8 @@ landed:
 	str	x1, [x28, MACHINE_FLAGS]
 	mrs	x1, fpsr
 	str	x1, [x28, MACHINE_FPSR]
-	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, \
+		16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
 	str	q\n, [x28, MACHINE_VECTOR + 16 * \n]
 	.endr
 	ldr	x1, [x28, MACHINE_HOST_SP]

@@ -135,7 +135,8 @@ static int program_load(const struct bpf_insn *insns, unsigned int number,
 	if (fd < 0 && errno == EACCES && refused == KSFT_SKIP)
 		give_up(KSFT_SKIP, "this kernel's BPF programs may not change registers");
 	if (fd < 0)
-		give_up(KSFT_FAIL, "bpf(BPF_PROG_LOAD): %s: needs root and CONFIG_BPF_EVENTS; verifier: %s",
+		give_up(KSFT_FAIL,
+			"bpf(BPF_PROG_LOAD): %s: needs root and CONFIG_BPF_EVENTS; verifier: %s",
 			strerror(errno), log[0] ? log : "(silent)");
 	return fd;
 }
@@ -270,7 +271,8 @@ int probe_attach_at(const struct probe_at *at, int program)
 	event = syscall(__NR_perf_event_open, &attr, -1, 0, -1,
 			PERF_FLAG_FD_CLOEXEC);
 	if (event < 0)
-		give_up(KSFT_FAIL, "perf_event_open(uprobe at %#" PRIx64 " of %s): error %d (%s): needs root",
+		give_up(KSFT_FAIL,
+			"perf_event_open(uprobe at %#" PRIx64 " of %s): error %d (%s): needs root",
 			at->offset, at->path, errno, strerror(errno));
 	if (ioctl(event, PERF_EVENT_IOC_SET_BPF, program))
 		give_up(KSFT_FAIL, "ioctl(PERF_EVENT_IOC_SET_BPF): %s: needs CONFIG_BPF_EVENTS",

@@ -160,9 +160,10 @@ static int measure_throughput(const void *argument)
 		return KSFT_FAIL;
 	}
 
-	printf("{\"kind\":\"throughput\",\"instruction\":\"%s\",\"probed\":%s,\"threads\":%u,\"hits\":%" PRIu64 ",\"ns\":%" PRIu64 "}\n",
-	       run->insn->key, options.unprobed ? "false" : "true", run->threads,
-	       hits, ns);
+	printf("{\"kind\":\"throughput\",\"instruction\":\"%s\",\"probed\":%s,",
+	       run->insn->key, options.unprobed ? "false" : "true");
+	printf("\"threads\":%u,\"hits\":%" PRIu64 ",\"ns\":%" PRIu64 "}\n",
+	       run->threads, hits, ns);
 	return KSFT_PASS;
 }
 
@@ -187,8 +188,9 @@ static int measure_cost(const void *argument)
 		return KSFT_FAIL;
 	}
 
-	printf("{\"kind\":\"cost\",\"instruction\":\"%s\",\"probed\":%s,\"hits\":%" PRIu64 ",\"ns_per_hit\":%.1f}\n",
-	       run->insn->key, options.unprobed ? "false" : "true",
+	printf("{\"kind\":\"cost\",\"instruction\":\"%s\",\"probed\":%s,",
+	       run->insn->key, options.unprobed ? "false" : "true");
+	printf("\"hits\":%" PRIu64 ",\"ns_per_hit\":%.1f}\n",
 	       options.cost_hits, (double)ns / options.cost_hits);
 	return KSFT_PASS;
 }
