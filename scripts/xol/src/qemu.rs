@@ -2,9 +2,9 @@
 //! Boots a kernel with an initramfs under QEMU, runs jobs in it, and tells what
 //! came of it.
 //!
-//! QEMU is called directly: a guest that is nothing but a kernel and a cpio is
-//! up in 7 seconds under TCG and needs no disk, network or PCI in the kernel.
-//! virtme-ng, with its 9p root, took 40.
+//! QEMU is called directly: a guest that is nothing but a kernel and a cpio
+//! needs no disk, network or PCI in the kernel, which keeps the build small.
+//! virtme-ng would need virtio and a shared file system.
 //!
 //! A guest has two serial lines: the console, which goes to a file, and the
 //! report channel, which QEMU passes to its standard output.
