@@ -34,7 +34,7 @@ fn transitions_of_the_code() -> BTreeSet<Transition> {
             function = rest.split(['(', '<']).next().unwrap();
         }
         if let Some(comment) = line.strip_prefix("// INVARIANT: ") {
-            from = named(comment.split('→').next().unwrap());
+            from = named(comment.split("->").next().unwrap());
         }
         let Some((_, call)) = line.split_once("state.") else {
             continue;
