@@ -114,7 +114,9 @@ fn failed_hunk(said: &str) -> Option<String> {
 }
 
 impl Feature {
-    pub fn read(checkout: &Path) -> Result<Self> {
+    /// Reads what a tree of `series` ("7.2") gets. Where such a tree has other
+    /// lines, `patches/<series>/` has the diff of a patch of the same name.
+    pub fn read(checkout: &Path, series: &str) -> Result<Self> {
         let mut overlay = Vec::new();
         for folder in OVERLAY {
             for file in files_below(&checkout.join(folder))? {
@@ -126,13 +128,18 @@ impl Feature {
         if kconfig.exists() {
             overlay.push((kconfig, KCONFIG.1.into()));
         }
-        let patches = files_below(&checkout.join("patches"))?
+        let folder = checkout.join("patches");
+        let patches = files_below(&folder)?
             .iter()
+            .filter(|file| file.parent() == Some(&folder))
             .filter(|file| file.extension().is_some_and(|e| e == "patch"))
             .map(|file| {
-                let text = fs::read_to_string(file)
-                    .with_context(|| format!("cannot read {}", file.display()))?;
                 let name = file.file_name().unwrap_or_default();
+                let mut text = read_text(file)?;
+                let other = folder.join(series).join(name);
+                if other.exists() {
+                    text = format!("{}\n---\n{}", message(&text), read_text(&other)?);
+                }
                 Ok(Patch::new(&name.to_string_lossy(), text))
             })
             .collect::<Result<_>>()?;
@@ -201,6 +208,16 @@ impl Feature {
     }
 }
 
+/// What a patch's text says before its diff.
+pub fn message(text: &str) -> &str {
+    let head = text.split("\n---\n").next().unwrap_or_default();
+    head.split("\ndiff --git ").next().unwrap_or_default()
+}
+
+fn read_text(file: &Path) -> Result<String> {
+    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
 /// Makes `path` in `tree` what it is in `wanted`: contents and mode, or absence.
 /// A file that is right keeps its mtime. Returns whether anything changed.
 pub fn update(wanted: &Path, tree: &Path, path: &Path) -> Result<bool> {
@@ -238,8 +255,8 @@ pub fn run(runner: &Runner) -> Result<()> {
     let Some(tree) = &runner.paths.ksrc else {
         bail!("which tree? Name it: make apply KSRC=/path/to/linux");
     };
-    crate::source::check_version(tree)?;
-    let feature = Feature::read(&runner.paths.checkout)?;
+    let series = crate::source::series(tree)?;
+    let feature = Feature::read(&runner.paths.checkout, series)?;
     let name = runner.paths.outside(tree);
     if feature.is_in(tree)? {
         println!("{} has the feature already", name.display());
@@ -284,7 +301,7 @@ mod tests {
     }
 
     fn apply(checkout: &TempDir, tree: &TempDir) -> Result<()> {
-        let feature = Feature::read(checkout.path())?;
+        let feature = Feature::read(checkout.path(), "7.3")?;
         let staging = feature.stage(tree.path())?;
         for path in feature.paths() {
             update(staging.path(), tree.path(), &path)?;
@@ -295,7 +312,7 @@ mod tests {
     #[test]
     fn applies_and_knows_it() {
         let (checkout, tree) = example();
-        let feature = Feature::read(checkout.path()).unwrap();
+        let feature = Feature::read(checkout.path(), "7.3").unwrap();
         assert!(!feature.is_in(tree.path()).unwrap());
         apply(&checkout, &tree).unwrap();
         let read = |path: &str| fs::read_to_string(tree.path().join(path)).unwrap();
@@ -329,6 +346,25 @@ mod tests {
         fs::remove_file(tree.path().join("d/old")).unwrap();
         let error = apply(&checkout, &tree).unwrap_err().to_string();
         assert!(error.contains("no file d/old"), "{error}");
+    }
+
+    #[test]
+    fn other_series_have_diffs_of_their_own() {
+        let (checkout, tree) = example();
+        fs::write(tree.path().join("d/old"), "ONE\ntwo\nthree\n").unwrap();
+        let (_, diff) = PATCH.split_once("---\n").unwrap();
+        crate::stage::write_file(
+            &checkout.path().join("patches/7.2/0001-x.patch"),
+            diff.replace(" one", " ONE").as_bytes(),
+        )
+        .unwrap();
+        assert!(apply(&checkout, &tree).is_err());
+        let feature = Feature::read(checkout.path(), "7.2").unwrap();
+        assert_eq!(feature.patches.len(), 1);
+        assert!(feature.patches[0].text.starts_with("Subject: x\n"));
+        let staging = feature.stage(tree.path()).unwrap();
+        let old = fs::read_to_string(staging.path().join("d/old")).unwrap();
+        assert_eq!(old, "ONE\n2\nthree\n");
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub enum Arch {
 
 impl Arch {
     /// Those with a guest and tests.
-    pub const TESTED: &[Self] = &[Self::X86_64];
+    pub const TESTED: &[Self] = &[Self::X86_64, Self::Arm64];
 
     /// Our name for it, used in folders, file names and `configs/<name>.config`.
     pub fn name(self) -> &'static str {

@@ -109,8 +109,7 @@ fn start_from_sibling(
     };
     let folder = runner.paths.kernel(arch, flavour);
     let part = folder.with_extension("part");
-    let script =
-        r#"rm -rf "$2" && cp -a --reflink=auto "$1" "$2" && rm -f "$2"/"$4" && mv "$2" "$3""#;
+    let script = r#"mkdir -p "${3%/*}" && rm -rf "$2" && cp -a --reflink=auto "$1" "$2" && rm -f "$2"/"$4" && mv "$2" "$3""#;
     progress.run(
         Command::new("sh")
             .args(["-ec", script, "sh"])
@@ -131,11 +130,20 @@ pub struct Make<'a> {
 }
 
 impl Make<'_> {
+    /// Every build folder is seen at one path, by make alone: commands hold that
+    /// path, and a copied folder would be built anew if it changed. bindeb-pkg
+    /// writes beside the build folder, so what holds it is bound. All mounts of
+    /// the sandbox are private already.
     pub fn command(&self, targets: &[&str]) -> Command {
-        let mut make = Command::new("make");
-        make.arg("-C")
+        let (holder, name) = self.holder_and_name();
+        let mut make = Command::new("unshare");
+        make.args(["--mount", "--propagation=unchanged", "sh", "-ec"])
+            .arg(r#"mount --bind "$1" /mnt && shift && exec make "$@""#)
+            .arg("make")
+            .arg(holder)
+            .arg("-C")
             .arg(self.tree)
-            .arg(format!("O={}", self.folder.display()))
+            .arg(format!("O=/mnt/{name}"))
             .arg(format!("ARCH={}", self.arch.kernel_arch()))
             // HOSTCC takes no ccache: the tree's Rust host programs pass it
             // on as the name of a linker.
@@ -147,6 +155,12 @@ impl Make<'_> {
             .arg(format!("-j{}", self.jobs))
             .args(targets);
         make
+    }
+
+    fn holder_and_name(&self) -> (&Path, std::path::Display<'_>) {
+        let holder = self.folder.parent().expect("it is not the root");
+        let name = self.folder.file_name().expect("it has a name");
+        (holder, Path::new(name).display())
     }
 
     /// Makes `.config` from the fragments, and checks that each line of them

@@ -34,7 +34,8 @@ impl Paths {
 
     /// The build folder (`O=`) of one kernel.
     pub fn kernel(&self, arch: Arch, flavour: Flavour) -> PathBuf {
-        self.build().join(arch.name()).join(flavour.name())
+        let flavour = self.build().join(arch.name()).join(flavour.name());
+        flavour.join("kernel")
     }
 
     /// The bootable image of one kernel.

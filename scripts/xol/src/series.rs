@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::apply::{Feature, Patch, install, update};
+use crate::apply::{self, Feature, Patch, install, update};
 use crate::source::{self, Pristine};
 use crate::stage::{Fingerprint, Progress, Runner};
 
@@ -102,9 +102,7 @@ fn commits<'a>(entries: &[Entry], feature: &'a Feature) -> Result<Vec<Commit<'a>
 
 /// The commit message that a patch starts with.
 fn message(patch: &Patch) -> Result<String> {
-    let head = patch.text.split("\n---\n").next().unwrap_or_default();
-    let head = head.split("\ndiff --git ").next().unwrap_or_default();
-    let Some((_, message)) = head.split_once("Subject: ") else {
+    let Some((_, message)) = apply::message(&patch.text).split_once("Subject: ") else {
         bail!("patches/{} has no Subject:", patch.name);
     };
     // format-patch adds this mark; a commit does not have it.
@@ -121,7 +119,7 @@ fn message(patch: &Patch) -> Result<String> {
 pub fn run(runner: &Runner) -> Result<()> {
     runner.plan(["source", "series"]);
     let pristine = source::pristine(runner)?;
-    let feature = Feature::read(&runner.paths.checkout)?;
+    let feature = Feature::read(&runner.paths.checkout, source::series(&pristine.path)?)?;
     let list = runner.paths.checkout.join("patches/series");
     let text = fs::read_to_string(&list).context("cannot read patches/series")?;
     let entries = parse(&text)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::apply::{Feature, update};
 use crate::stage::{Fingerprint, Progress, Runner, write_file};
@@ -37,7 +37,7 @@ pub struct Source {
 /// Fetches, unpacks and patches what is missing.
 pub fn prepare(runner: &Runner) -> Result<Source> {
     let pristine = pristine(runner)?;
-    let feature = Feature::read(&runner.paths.checkout)?;
+    let feature = Feature::read(&runner.paths.checkout, series(&pristine.path)?)?;
     let tree = pristine.path.with_file_name("linux");
     let print = feature.fingerprint(Fingerprint::new("apply").text(&pristine.identity))?;
     runner.stage("apply", &print, &[&tree.join("Makefile")], |progress| {
@@ -130,7 +130,7 @@ fn fetch(path: &Path, progress: &Progress) -> Result<()> {
 /// Copies the user's tree, which is never worked in: an earlier copy is brought
 /// up to date, and keeps its identity if nothing changed.
 fn copy(runner: &Runner, ksrc: &Path) -> Result<Pristine> {
-    check_version(ksrc)?;
+    series(ksrc)?;
     let name = runner.paths.outside(ksrc);
     let key = Fingerprint::new("ksrc").text(&name.to_string_lossy()).hex();
     let folder = runner.paths.source().join(format!("ksrc-{}", &key[..12]));
@@ -247,20 +247,20 @@ fn remove(path: &Path, progress: &Progress) -> Result<()> {
     )
 }
 
-/// Refuses what is no kernel tree of a version that the patches are for.
-pub fn check_version(tree: &Path) -> Result<()> {
+/// Which of the series that the patches are for a tree belongs to; others are
+/// refused.
+pub fn series(tree: &Path) -> Result<&'static str> {
     let version = version(tree)?;
-    if VERSIONS.iter().any(|series| {
-        version
-            .strip_prefix(series)
-            .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
-    }) {
-        return Ok(());
-    }
-    bail!(
-        "KSRC is a Linux {version} tree, and the feature is for {}; give one of these",
-        VERSIONS.join(" and ")
-    )
+    let belongs = |series: &&str| {
+        let rest = version.strip_prefix(series);
+        rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    VERSIONS.into_iter().find(belongs).with_context(|| {
+        format!(
+            "KSRC is a Linux {version} tree, and the feature is for {}; give one of these",
+            VERSIONS.join(" and ")
+        )
+    })
 }
 
 /// `7.3.4`, or `7.3-rc1`.
@@ -309,10 +309,13 @@ mod tests {
                 major_minor.0, major_minor.1
             );
             fs::write(tree.path().join("Makefile"), text).unwrap();
-            check_version(tree.path()).is_ok()
+            series(tree.path()).ok()
         };
-        assert!(check((7, 2)) && check((7, 3)));
-        assert!(!check((7, 1)) && !check((7, 30)) && !check((6, 12)));
+        assert_eq!(check((7, 2)), Some("7.2"));
+        assert_eq!(check((7, 3)), Some("7.3"));
+        for refused in [(7, 1), (7, 30), (6, 12)] {
+            assert_eq!(check(refused), None);
+        }
     }
 
     #[test]
@@ -337,7 +340,7 @@ mod tests {
         };
         let tree = at("src/linux");
         let apply = || {
-            let feature = Feature::read(&at("checkout")).unwrap();
+            let feature = Feature::read(&at("checkout"), "7.3").unwrap();
             runner
                 .always("apply", |progress| {
                     patch(&pristine, &feature, &tree, progress)
