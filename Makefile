@@ -6,13 +6,16 @@ ARCHS := $(addprefix --arch ,$(ARCH))
 export KSRC XOL_CACHE CONFIG
 
 .DEFAULT_GOAL := $(if $(ARCH),kernel,help)
-.PHONY: run test test-host shell kernel apply series deb help
+.PHONY: run test test-debug test-host shell kernel apply series deb help
 
 run:
 	@$(XOL) run $(ARCHS)
 
 test:
 	@$(XOL) test $(ARCHS)
+
+test-debug:
+	@$(XOL) test-debug $(ARCHS)
 
 test-host:
 	@$(XOL) test-host
@@ -35,6 +38,7 @@ deb:
 help:
 	@echo 'make run        from nothing to the comparison of slots in C and in Rust'
 	@echo 'make test       all tests; closes with "N passed, N failed"'
+	@echo 'make test-debug the selftests on kernels with KASAN, lockdep, KCSAN, PREEMPT_RT'
 	@echo 'make test-host  those that need no kernel'
 	@echo 'make shell      the patched kernel, interactive: bpftrace, perf, selftests'
 	@echo 'make kernel     the patched kernel only'

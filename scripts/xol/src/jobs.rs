@@ -10,4 +10,4 @@ mod tests;
 
 pub use comparison::run_comparison;
 pub use shell::shell;
-pub use tests::{Tally, run_tests};
+pub use tests::{DEBUG_FLAVOURS, Tally, run_debug_tests, run_tests};

@@ -27,16 +27,26 @@ pub enum Flavour {
     Rust,
     /// Slots in Rust, with helpers as calls: `CONFIG_RUST_INLINE_HELPERS=n`.
     RustCalls,
+    /// Rust, with lockdep, KASAN, kmemleak, fault injection and the like.
+    Debug,
+    /// Rust, with the detector of data races.
+    Kcsan,
+    /// Rust, with `PREEMPT_RT`.
+    Rt,
 }
 
 impl Flavour {
-    const ALL: [Self; 3] = [Self::C, Self::Rust, Self::RustCalls];
+    /// Those that are alike enough for one to start from the other's objects.
+    const ALIKE: [Self; 3] = [Self::C, Self::Rust, Self::RustCalls];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::C => "c",
             Self::Rust => "rust",
             Self::RustCalls => "rust-calls",
+            Self::Debug => "debug",
+            Self::Kcsan => "kcsan",
+            Self::Rt => "rt",
         }
     }
 
@@ -45,6 +55,9 @@ impl Flavour {
             Self::C => &["c"],
             Self::Rust => &["rust"],
             Self::RustCalls => &["rust", "rust-calls"],
+            Self::Debug => &["rust", "debug", "faults"],
+            Self::Kcsan => &["rust", "kcsan"],
+            Self::Rt => &["rust", "rt"],
         }
     }
 }
@@ -74,7 +87,7 @@ pub fn build(runner: &Runner, source: &Source, arch: Arch, flavour: Flavour) -> 
     }
     let stage = stage_name(arch, flavour);
     runner.stage(&stage, &inputs, &[&image], |progress| {
-        if !folder.exists() {
+        if Flavour::ALIKE.contains(&flavour) && !folder.exists() {
             start_from_sibling(runner, arch, flavour, progress)?;
         }
         let make = Make {
@@ -104,7 +117,7 @@ fn start_from_sibling(
 ) -> Result<()> {
     let built =
         |&sibling: &Flavour| sibling != flavour && runner.paths.image(arch, sibling).exists();
-    let Some(sibling) = Flavour::ALL.into_iter().find(built) else {
+    let Some(sibling) = Flavour::ALIKE.into_iter().find(built) else {
         return Ok(());
     };
     let folder = runner.paths.kernel(arch, flavour);

@@ -44,6 +44,8 @@ enum Task {
     Run(Archs),
     /// Run all tests
     Test(Archs),
+    /// Run all selftests on kernels that check themselves
+    TestDebug(Archs),
     /// Run the tests that need no kernel
     TestHost,
     /// Boot the patched kernel with a shell on this terminal
@@ -122,6 +124,14 @@ fn start(task: &Task) -> Result<ExitCode> {
             let guests = build(&runner, &archs, &[Flavour::C, Flavour::Rust])?;
             for (arch, guest) in &guests {
                 total += jobs::run_tests(&runner, *arch, guest)?;
+            }
+            return Ok(close(&runner, total));
+        }
+        Task::TestDebug(archs) => {
+            let guests = build(&runner, &archs.or_tested(), &jobs::DEBUG_FLAVOURS)?;
+            let mut total = jobs::Tally::default();
+            for (arch, guest) in &guests {
+                total += jobs::run_debug_tests(&runner, *arch, guest)?;
             }
             return Ok(close(&runner, total));
         }

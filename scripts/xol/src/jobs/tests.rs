@@ -20,6 +20,8 @@ use crate::stage::{Runner, files_below};
 const KUNIT_LIMIT: Duration = Duration::from_secs(5 * 60);
 const KSELFTEST_LIMIT: Duration = Duration::from_secs(40 * 60);
 
+const DEBUG_LIMIT: Duration = Duration::from_secs(90 * 60);
+
 const COST_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// Instructions per hit that a timer interrupt here or there makes.
@@ -27,6 +29,9 @@ const COST_NOISE: f64 = 1.0;
 
 /// More than most hosts have, so that threads meet in more ways.
 const PROCESSORS: usize = 4;
+
+/// What [`run_debug_tests`] boots.
+pub const DEBUG_FLAVOURS: [Flavour; 3] = [Flavour::Debug, Flavour::Kcsan, Flavour::Rt];
 
 /// How many cases passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,7 +82,7 @@ fn describe(cases: &[Case]) -> String {
 struct Trial<'a> {
     name: &'a str,
     flavour: Flavour,
-    job: &'a str,
+    jobs: &'a [&'a str],
     initramfs: &'a Path,
     engine: Engine,
     arguments: &'a [&'a str],
@@ -103,7 +108,7 @@ pub fn run_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
     let kunit = Trial {
         name: "KUnit",
         flavour: Flavour::Rust,
-        job: "nothing",
+        jobs: &["nothing"],
         initramfs: &guest.base,
         engine,
         arguments: &[],
@@ -113,7 +118,7 @@ pub fn run_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
     let cost = |flavour, judge| Trial {
         name: "instructions per hit",
         flavour,
-        job: "cost",
+        jobs: &["cost"],
         initramfs: &guest.base,
         engine: Engine::InstructionClock,
         arguments: &["kunit.enable=0"],
@@ -123,7 +128,7 @@ pub fn run_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
     let kselftest = |flavour| Trial {
         name: "kselftest",
         flavour,
-        job: "kselftest",
+        jobs: &["kselftest"],
         initramfs: &guest.full,
         engine,
         arguments: &["kunit.enable=0"],
@@ -137,6 +142,34 @@ pub fn run_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
         kselftest(Flavour::C),
         kselftest(Flavour::Rust),
     ];
+    runner.plan(trials.iter().map(|trial| trial.stage(arch)));
+    let mut total = Tally::default();
+    for trial in &trials {
+        total += trial.run(runner, arch)?;
+    }
+    Ok(total)
+}
+
+/// Boots the debug kernels of one architecture: KUnit, all selftests and a stress
+/// run on each, any splat is a failure, and in the end nothing may have leaked.
+pub fn run_debug_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
+    let engine = qemu::fastest_engine(runner, arch, Flavour::Debug, &guest.base)?;
+    let suites = kunit_suites(&runner.paths.checkout)?;
+    let judge = |outcome: &Outcome| {
+        let mut cases = kunit_cases(&outcome.log, &suites);
+        cases.extend(tap::parse(outcome.report.iter().map(String::as_str)));
+        cases
+    };
+    let trials = DEBUG_FLAVOURS.map(|flavour| Trial {
+        name: "debug tests",
+        flavour,
+        jobs: &["kselftest", "stress", "leaks"],
+        initramfs: &guest.full,
+        engine,
+        arguments: &[],
+        limit: DEBUG_LIMIT,
+        judge: &judge,
+    });
     runner.plan(trials.iter().map(|trial| trial.stage(arch)));
     let mut total = Tally::default();
     for trial in &trials {
@@ -161,7 +194,7 @@ impl Trial<'_> {
                     Engine::InstructionClock => 1,
                     _ => PROCESSORS,
                 },
-                jobs: &[self.job],
+                jobs: self.jobs,
                 arguments: self.arguments,
                 limit: self.limit,
             };

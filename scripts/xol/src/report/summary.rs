@@ -292,6 +292,9 @@ pub fn title(flavour: Flavour) -> &'static str {
         Flavour::C => "C",
         Flavour::Rust => "Rust",
         Flavour::RustCalls => "Rust, helpers called",
+        Flavour::Debug => "Rust, debug",
+        Flavour::Kcsan => "Rust, KCSAN",
+        Flavour::Rt => "Rust, PREEMPT_RT",
     }
 }
 
