@@ -46,7 +46,7 @@
 
 	timed	nop, INSN_NO_EFFECT, "nop"
 	timed	stp, INSN_STEPS, "stp x29, x30, [sp, -32]!", after="add sp, sp, 32"
-	timed	paciasp, (INSN_STEPS | INSN_PAC), "paciasp", after="autiasp"
+	timed	paciasp, (INSN_STEPS | INSN_PAC | INSN_NO_EFFECT), "paciasp", after="autiasp"
 	timed	bti, (INSN_STEPS | INSN_NO_EFFECT), "bti c"
 	timed	sub, INSN_STEPS, "sub sp, sp, 32", after="add sp, sp, 32"
 	timed	add, INSN_STEPS, "add x0, x1, x2"
@@ -113,9 +113,12 @@
 	insn	INSN_STEPS, rev x5, x6
 	insn	(INSN_STEPS | INSN_NO_EFFECT), dmb ish
 
-	/* Pointer authentication, with the key of the process */
-	insn	(INSN_STEPS | INSN_PAC), pacia x5, x6
-	insn	(INSN_STEPS | INSN_PAC), pacibsp
+	/*
+	 * Pointer authentication, with the key of the process. With long addresses
+	 * a signature has few bits, which happen to be those that were there.
+	 */
+	insn	(INSN_STEPS | INSN_PAC | INSN_NO_EFFECT), pacia x5, x6
+	insn	(INSN_STEPS | INSN_PAC | INSN_NO_EFFECT), pacibsp
 	insn	(INSN_STEPS | INSN_PAC), xpaci x6
 	insn	(INSN_STEPS | INSN_PAC), pacga x5, x6, x7
 
