@@ -36,7 +36,7 @@ static void *load(void *argument)
 }
 
 /* Each thread's fault is a message of its own, though the page is the same. */
-static bool wait_for_fault(struct blocked *blocked, unsigned int seconds)
+bool blocked_wait(struct blocked *blocked, unsigned int seconds)
 {
 	struct pollfd uffd = { .fd = blocked->uffd, .events = POLLIN };
 	struct uffd_msg message;
@@ -88,9 +88,14 @@ bool blocked_start(struct blocked **result, unsigned int number,
 	}
 	pthread_attr_destroy(&attr);
 	for (i = 0; i < number; i++)
-		if (!wait_for_fault(blocked, seconds))
+		if (!blocked_wait(blocked, seconds))
 			return false;
 	return true;
+}
+
+const void *blocked_page(const struct blocked *blocked)
+{
+	return blocked->page;
 }
 
 void blocked_signal(struct blocked *blocked, int signal)

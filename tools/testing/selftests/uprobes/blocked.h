@@ -19,6 +19,13 @@ struct blocked;
 bool blocked_start(struct blocked **blocked, unsigned int number,
 		   unsigned int seconds);
 
+/*
+ * Where @blocked's threads load from, for a process that shares the mm to do the
+ * same; and whether one more load blocks, within @seconds.
+ */
+const void *blocked_page(const struct blocked *blocked);
+bool blocked_wait(struct blocked *blocked, unsigned int seconds);
+
 /* Sends @signal to the first thread. */
 void blocked_signal(struct blocked *blocked, int signal);
 

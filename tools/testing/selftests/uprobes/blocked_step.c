@@ -25,6 +25,7 @@
 #define HITS		50
 /* Many times what a hit takes, even with every debug option */
 #define STALLED		8
+#define STACK_SIZE	65536
 #define TIME_LIMIT	300
 
 static const char reason[] =
@@ -187,6 +188,62 @@ TEST_F_TIMEOUT(blocked_step, can_be_killed, TIME_LIMIT)
 	ASSERT_EQ(waitpid(pid, &status, 0), pid);
 	EXPECT_TRUE(WIFSIGNALED(status));
 	EXPECT_EQ(WTERMSIG(status), SIGKILL);
+}
+
+static int load_in_process(void *page)
+{
+	_exit(load_function(page) ? KSFT_FAIL : KSFT_PASS);
+}
+
+FIXTURE(killed_step) {
+	int counters;
+	int probe;
+	struct blocked *blocked;
+	char *stack;
+};
+
+FIXTURE_SETUP(killed_step)
+{
+	if (xol_slots() > 2000)
+		SKIP(return, "%u slots: too many to block", xol_slots());
+	self->counters = counters_create(1);
+	self->probe = probe_attach(load_function, program_count(self->counters, 0));
+	self->stack = malloc(STACK_SIZE);
+	ASSERT_NE(self->stack, NULL);
+	ASSERT_TRUE(blocked_start(&self->blocked, 0, STALLED));
+}
+
+FIXTURE_TEARDOWN(killed_step)
+{
+	EXPECT_EQ(blocked_join(self->blocked), 0);
+	free(self->stack);
+	close(self->probe);
+}
+
+/*
+ * Processes that share the mm die in the middle of a step, more of them than
+ * there are slots, one after the other: each leaves its slot to the next.
+ */
+TEST_F_TIMEOUT(killed_step, leaves_its_slot, TIME_LIMIT)
+{
+	unsigned int processes = 2 * xol_slots();
+
+	for (unsigned int i = 0; i < processes; i++) {
+		pid_t pid = clone(load_in_process, self->stack + STACK_SIZE,
+				  CLONE_VM | SIGCHLD,
+				  (void *)blocked_page(self->blocked));
+		bool blocks;
+		int status;
+
+		ASSERT_GE(pid, 0);
+		blocks = blocked_wait(self->blocked, STALLED);
+		ASSERT_EQ(kill(pid, SIGKILL), 0);
+		ASSERT_EQ(waitpid(pid, &status, 0), pid);
+		ASSERT_TRUE(blocks);
+		ASSERT_TRUE(WIFSIGNALED(status));
+	}
+	EXPECT_EQ(counters_read(self->counters, 0), processes);
+	EXPECT_TRUE(xol_area_mapped());
 }
 
 TEST_HARNESS_MAIN
