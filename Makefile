@@ -6,7 +6,7 @@ ARCHS := $(addprefix --arch ,$(ARCH))
 export KSRC XOL_CACHE CONFIG
 
 .DEFAULT_GOAL := $(if $(ARCH),kernel,help)
-.PHONY: run test test-debug test-host shell kernel apply series deb help
+.PHONY: run test test-debug test-mutations test-host shell kernel apply series deb help
 
 run:
 	@$(XOL) run $(ARCHS)
@@ -16,6 +16,9 @@ test:
 
 test-debug:
 	@$(XOL) test-debug $(ARCHS)
+
+test-mutations:
+	@$(XOL) test-mutations $(ARCHS)
 
 test-host:
 	@$(XOL) test-host
@@ -39,6 +42,8 @@ help:
 	@echo 'make run        from nothing to the comparison of slots in C and in Rust'
 	@echo 'make test       all tests; closes with "N passed, N failed"'
 	@echo 'make test-debug the selftests on kernels with KASAN, lockdep, KCSAN, PREEMPT_RT'
+	@echo 'make test-mutations'
+	@echo '                known defects, put back one by one: are they caught?'
 	@echo 'make test-host  those that need no kernel'
 	@echo 'make shell      the patched kernel, interactive: bpftrace, perf, selftests'
 	@echo 'make kernel     the patched kernel only'

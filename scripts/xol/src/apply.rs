@@ -35,9 +35,13 @@ pub struct Feature {
     /// Where a new file is, and its path in the kernel tree.
     pub overlay: Vec<(PathBuf, PathBuf)>,
     pub patches: Vec<Patch>,
+    /// Applied last, to new files as well: what is put wrong on purpose, see
+    /// [`crate::jobs::test_mutations`].
+    pub mutation: Vec<Patch>,
 }
 
-/// One of `patches/*.patch`.
+/// One of `patches/*.patch`, or of the mutations.
+#[derive(Clone)]
 pub struct Patch {
     /// Its file name.
     pub name: String,
@@ -86,7 +90,7 @@ impl Patch {
         }
         let said = String::from_utf8_lossy(&output.stdout);
         bail!(
-            "patches/{} does not apply: {}",
+            "the patch {} does not apply: {}",
             self.name,
             failed_hunk(&said).unwrap_or_else(|| said.trim().to_owned())
         )
@@ -143,14 +147,22 @@ impl Feature {
                 Ok(Patch::new(&name.to_string_lossy(), text))
             })
             .collect::<Result<_>>()?;
-        Ok(Self { overlay, patches })
+        Ok(Self {
+            overlay,
+            patches,
+            mutation: Vec::new(),
+        })
     }
 
     /// Every path of the kernel tree that is added or changed.
     pub fn paths(&self) -> BTreeSet<PathBuf> {
         let new = self.overlay.iter().map(|(_, path)| path);
-        let changed = self.patches.iter().flat_map(|patch| &patch.files);
+        let changed = self.all_patches().flat_map(|patch| &patch.files);
         new.chain(changed).cloned().collect()
+    }
+
+    fn all_patches(&self) -> impl Iterator<Item = &Patch> {
+        self.patches.iter().chain(&self.mutation)
     }
 
     pub fn fingerprint(&self, start: Fingerprint) -> Result<Fingerprint> {
@@ -158,13 +170,14 @@ impl Feature {
         for (file, path) in &self.overlay {
             print = print.text(&path.to_string_lossy()).file(file)?;
         }
-        for patch in &self.patches {
+        for patch in self.all_patches() {
             print = print.text(&patch.name).text(&patch.text);
         }
         Ok(print)
     }
 
-    /// Whether `tree` has all of it already, as an earlier `make apply` left it.
+    /// Whether `tree` has all of it already, as an earlier `make apply` left it:
+    /// that puts nothing wrong.
     pub fn is_in(&self, tree: &Path) -> Result<bool> {
         for (file, path) in &self.overlay {
             if fs::read(tree.join(path)).ok() != Some(fs::read(file)?) {
@@ -193,12 +206,15 @@ impl Feature {
         for (file, path) in &self.overlay {
             install(file, &staging.path().join(path))?;
         }
+        for patch in &self.mutation {
+            patch.apply(staging.path(), false)?;
+        }
         Ok(staging)
     }
 
     fn copy_patched_files(&self, tree: &Path) -> Result<TempDir> {
         let copy = tempfile::tempdir()?;
-        for path in self.patches.iter().flat_map(|patch| &patch.files) {
+        for path in self.all_patches().flat_map(|patch| &patch.files) {
             let from = tree.join(path);
             if from.exists() {
                 install(&from, &copy.path().join(path))?;
@@ -320,6 +336,26 @@ mod tests {
         assert_eq!(read("kernel/new"), "new\n");
         assert_eq!(read("kernel/events/Kconfig"), "config NEW\n");
         assert!(feature.is_in(tree.path()).unwrap());
+    }
+
+    #[test]
+    fn mutations_are_last_and_in_the_fingerprint() {
+        let (checkout, tree) = example();
+        let mut feature = Feature::read(checkout.path(), "7.3").unwrap();
+        let print = |feature: &Feature| feature.fingerprint(Fingerprint::new("t")).unwrap().hex();
+        let unmutated = print(&feature);
+        let diff = "--- a/kernel/new\n+++ b/kernel/new\n@@ -1 +1 @@\n-new\n+wrong\n\
+            --- a/d/old\n+++ b/d/old\n@@ -1,3 +1,3 @@\n one\n-2\n+II\n three\n";
+        feature.mutation = vec![Patch::new("m", diff.to_owned())];
+        assert_ne!(print(&feature), unmutated);
+        let staging = feature.stage(tree.path()).unwrap();
+        let read = |path: &str| fs::read_to_string(staging.path().join(path)).unwrap();
+        assert_eq!(read("kernel/new"), "wrong\n");
+        assert_eq!(read("d/old"), "one\nII\nthree\n");
+        // What does not fit any more is no mutant of another kind.
+        feature.mutation.push(feature.mutation[0].clone());
+        let error = feature.stage(tree.path()).unwrap_err().to_string();
+        assert!(error.contains("the patch m does not apply"), "{error}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::command::Interrupted;
 use crate::herd::{self, Herd};
 use crate::jobs::Tally;
 use crate::stage::{Progress, Runner};
@@ -22,6 +23,9 @@ struct Crate {
     features: &'static [&'static str],
 }
 
+/// The one that explores the slot layer.
+const EXPLORER: &str = "tools/testing/uprobes-xol";
+
 const CRATES: [Crate; 2] = [
     Crate {
         folder: "scripts/xol",
@@ -29,7 +33,7 @@ const CRATES: [Crate; 2] = [
         features: &[""],
     },
     Crate {
-        folder: "tools/testing/uprobes-xol",
+        folder: EXPLORER,
         profile: "dev",
         features: &["", "loom", "loom,two-slots", "shuttle", "shuttle,two-slots"],
     },
@@ -109,6 +113,34 @@ fn cargo(
         _ => {}
     }
     Ok(total)
+}
+
+/// Whether exploring its schedules catches a mutant of the slot layer.
+pub fn mutant_is_caught(runner: &Runner, mutant: &str) -> Result<bool> {
+    runner.always(&format!("mutant host {mutant}"), |progress| {
+        let mut total = Tally::default();
+        let mut cargo = Command::new("cargo");
+        cargo
+            .args([
+                "test",
+                "--locked",
+                "--features",
+                "loom",
+                "--test",
+                "explore",
+            ])
+            .args(["--", "--exact", mutant])
+            .current_dir(runner.paths.checkout.join(EXPLORER));
+        let result = progress.run_lines(&mut cargo, "cargo test", LIMIT, |line| {
+            progress.message(line);
+            total += tally(line).unwrap_or_default();
+        });
+        // A test that fails has been counted; if there is none, cargo itself failed.
+        match result {
+            Err(error) if error.is::<Interrupted>() || total == Tally::default() => Err(error),
+            _ => Ok(total.passed == 1 && total.failed == 0),
+        }
+    })
 }
 
 /// Reads `test result: ok. 4 passed; 0 failed; ...`.

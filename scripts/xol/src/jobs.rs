@@ -2,12 +2,15 @@
 //! What is done with booted kernels.
 //!
 //! When these are called, the kernels of all flavours asked for are built
-//! (images at `runner.paths.image(arch, flavour)`), and so are the guests.
+//! (images at `runner.paths.image(arch, flavour)`), and so are the guests. Only
+//! mutants are built as they are tried.
 
 mod comparison;
+mod mutations;
 mod shell;
 mod tests;
 
 pub use comparison::run_comparison;
+pub use mutations::test_mutations;
 pub use shell::shell;
 pub use tests::{DEBUG_FLAVOURS, Tally, run_debug_tests, run_tests};

@@ -33,11 +33,14 @@ pub enum Flavour {
     Kcsan,
     /// Rust, with `PREEMPT_RT`.
     Rt,
+    /// Rust, from sources that were put wrong, one way after the other.
+    Mutant,
 }
 
 impl Flavour {
-    /// Those that are alike enough for one to start from the other's objects.
-    const ALIKE: [Self; 3] = [Self::C, Self::Rust, Self::RustCalls];
+    /// Those that are alike enough for one to start from the other's objects; those
+    /// in Rust have most in common.
+    const ALIKE: [Self; 4] = [Self::Rust, Self::RustCalls, Self::C, Self::Mutant];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -47,13 +50,14 @@ impl Flavour {
             Self::Debug => "debug",
             Self::Kcsan => "kcsan",
             Self::Rt => "rt",
+            Self::Mutant => "mutant",
         }
     }
 
     fn fragments(self) -> &'static [&'static str] {
         match self {
             Self::C => &["c"],
-            Self::Rust => &["rust"],
+            Self::Rust | Self::Mutant => &["rust"],
             Self::RustCalls => &["rust", "rust-calls"],
             Self::Debug => &["rust", "debug", "faults"],
             Self::Kcsan => &["rust", "kcsan"],

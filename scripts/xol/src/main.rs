@@ -46,6 +46,8 @@ enum Task {
     Test(Archs),
     /// Run all selftests on kernels that check themselves
     TestDebug(Archs),
+    /// Put known defects back, one by one, and see that tests catch them
+    TestMutations(Archs),
     /// Run the tests that need no kernel
     TestHost,
     /// Boot the patched kernel with a shell on this terminal
@@ -133,6 +135,11 @@ fn start(task: &Task) -> Result<ExitCode> {
             for (arch, guest) in &guests {
                 total += jobs::run_debug_tests(&runner, *arch, guest)?;
             }
+            return Ok(close(&runner, total));
+        }
+        Task::TestMutations(archs) => {
+            let guests = build(&runner, &archs.or_host()?, &[Flavour::Rust])?;
+            let total = jobs::test_mutations(&runner, &guests)?;
             return Ok(close(&runner, total));
         }
         Task::TestHost => {

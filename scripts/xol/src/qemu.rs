@@ -65,18 +65,36 @@ pub struct Outcome {
     pub report: Vec<String>,
     /// The kernel's log.
     pub log: String,
-    /// In one line, why this guest cannot be trusted: a splat, a hang, an end
-    /// before the jobs were done.
-    pub fault: Option<String>,
+    /// Why this guest cannot be trusted.
+    pub fault: Option<Fault>,
     /// The first status of a job that was not 0.
     pub status: i32,
+}
+
+/// What went wrong with a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// The kernel says that something is broken.
+    Splat,
+    /// It did not end in time.
+    Hang,
+    /// It ended before its jobs were done.
+    EarlyEnd,
+}
+
+/// A fault of a guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub kind: FaultKind,
+    /// What and where, in one line.
+    pub text: String,
 }
 
 impl Outcome {
     /// The report of a guest in which nothing went wrong.
     pub fn good(self) -> Result<Vec<String>> {
         if let Some(fault) = self.fault {
-            bail!(fault);
+            bail!(fault.text);
         }
         if self.status != 0 {
             let last = self.report.last().map_or("nothing", String::as_str);
@@ -118,8 +136,10 @@ pub fn boot(runner: &Runner, progress: &Progress, boot: &Boot) -> Result<Outcome
     );
     let log = String::from_utf8_lossy(&fs::read(&console)?).into_owned();
     let place = runner.paths.outside(&console);
-    let fault = fault(&log, ended, exit, complaint)?
-        .map(|fault| format!("{fault} (console: {})", place.display()));
+    let fault = fault(&log, ended, exit, complaint)?.map(|fault| Fault {
+        text: format!("{} (console: {})", fault.text, place.display()),
+        ..fault
+    });
     Ok(Outcome {
         report,
         log,
@@ -134,24 +154,32 @@ fn fault(
     ended: Result<ExitStatus>,
     exit: Option<i32>,
     complaint: Option<String>,
-) -> Result<Option<String>> {
+) -> Result<Option<Fault>> {
+    let is = |kind, text| Ok(Some(Fault { kind, text }));
     let ended = match ended {
         Err(error) if error.is::<Interrupted>() => return Err(error),
         ended => ended,
     };
     if let Some(splat) = console::splat(log) {
-        return Ok(Some(format!("the guest's kernel says: {splat}")));
+        return is(
+            FaultKind::Splat,
+            format!("the guest's kernel says: {splat}"),
+        );
     }
     let last = console::last_message(log).unwrap_or("nothing");
     match ended {
-        Err(error) => Ok(Some(format!("{error:#}; its last message: {last}"))),
+        Err(error) => is(
+            FaultKind::Hang,
+            format!("{error:#}; its last message: {last}"),
+        ),
         Ok(status) if !status.success() => {
             let why = complaint.unwrap_or_else(|| "it said nothing".into());
             Err(anyhow::anyhow!("QEMU failed ({status}): {why}"))
         }
-        Ok(_) if exit.is_none() => Ok(Some(format!(
-            "the guest ended before its jobs; its last message: {last}"
-        ))),
+        Ok(_) if exit.is_none() => is(
+            FaultKind::EarlyEnd,
+            format!("the guest ended before its jobs; its last message: {last}"),
+        ),
         Ok(_) => Ok(None),
     }
 }
@@ -357,7 +385,7 @@ mod tests {
 
     const HEALTHY: &str = "[ 0.1] Run /init\n[ 1.0] reboot: Power down\n";
 
-    fn fault_of(log: &str, ended: Result<i32>, exit: Option<i32>) -> Option<String> {
+    fn fault_of(log: &str, ended: Result<i32>, exit: Option<i32>) -> Option<Fault> {
         fault(log, ended.map(ExitStatus::from_raw), exit, None).unwrap()
     }
 
@@ -371,11 +399,14 @@ mod tests {
     #[test]
     fn splats_hangs_and_early_ends_are_faults() {
         let splat = fault_of("[ 0.1] BUG: bad\n[ 0.2] more\n", Ok(0), Some(0)).unwrap();
-        assert_eq!(splat, "the guest's kernel says: BUG: bad");
+        assert_eq!(splat.text, "the guest's kernel says: BUG: bad");
+        assert_eq!(splat.kind, FaultKind::Splat);
         let hang = fault_of(HEALTHY, Err(anyhow::anyhow!("too long")), None).unwrap();
-        assert_eq!(hang, "too long; its last message: reboot: Power down");
+        assert_eq!(hang.text, "too long; its last message: reboot: Power down");
+        assert_eq!(hang.kind, FaultKind::Hang);
         let early = fault_of(HEALTHY, Ok(0), None).unwrap();
-        assert!(early.starts_with("the guest ended before its jobs"));
+        assert!(early.text.starts_with("the guest ended before its jobs"));
+        assert_eq!(early.kind, FaultKind::EarlyEnd);
     }
 
     #[test]

@@ -287,6 +287,7 @@ mod tests {
                 .iter()
                 .map(|name| Patch::new(name, String::new()))
                 .collect(),
+            mutation: Vec::new(),
         }
     }
 

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
-use crate::apply::{Feature, update};
+use crate::apply::{Feature, Patch, update};
 use crate::stage::{Fingerprint, Progress, Runner, write_file};
 
 /// The package that carries the source. The series is pinned, its Debian
@@ -36,8 +36,15 @@ pub struct Source {
 
 /// Fetches, unpacks and patches what is missing.
 pub fn prepare(runner: &Runner) -> Result<Source> {
+    prepare_mutated(runner, &[])
+}
+
+/// The same with patches on top that put something wrong. The next call without
+/// them puts it right.
+pub fn prepare_mutated(runner: &Runner, mutation: &[Patch]) -> Result<Source> {
     let pristine = pristine(runner)?;
-    let feature = Feature::read(&runner.paths.checkout, series(&pristine.path)?)?;
+    let mut feature = Feature::read(&runner.paths.checkout, series(&pristine.path)?)?;
+    feature.mutation = mutation.to_vec();
     let tree = pristine.path.with_file_name("linux");
     let print = feature.fingerprint(Fingerprint::new("apply").text(&pristine.identity))?;
     runner.stage("apply", &print, &[&tree.join("Makefile")], |progress| {
@@ -179,7 +186,9 @@ fn copy(runner: &Runner, ksrc: &Path) -> Result<Pristine> {
 /// Makes `tree` the patched one. Unpatched files are hard links to pristine ones.
 fn patch(pristine: &Pristine, feature: &Feature, tree: &Path, progress: &Progress) -> Result<()> {
     let applied = feature.is_in(&pristine.path)?;
-    let staging = if applied {
+    let staging = if applied && !feature.mutation.is_empty() {
+        bail!("KSRC has the feature already; give a tree without it, to put mutations into");
+    } else if applied {
         progress.say("the tree has the feature already");
         None
     } else {

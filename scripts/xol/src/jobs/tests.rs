@@ -28,7 +28,7 @@ const COST_LIMIT: Duration = Duration::from_secs(5 * 60);
 const COST_NOISE: f64 = 1.0;
 
 /// More than most hosts have, so that threads meet in more ways.
-const PROCESSORS: usize = 4;
+pub const PROCESSORS: usize = 4;
 
 /// What [`run_debug_tests`] boots.
 pub const DEBUG_FLAVOURS: [Flavour; 3] = [Flavour::Debug, Flavour::Kcsan, Flavour::Rt];

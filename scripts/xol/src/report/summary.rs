@@ -295,6 +295,7 @@ pub fn title(flavour: Flavour) -> &'static str {
         Flavour::Debug => "Rust, debug",
         Flavour::Kcsan => "Rust, KCSAN",
         Flavour::Rt => "Rust, PREEMPT_RT",
+        Flavour::Mutant => "Rust, mutated",
     }
 }
 

@@ -1,0 +1,595 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Do the tests catch the known defects? Each is a patch that puts it back; the
+//! kernel is built with it, and the test that its header names must fail.
+//!
+//! How a header says so, and what the provocation is, is told in the folder's
+//! README.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::tests::{PROCESSORS, Tally};
+use crate::apply::{self, Patch};
+use crate::arch::Arch;
+use crate::command::Interrupted;
+use crate::guest::Guest;
+use crate::kernel::{self, Flavour};
+use crate::qemu::{self, Boot, Engine, FaultKind, Outcome};
+use crate::report::tap::{self, Verdict};
+use crate::stage::{Runner, files_below};
+use crate::{host, source};
+
+const FOLDER: &str = "tools/testing/uprobes-xol/mutations";
+const PROVOCATION: &str = "provocation.patch";
+
+/// Much longer than any of the tests takes: a guest that hangs is one that gets
+/// this far.
+const LIMIT: Duration = Duration::from_secs(4 * 60);
+
+/// A patch that puts a defect back.
+struct Mutation {
+    /// Of its file, without the extension.
+    name: String,
+    subject: String,
+    trial: Trial,
+    /// Any of them is enough.
+    signs: Vec<Sign>,
+    patch: Patch,
+}
+
+/// What is run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Trial {
+    /// A program of the selftests, or one test of it by its name in TAP.
+    Selftest {
+        program: String,
+        test: Option<String>,
+    },
+    /// `SUITE/CASE`.
+    KUnit(String),
+    /// A mutant of the host crate.
+    Host(String),
+}
+
+/// What shows that a mutation was caught.
+#[derive(Debug, PartialEq, Eq)]
+enum Sign {
+    Failure,
+    /// With these words in it.
+    Splat(String),
+    Hang,
+}
+
+impl Trial {
+    fn parse(text: &str) -> Result<Self> {
+        let trial = if let Some(case) = text.strip_prefix("KUnit ") {
+            Self::KUnit(case.to_owned())
+        } else if let Some(mutant) = text.strip_prefix("host ") {
+            Self::Host(mutant.to_owned())
+        } else {
+            let (program, test) = match text.split_once('.') {
+                Some((program, _)) => (program, Some(text.to_owned())),
+                None => (text, None),
+            };
+            Self::Selftest {
+                program: program.to_owned(),
+                test,
+            }
+        };
+        // It becomes a word of a command line.
+        let word = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+        let name = trial.name();
+        let complete = !matches!(trial, Self::KUnit(_)) || name.contains('/');
+        if name.is_empty() || !name.chars().all(word) || !complete {
+            bail!("{text:?} names no test");
+        }
+        Ok(trial)
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Selftest { program, test } => test.as_ref().unwrap_or(program),
+            Self::KUnit(name) | Self::Host(name) => name,
+        }
+    }
+
+    fn job(&self) -> &'static str {
+        match self {
+            Self::Selftest { .. } => "selftest",
+            Self::KUnit(_) | Self::Host(_) => "nothing",
+        }
+    }
+
+    /// Words of the kernel's command line.
+    fn arguments(&self) -> Vec<String> {
+        match self {
+            Self::Selftest { program, test } => {
+                let mut words = vec!["kunit.enable=0".into(), format!("xol.program={program}")];
+                words.extend(test.as_ref().map(|test| format!("xol.test={test}")));
+                words
+            }
+            Self::KUnit(case) => vec![format!("kunit.filter_glob={}", case.replace('/', "."))],
+            Self::Host(_) => Vec::new(),
+        }
+    }
+
+    /// How what is named ended; none if it did not get to an end.
+    fn verdict(&self, outcome: &Outcome) -> Option<Verdict> {
+        let cases = match self {
+            Self::Selftest { .. } => tap::parse(outcome.report.iter().map(String::as_str)),
+            Self::KUnit(_) | Self::Host(_) => tap::parse(outcome.log.lines()),
+        };
+        let named = |case: &&tap::Case| match self {
+            Self::Selftest { test: None, .. } => true,
+            _ => case.name == self.name(),
+        };
+        let verdicts: Vec<_> = cases
+            .iter()
+            .filter(named)
+            .map(|case| case.verdict)
+            .collect();
+        let worst = [Verdict::Fail, Verdict::Pass].into_iter();
+        let mut worst = worst.filter(|verdict| verdicts.contains(verdict));
+        worst.next().or(verdicts.first().copied())
+    }
+}
+
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self {
+            Self::Selftest { .. } => "",
+            Self::KUnit(_) => "KUnit ",
+            Self::Host(_) => "host ",
+        };
+        write!(f, "{kind}{}", self.name())
+    }
+}
+
+impl Mutation {
+    fn parse(name: &str, text: String) -> Result<Self> {
+        let message = apply::message(&text);
+        let field = |field: &str| {
+            let mut lines = message.lines();
+            lines.find_map(|line| Some(line.strip_prefix(field)?.trim()))
+        };
+        let subject = field("Subject:").context("it has no Subject:")?.to_owned();
+        let caught_by = field("Caught-by:").context("it has no Caught-by:")?;
+        let mut trials: Vec<_> = field("Run:").into_iter().collect();
+        let mut signs = Vec::new();
+        for alternative in caught_by.split(" or ").map(str::trim) {
+            if alternative == "hang" {
+                signs.push(Sign::Hang);
+            } else if let Some(("", words)) = alternative.split_once("splat") {
+                signs.push(Sign::Splat(words.trim().to_owned()));
+            } else {
+                trials.push(alternative);
+                signs.push(Sign::Failure);
+            }
+        }
+        let [trial] = trials[..] else {
+            bail!("it names {} tests to run, not one", trials.len());
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            subject,
+            trial: Trial::parse(trial)?,
+            signs,
+            patch: Patch::new(name, text),
+        })
+    }
+
+    /// With the defect's number.
+    fn title(&self) -> String {
+        let number = self.name.split('-').next().unwrap_or_default();
+        format!("{number} {}", self.subject)
+    }
+
+    /// How the mutation was caught, or else what happened.
+    fn judge(&self, outcome: &Outcome) -> Result<String, String> {
+        let verdict = self.trial.verdict(outcome);
+        let fault = outcome.fault.as_ref();
+        for sign in &self.signs {
+            let shows = match sign {
+                Sign::Failure => verdict == Some(Verdict::Fail),
+                Sign::Splat(words) => fault.is_some_and(|fault| {
+                    fault.kind == FaultKind::Splat && fault.text.contains(words)
+                }),
+                Sign::Hang => fault.is_some_and(|fault| fault.kind == FaultKind::Hang),
+            };
+            match (sign, fault) {
+                _ if !shows => {}
+                (Sign::Failure, _) => return Ok(format!("{} fails", self.trial)),
+                (_, Some(fault)) => return Ok(format!("{}: {}", self.trial, fault.text)),
+                (_, None) => {}
+            }
+        }
+        Err(match (fault, verdict) {
+            (Some(fault), _) => format!("{}: {}", self.trial, fault.text),
+            (None, Some(Verdict::Pass)) => format!("{} passes", self.trial),
+            (None, Some(Verdict::Fail)) => format!("{} fails, which says nothing", self.trial),
+            (None, _) => format!("{} did not run", self.trial),
+        })
+    }
+}
+
+/// Whether a test that is to catch mutations is content with a kernel in order:
+/// it passes, if its failure is what counts; and nothing else is wrong.
+fn check_sound(trial: &Trial, by_failure: bool, outcome: &Outcome) -> Result<String, String> {
+    if let Some(fault) = &outcome.fault {
+        return Err(fault.text.clone());
+    }
+    match trial.verdict(outcome) {
+        Some(Verdict::Pass) => Ok("passes".into()),
+        Some(Verdict::Fail) if !by_failure => Ok("runs without a splat".into()),
+        Some(Verdict::Fail) => Err("fails".into()),
+        _ => Err("did not run".into()),
+    }
+}
+
+/// The provocation and the mutations of the checkout.
+fn read(checkout: &Path) -> Result<(Patch, Vec<Mutation>)> {
+    let mut provocation = None;
+    let mut mutations = Vec::new();
+    for file in files_below(&checkout.join(FOLDER))? {
+        if file
+            .extension()
+            .is_none_or(|extension| extension != "patch")
+        {
+            continue;
+        }
+        let text =
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        if file.ends_with(PROVOCATION) {
+            provocation = Some(Patch::new(PROVOCATION, text));
+        } else {
+            let name = file.file_stem().unwrap_or_default().to_string_lossy();
+            let mutation = Mutation::parse(&name, text)
+                .with_context(|| format!("{FOLDER}/{name}.patch is no mutation"))?;
+            mutations.push(mutation);
+        }
+    }
+    let provocation = provocation.with_context(|| format!("{FOLDER}/{PROVOCATION} is missing"))?;
+    Ok((provocation, mutations))
+}
+
+/// A line of the table.
+struct Row {
+    good: bool,
+    place: String,
+    what: String,
+    how: String,
+}
+
+impl Row {
+    fn new(place: impl fmt::Display, what: &str, result: Result<String, String>) -> Self {
+        Self {
+            good: result.is_ok(),
+            place: place.to_string(),
+            what: what.to_owned(),
+            how: result.unwrap_or_else(|why| why),
+        }
+    }
+}
+
+fn table(rows: &[Row]) -> Vec<String> {
+    let width = |column: fn(&Row) -> &str| {
+        let widths = rows.iter().map(|row| column(row).chars().count());
+        widths.max().unwrap_or(0)
+    };
+    let (place, what) = (width(|row| &row.place), width(|row| &row.what));
+    let line = |row: &Row| {
+        let word = if row.good { "ok" } else { "FAILED" };
+        let Row {
+            place: at,
+            what: name,
+            how,
+            ..
+        } = row;
+        format!("{word:6}  {at:place$}  {name:what$}  {how}")
+    };
+    rows.iter().map(line).collect()
+}
+
+/// An architecture's guests.
+struct Bench<'a> {
+    runner: &'a Runner,
+    arch: Arch,
+    guest: &'a Guest,
+    engine: Engine,
+}
+
+impl Bench<'_> {
+    /// Boots the mutant with a test.
+    fn run(&self, name: &str, trial: &Trial) -> Result<Outcome> {
+        let stage = format!("mutant {} {name}", self.arch);
+        self.runner.always(&stage, |progress| {
+            let arguments = trial.arguments();
+            let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+            qemu::boot(
+                self.runner,
+                progress,
+                &Boot {
+                    arch: self.arch,
+                    kernel: &self.runner.paths.image(self.arch, Flavour::Mutant),
+                    initramfs: &self.guest.base,
+                    engine: self.engine,
+                    processors: PROCESSORS,
+                    jobs: &[trial.job()],
+                    arguments: &arguments,
+                    limit: LIMIT,
+                },
+            )
+        })
+    }
+}
+
+/// Tries all mutations, and counts those that are caught; a test that fails
+/// without any counts as a failure, too.
+pub fn test_mutations(runner: &Runner, guests: &[(Arch, Guest)]) -> Result<Tally> {
+    let (provocation, mutations) = read(&runner.paths.checkout)?;
+    let mut benches = Vec::new();
+    for (arch, guest) in guests {
+        benches.push(Bench {
+            runner,
+            arch: *arch,
+            guest,
+            engine: qemu::fastest_engine(runner, *arch, Flavour::Rust, &guest.base)?,
+        });
+    }
+    let rows = try_all(runner, &benches, &provocation, &mutations);
+    // Whatever came of it, the tree is not to stay wrong.
+    let restored = source::prepare(runner);
+    let rows = rows?;
+    restored?;
+    for line in table(&rows) {
+        println!("   {line}");
+    }
+    let failed = rows.iter().filter(|row| !row.good).count();
+    Ok(Tally {
+        passed: (rows.len() - failed) as u32,
+        failed: failed as u32,
+    })
+}
+
+fn try_all(
+    runner: &Runner,
+    benches: &[Bench<'_>],
+    provocation: &Patch,
+    mutations: &[Mutation],
+) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    let (in_host, in_kernel): (Vec<_>, Vec<_>) = mutations
+        .iter()
+        .partition(|mutation| matches!(mutation.trial, Trial::Host(_)));
+    for mutation in in_host {
+        let caught = host::mutant_is_caught(runner, mutation.trial.name())?;
+        let result = match caught {
+            true => Ok(format!("{} is caught", mutation.trial)),
+            false => Err(format!("{} is not caught", mutation.trial)),
+        };
+        rows.push(Row::new("host", &mutation.title(), result));
+    }
+
+    // Each trial, and whether its failure is a sign.
+    let mut trials: BTreeMap<&Trial, bool> = BTreeMap::new();
+    for mutation in &in_kernel {
+        *trials.entry(&mutation.trial).or_default() |= mutation.signs.contains(&Sign::Failure);
+    }
+    let mut unsound = BTreeSet::new();
+    let tree = source::prepare_mutated(runner, std::slice::from_ref(provocation))?;
+    for bench in benches {
+        kernel::build(runner, &tree, bench.arch, Flavour::Mutant)?;
+        for (&trial, &by_failure) in &trials {
+            let outcome = bench.run(&format!("none {}", trial.name()), trial)?;
+            let result = check_sound(trial, by_failure, &outcome);
+            if result.is_err() {
+                unsound.insert((bench.arch, trial));
+            }
+            let what = format!("no mutation: {trial}");
+            rows.push(Row::new(bench.arch, &what, result));
+        }
+    }
+
+    for mutation in in_kernel {
+        for bench in benches {
+            let result = if unsound.contains(&(bench.arch, &mutation.trial)) {
+                Err(format!("{} is not content without it", mutation.trial))
+            } else {
+                match try_one(bench, provocation, mutation) {
+                    Err(error) if error.is::<Interrupted>() => return Err(error),
+                    Err(error) => Err(format!("{error:#}")),
+                    Ok(outcome) => mutation.judge(&outcome),
+                }
+            };
+            rows.push(Row::new(bench.arch, &mutation.title(), result));
+        }
+    }
+    Ok(rows)
+}
+
+fn try_one(bench: &Bench<'_>, provocation: &Patch, mutation: &Mutation) -> Result<Outcome> {
+    let patches = [provocation.clone(), mutation.patch.clone()];
+    let tree = source::prepare_mutated(bench.runner, &patches)?;
+    kernel::build(bench.runner, &tree, bench.arch, Flavour::Mutant)?;
+    bench.run(&mutation.name, &mutation.trial)
+}
+
+#[cfg(test)]
+mod unit_tests {
+    use super::*;
+    use crate::qemu::Fault;
+
+    fn mutation(trailer: &str) -> Result<Mutation> {
+        let diff = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n";
+        let text = format!("Subject: A thing\n\nWhy.\n\n{trailer}\n\n---\n{diff}");
+        Mutation::parse("01-x", text)
+    }
+
+    fn outcome(report: &str, fault: Option<(FaultKind, &str)>) -> Outcome {
+        Outcome {
+            report: report.lines().map(str::to_owned).collect(),
+            log: report.to_owned(),
+            fault: fault.map(|(kind, text)| Fault {
+                kind,
+                text: text.to_owned(),
+            }),
+            status: 0,
+        }
+    }
+
+    const PASSED: &str = "TAP version 13\n1..1\nok 1 a.b";
+    const FAILED: &str = "TAP version 13\n1..1\nnot ok 1 a.b";
+
+    #[test]
+    fn headers_are_read() {
+        let m = mutation("Caught-by: life.fork or hang or splat soft lockup").unwrap();
+        assert_eq!(m.title(), "01 A thing");
+        assert_eq!(m.trial.to_string(), "life.fork");
+        let words = ["kunit.enable=0", "xol.program=life", "xol.test=life.fork"];
+        assert_eq!(m.trial.arguments(), words);
+        let splat = Sign::Splat("soft lockup".into());
+        assert_eq!(m.signs, [Sign::Failure, Sign::Hang, splat]);
+        assert_eq!(m.patch.files.len(), 1);
+
+        let m = mutation("Run: a.b\nCaught-by: splat").unwrap();
+        assert_eq!(m.signs, [Sign::Splat(String::new())]);
+        assert_eq!(m.trial.name(), "a.b");
+        let m = mutation("Caught-by: KUnit suite/case").unwrap();
+        assert_eq!(m.trial.arguments(), ["kunit.filter_glob=suite.case"]);
+        let m = mutation("Caught-by: host leave-release").unwrap();
+        assert_eq!(m.trial, Trial::Host("leave-release".into()));
+        let m = mutation("Caught-by: stress").unwrap();
+        assert_eq!(
+            m.trial.arguments(),
+            ["kunit.enable=0", "xol.program=stress"]
+        );
+    }
+
+    #[test]
+    fn incomplete_headers_are_refused() {
+        for trailer in [
+            "",
+            "Caught-by: hang",
+            "Caught-by: a.b or c.d",
+            "Run: a.b\nCaught-by: c.d",
+            "Caught-by: KUnit suite",
+            "Caught-by: two words",
+        ] {
+            assert!(mutation(trailer).is_err(), "{trailer:?}");
+        }
+        assert!(Mutation::parse("x", "Caught-by: a.b\n\n---\n".into()).is_err());
+    }
+
+    #[test]
+    fn only_what_the_header_names_counts() {
+        let by_test = mutation("Caught-by: a.b").unwrap();
+        let by_splat = mutation("Run: a.b\nCaught-by: splat x.rs").unwrap();
+        let by_hang = mutation("Caught-by: a.b or hang").unwrap();
+        let other = "TAP version 13\n1..1\nnot ok 1 a.c";
+        let splat = |text| Some((FaultKind::Splat, text));
+        let hang = Some((FaultKind::Hang, "too long"));
+        for (mutation, report, fault, caught) in [
+            (&by_test, FAILED, None, true),
+            (&by_test, PASSED, None, false),
+            (&by_test, other, None, false),
+            (&by_test, "", None, false),
+            (&by_test, "", splat("BUG: x.rs"), false),
+            (&by_test, "", hang, false),
+            (&by_splat, FAILED, splat("WARNING: x.rs"), true),
+            (&by_splat, PASSED, splat("WARNING: y.rs"), false),
+            (&by_splat, FAILED, None, false),
+            (&by_hang, "", hang, true),
+            (&by_hang, FAILED, None, true),
+            (&by_hang, "", Some((FaultKind::EarlyEnd, "")), false),
+        ] {
+            let result = mutation.judge(&outcome(report, fault));
+            assert_eq!(result.is_ok(), caught, "{report:?} {fault:?}: {result:?}");
+        }
+    }
+
+    #[test]
+    fn kunit_cases_are_found_in_the_log() {
+        let mutation = mutation("Caught-by: KUnit s/c").unwrap();
+        let log = |result| {
+            format!(
+                "[    0.1] KTAP version 1\n[    0.1] 1..1\n[    0.1]     KTAP version 1\n\
+                 [    0.1]     1..1\n[    0.1]     {result} 1 c\n[    0.1] {result} 1 s\n"
+            )
+        };
+        assert!(mutation.judge(&outcome(&log("not ok"), None)).is_ok());
+        assert!(mutation.judge(&outcome(&log("ok"), None)).is_err());
+    }
+
+    #[test]
+    fn tests_must_pass_without_a_mutation() {
+        let trial = Trial::parse("a.b").unwrap();
+        let sound = |by_failure, report, fault| {
+            check_sound(&trial, by_failure, &outcome(report, fault)).is_ok()
+        };
+        assert!(sound(true, PASSED, None));
+        assert!(!sound(true, FAILED, None));
+        assert!(!sound(true, PASSED, Some((FaultKind::Splat, "BUG"))));
+        assert!(!sound(
+            true,
+            "TAP version 13\n1..1\nok 1 a.b # SKIP no",
+            None
+        ));
+        // Where a splat is the sign, the provocation may make the test fail.
+        assert!(sound(false, FAILED, None));
+        assert!(!sound(false, "", None));
+    }
+
+    #[test]
+    fn columns_are_aligned() {
+        let rows = [
+            Row::new("host", "short", Ok("caught".into())),
+            Row::new("x86_64", "longer", Err("passes".into())),
+        ];
+        let want = [
+            "ok      host    short   caught",
+            "FAILED  x86_64  longer  passes",
+        ];
+        assert_eq!(table(&rows), want);
+    }
+
+    /// The checkout's own: every defect is there, and what is named exists.
+    #[test]
+    fn mutations_of_the_checkout_name_tests_that_exist() {
+        let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let (_, mutations) = read(&checkout).unwrap();
+        let text = |path: &str| {
+            let read = fs::read_to_string(checkout.join(path));
+            read.unwrap_or_else(|error| panic!("{path}: {error}"))
+        };
+        let mut defects = BTreeSet::new();
+        for Mutation { name, trial, .. } in &mutations {
+            defects.insert(name.split('-').next().unwrap().parse::<u32>().unwrap());
+            let (file, found) = match trial {
+                Trial::Selftest { program, test } => {
+                    let file = format!("tools/testing/selftests/uprobes/{program}.c");
+                    let test = test.as_ref().and_then(|test| test.split_once('.'));
+                    let (fixture, test) = test.unwrap_or((program, ""));
+                    (file, format!("({fixture}, {test}"))
+                }
+                Trial::KUnit(case) => {
+                    let case = case.split('/').nth(1).unwrap();
+                    (
+                        "kernel/events/uprobes_xol/tests.rs".into(),
+                        format!("fn {case}()"),
+                    )
+                }
+                Trial::Host(mutant) => {
+                    let file = "tools/testing/uprobes-xol/src/mutants.rs";
+                    (file.into(), format!("name: \"{mutant}\""))
+                }
+            };
+            assert!(text(&file).contains(&found), "{name}: no {found} in {file}");
+        }
+        assert!(defects.into_iter().eq(1..=8));
+    }
+}
