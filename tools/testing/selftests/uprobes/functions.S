@@ -4,7 +4,7 @@
 	.text
 	.balign	NUMBERED_FUNCTION_SIZE
 	.globl	numbered_functions, load_function, illegal_function
-	.globl	illegal_function_end
+	.globl	illegal_function_end, emulated_function
 
 #if defined(__x86_64__)
 	.globl	divide_function, divide_site, popf_function, popf_site
@@ -17,6 +17,10 @@ numbered_functions:
 	.balign	NUMBERED_FUNCTION_SIZE
 	.set	number, number + 1
 	.endr
+
+emulated_function:
+	nop
+	ret
 
 load_function:
 	mov	(%rdi), %rax
@@ -56,6 +60,10 @@ numbered_functions:
 	.balign	NUMBERED_FUNCTION_SIZE
 	.set	number, number + 1
 	.endr
+
+emulated_function:
+	nop
+	ret
 
 load_function:
 	ldr	x0, [x0]

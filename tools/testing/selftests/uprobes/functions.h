@@ -28,6 +28,9 @@ static inline unsigned int call_numbered(unsigned int number)
 	return ((unsigned int (*)(void))numbered_function(number))();
 }
 
+/* Does nothing; its first instruction is emulated, and needs no slot. */
+void emulated_function(void);
+
 /* Returns the word at @address, which the first instruction reads. */
 uint64_t load_function(const void *address);
 
