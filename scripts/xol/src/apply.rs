@@ -19,12 +19,13 @@ use crate::stage::{Fingerprint, Runner, files_below};
 
 /// Folders of the checkout whose files are new ones at the same place of the
 /// kernel tree.
-const OVERLAY: [&str; 5] = [
+const OVERLAY: [&str; 6] = [
     "Documentation",
     "include",
     "kernel",
     "rust",
     "tools/testing/selftests",
+    "tools/testing/uprobes-xol/litmus",
 ];
 
 /// Goes elsewhere: a kernel tree has a `Kconfig` at its root already.
