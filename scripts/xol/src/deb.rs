@@ -52,7 +52,8 @@ pub fn build(runner: &Runner, source: &Source, arch: Arch, config: Option<&Path>
                 }
             }
         }
-        make.build(&["bindeb-pkg"], progress)?;
+        // What it takes is in the sandbox; build-essential is more than that.
+        make.build(&["bindeb-pkg", "DPKG_FLAGS=-d"], progress)?;
         if deb_files(&packages)?.is_empty() {
             bail!("bindeb-pkg has left no package");
         }

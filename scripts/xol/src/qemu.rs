@@ -29,6 +29,8 @@ pub enum Engine {
     Kvm,
     /// QEMU's translator, with a host thread for each processor of the guest.
     Tcg,
+    /// The translator, with one host thread that runs the processors in turns.
+    TcgInTurns,
     /// The translator on an instruction clock: a nanosecond of the guest is an
     /// instruction, and every boot counts the same.
     InstructionClock,
@@ -39,6 +41,7 @@ impl Engine {
         match self {
             Self::Kvm => "KVM",
             Self::Tcg => "QEMU TCG",
+            Self::TcgInTurns => "QEMU TCG, processors in turns",
             Self::InstructionClock => "QEMU instruction clock",
         }
     }
@@ -239,6 +242,25 @@ pub fn fastest_engine(
     })
 }
 
+/// The engine to trust with tests.
+///
+/// On arm64 with a host thread for each processor, one of four runs of the suite
+/// had 1521 hits execute what had been in a slot before. The likely cause is the
+/// translator: it watches the pages that it has translated for stores, and another
+/// processor's translation may come between a store and the end of the watch. With
+/// processors in turns there is nothing in between.
+pub fn engine_for_tests(
+    runner: &Runner,
+    arch: Arch,
+    flavour: Flavour,
+    base: &Path,
+) -> Result<Engine> {
+    Ok(match fastest_engine(runner, arch, flavour, base)? {
+        Engine::Tcg if arch == Arch::Arm64 => Engine::TcgInTurns,
+        engine => engine,
+    })
+}
+
 fn openable(device: &Path) -> bool {
     fs::OpenOptions::new()
         .read(true)
@@ -268,6 +290,7 @@ fn qemu(boot: &Boot) -> Command {
     let accelerator: &[&str] = match boot.engine {
         Engine::Kvm => &["kvm"],
         Engine::Tcg => &["tcg,thread=multi"],
+        Engine::TcgInTurns => &["tcg,thread=single"],
         Engine::InstructionClock => &["tcg,thread=single", "-icount", "shift=0,sleep=off"],
     };
     let mut command = Command::new(program(boot.arch));
@@ -381,6 +404,8 @@ mod tests {
         assert!(command.contains(r#""tcg,thread=single" "-icount" "shift=0,sleep=off""#));
         let command = format!("{:?}", qemu(&example(Engine::Tcg)));
         assert!(command.contains(r#""tcg,thread=multi""#) && !command.contains("icount"));
+        let command = format!("{:?}", qemu(&example(Engine::TcgInTurns)));
+        assert!(command.contains(r#""tcg,thread=single""#) && !command.contains("icount"));
     }
 
     const HEALTHY: &str = "[ 0.1] Run /init\n[ 1.0] reboot: Power down\n";

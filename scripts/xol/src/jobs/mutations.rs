@@ -338,7 +338,7 @@ pub fn test_mutations(runner: &Runner, guests: &[(Arch, Guest)]) -> Result<Tally
             runner,
             arch: *arch,
             guest,
-            engine: qemu::fastest_engine(runner, *arch, Flavour::Rust, &guest.base)?,
+            engine: qemu::engine_for_tests(runner, *arch, Flavour::Rust, &guest.base)?,
         });
     }
     let rows = try_all(runner, &benches, &provocation, &mutations);

@@ -94,7 +94,7 @@ struct Trial<'a> {
 /// and counts them. An error means that the tests could not be run at all; a
 /// failed case, a splat or a guest that hangs is counted.
 pub fn run_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
-    let engine = qemu::fastest_engine(runner, arch, Flavour::C, &guest.base)?;
+    let engine = qemu::engine_for_tests(runner, arch, Flavour::C, &guest.base)?;
     let suites = kunit_suites(&runner.paths.checkout)?;
     let in_log = |outcome: &Outcome| kunit_cases(&outcome.log, &suites);
     let in_report = |outcome: &Outcome| tap::parse(outcome.report.iter().map(String::as_str));
@@ -153,7 +153,7 @@ pub fn run_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
 /// Boots the debug kernels of one architecture: KUnit, all selftests and a stress
 /// run on each, any splat is a failure, and in the end nothing may have leaked.
 pub fn run_debug_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
-    let engine = qemu::fastest_engine(runner, arch, Flavour::Debug, &guest.base)?;
+    let engine = qemu::engine_for_tests(runner, arch, Flavour::Debug, &guest.base)?;
     let suites = kunit_suites(&runner.paths.checkout)?;
     let judge = |outcome: &Outcome| {
         let mut cases = kunit_cases(&outcome.log, &suites);
