@@ -52,8 +52,7 @@ pub fn build(runner: &Runner, source: &Source, arch: Arch, config: Option<&Path>
                 }
             }
         }
-        // What it takes is in the sandbox; build-essential is more than that.
-        make.build(&["bindeb-pkg", "DPKG_FLAGS=-d"], progress)?;
+        make.build_packages(progress)?;
         if deb_files(&packages)?.is_empty() {
             bail!("bindeb-pkg has left no package");
         }

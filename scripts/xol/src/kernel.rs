@@ -209,10 +209,25 @@ impl Make<'_> {
 
     /// Builds `targets`, showing what make does.
     pub fn build(&self, targets: &[&str], progress: &Progress) -> Result<()> {
-        let mut steps = 0;
         let what = format!("make {}", targets.join(" "));
-        progress.message(&what);
-        progress.run_lines(&mut self.command(targets), &what, BUILD_LIMIT, |line| {
+        Self::run(&mut self.command(targets), &what, progress)
+    }
+
+    /// Builds Debian packages, beside the build folder.
+    pub fn build_packages(&self, progress: &Progress) -> Result<()> {
+        // What it takes is in the sandbox; build-essential is more than that. A CC
+        // of two words, unlike HOSTCC, is taken for a cross compiler, with which
+        // host programs in Rust are then linked: find ccache by PATH instead.
+        let mut make = self.command(&["bindeb-pkg", "DPKG_FLAGS=-d", "CC=clang"]);
+        let path = std::env::var("PATH").unwrap_or_default();
+        make.env("PATH", format!("/usr/lib/ccache:{path}"));
+        Self::run(&mut make, "make bindeb-pkg", progress)
+    }
+
+    fn run(make: &mut Command, what: &str, progress: &Progress) -> Result<()> {
+        let mut steps = 0;
+        progress.message(what);
+        progress.run_lines(make, what, BUILD_LIMIT, |line| {
             // "  CC      kernel/fork.o", and nothing else, is indented so.
             if let Some(step) = line.strip_prefix("  ") {
                 steps += 1;
