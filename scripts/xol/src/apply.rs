@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-use crate::stage::{Fingerprint, Runner, files_below};
+use crate::stage::{Fingerprint, Runner, files_below, read_text};
 
 /// Folders of the checkout whose files are new ones at the same place of the
 /// kernel tree.
@@ -134,10 +134,8 @@ impl Feature {
             overlay.push((kconfig, KCONFIG.1.into()));
         }
         let folder = checkout.join("patches");
-        let patches = files_below(&folder)?
+        let patches = patch_files(&folder)?
             .iter()
-            .filter(|file| file.parent() == Some(&folder))
-            .filter(|file| file.extension().is_some_and(|e| e == "patch"))
             .map(|file| {
                 let name = file.file_name().unwrap_or_default();
                 let mut text = read_text(file)?;
@@ -231,8 +229,12 @@ pub fn message(text: &str) -> &str {
     head.split("\ndiff --git ").next().unwrap_or_default()
 }
 
-fn read_text(file: &Path) -> Result<String> {
-    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+/// The patches in a folder, in order, but not those of folders in it.
+pub fn patch_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = files_below(folder)?;
+    files.retain(|file| file.parent() == Some(folder));
+    files.retain(|file| file.extension().is_some_and(|e| e == "patch"));
+    Ok(files)
 }
 
 /// Makes `path` in `tree` what it is in `wanted`: contents and mode, or absence.

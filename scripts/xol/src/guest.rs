@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::arch::Arch;
+use crate::debian;
 use crate::source::Source;
 use crate::stage::{Fingerprint, Progress, Runner, files_below};
 
@@ -168,26 +169,12 @@ pub fn build(runner: &Runner, arch: Arch, source: &Source) -> Result<Guest> {
     Ok(guest)
 }
 
-/// A Debian root, only unpacked: no foreign program runs, so any architecture
-/// will do.
 fn make_root(arch: Arch, packages: &[&str], root: &Path, progress: &Progress) -> Result<()> {
-    let sources = files_below(Path::new("/etc/apt/sources.list.d"))?
-        .into_iter()
-        .chain([PathBuf::from("/etc/apt/sources.list")])
-        .filter(|file| fs::metadata(file).is_ok_and(|file| file.len() > 0));
-    let mut command = Command::new("mmdebstrap");
-    command
-        .args(["--mode=root", "--variant=extract"])
-        .arg("--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr")
-        .arg(format!("--architectures={}", arch.debian()))
-        .arg(format!("--include={}", packages.join(",")));
-    // The sandbox's own settings: retries and proxies.
-    let settings = Path::new("/etc/apt/apt.conf.d/99mmdebstrap");
-    if settings.exists() {
-        command.arg(format!("--aptopt={}", settings.display()));
-    }
+    let sources = debian::sources()?;
+    let mut command = debian::mmdebstrap(packages);
+    command.arg(format!("--architectures={}", arch.debian()));
     replace(root, |part| {
-        command.arg("trixie").arg(part).args(sources);
+        command.arg(debian::SUITE).arg(part).args(sources);
         progress.run(&mut command, "mmdebstrap", ROOT_LIMIT)
     })
 }

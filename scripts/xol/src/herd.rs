@@ -3,18 +3,17 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::debian;
 use crate::guest::replace;
 use crate::source::pristine;
-use crate::stage::{Fingerprint, Progress, Runner, files_below};
+use crate::stage::{Fingerprint, Progress, Runner};
 
-/// The sandbox's suite, and the first one with herdtools7. Its C library is too
-/// new for the sandbox, so both are unpacked beside it and nothing is installed.
-const SUITE: &str = "trixie";
+/// The first suite with herdtools7. Its C library is too new for the sandbox, so
+/// both are unpacked beside it and nothing is installed.
 const NEWER_SUITE: &str = "forky";
 
 const LIMIT: Duration = Duration::from_secs(10 * 60);
@@ -43,28 +42,14 @@ pub fn prepare(runner: &Runner) -> Result<Herd> {
 
 fn make_root(root: &Path, progress: &Progress) -> Result<()> {
     let mut sources = String::new();
-    for file in files_below(Path::new("/etc/apt/sources.list.d"))?
-        .into_iter()
-        .chain([PathBuf::from("/etc/apt/sources.list")])
-    {
-        if file.exists() {
-            sources += &fs::read_to_string(file)?;
-        }
+    for file in debian::sources()? {
+        sources += &fs::read_to_string(file)?;
     }
     let source =
         newer(&sources).context("the sandbox has no line for trixie in its apt sources")?;
-    let mut command = Command::new("mmdebstrap");
-    command
-        .args(["--mode=root", "--variant=extract"])
-        .arg("--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr")
-        .arg("--include=herdtools7")
-        // What is being prepared for release may count as expired.
-        .arg("--aptopt=Acquire::Check-Valid-Until \"false\"");
-    // The sandbox's own settings: retries and proxies.
-    let settings = Path::new("/etc/apt/apt.conf.d/99mmdebstrap");
-    if settings.exists() {
-        command.arg(format!("--aptopt={}", settings.display()));
-    }
+    let mut command = debian::mmdebstrap(&["herdtools7"]);
+    // What is being prepared for release may count as expired.
+    command.arg("--aptopt=Acquire::Check-Valid-Until \"false\"");
     replace(root, |part| {
         command.arg(NEWER_SUITE).arg(part).arg(source);
         progress.run(&mut command, "mmdebstrap", LIMIT)
@@ -73,7 +58,7 @@ fn make_root(root: &Path, progress: &Progress) -> Result<()> {
 
 /// The line for the newer suite, from the mirror that the sandbox came from.
 fn newer(sources: &str) -> Option<String> {
-    let own = format!(" {SUITE} ");
+    let own = format!(" {} ", debian::SUITE);
     let line = sources
         .lines()
         .find(|line| line.starts_with("deb ") && line.contains(&own))?;

@@ -6,6 +6,7 @@ mod apply;
 mod arch;
 mod command;
 mod deb;
+mod debian;
 mod guest;
 mod herd;
 mod host;

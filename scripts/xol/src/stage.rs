@@ -265,6 +265,11 @@ impl Fingerprint {
     }
 }
 
+/// Reads a file; an error names it.
+pub fn read_text(file: &Path) -> Result<String> {
+    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
 /// Every file below `folder`, sorted; none if it is missing. Editors' backups
 /// and hidden files do not count.
 pub fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use crate::guest::Guest;
 use crate::kernel::{self, Flavour};
 use crate::qemu::{self, Boot, Engine, FaultKind, Outcome};
 use crate::report::tap::{self, Verdict};
-use crate::stage::{Runner, files_below};
+use crate::stage::{Runner, read_text};
 use crate::{host, source};
 
 const FOLDER: &str = "tools/testing/uprobes-xol/mutations";
@@ -235,15 +234,8 @@ fn check_sound(trial: &Trial, by_failure: bool, outcome: &Outcome) -> Result<Str
 fn read(checkout: &Path) -> Result<(Patch, Vec<Mutation>)> {
     let mut provocation = None;
     let mut mutations = Vec::new();
-    for file in files_below(&checkout.join(FOLDER))? {
-        if file
-            .extension()
-            .is_none_or(|extension| extension != "patch")
-        {
-            continue;
-        }
-        let text =
-            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    for file in apply::patch_files(&checkout.join(FOLDER))? {
+        let text = read_text(&file)?;
         if file.ends_with(PROVOCATION) {
             provocation = Some(Patch::new(PROVOCATION, text));
         } else {
@@ -421,6 +413,8 @@ fn try_one(bench: &Bench<'_>, provocation: &Patch, mutation: &Mutation) -> Resul
 
 #[cfg(test)]
 mod unit_tests {
+    use std::fs;
+
     use super::*;
     use crate::qemu::Fault;
 

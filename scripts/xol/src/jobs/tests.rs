@@ -3,11 +3,10 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::arch::Arch;
 use crate::guest::Guest;
@@ -15,7 +14,7 @@ use crate::kernel::Flavour;
 use crate::qemu::{self, Boot, Engine, Outcome};
 use crate::report::record::Record;
 use crate::report::tap::{self, Case, Verdict};
-use crate::stage::{Runner, files_below};
+use crate::stage::{Runner, files_below, read_text};
 
 const KUNIT_LIMIT: Duration = Duration::from_secs(5 * 60);
 const KSELFTEST_LIMIT: Duration = Duration::from_secs(40 * 60);
@@ -142,12 +141,7 @@ pub fn run_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
         kselftest(Flavour::C),
         kselftest(Flavour::Rust),
     ];
-    runner.plan(trials.iter().map(|trial| trial.stage(arch)));
-    let mut total = Tally::default();
-    for trial in &trials {
-        total += trial.run(runner, arch)?;
-    }
-    Ok(total)
+    run_trials(runner, arch, &trials)
 }
 
 /// Boots the debug kernels of one architecture: KUnit, all selftests and a stress
@@ -170,9 +164,13 @@ pub fn run_debug_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tal
         limit: DEBUG_LIMIT,
         judge: &judge,
     });
+    run_trials(runner, arch, &trials)
+}
+
+fn run_trials(runner: &Runner, arch: Arch, trials: &[Trial<'_>]) -> Result<Tally> {
     runner.plan(trials.iter().map(|trial| trial.stage(arch)));
     let mut total = Tally::default();
-    for trial in &trials {
+    for trial in trials {
         total += trial.run(runner, arch)?;
     }
     Ok(total)
@@ -274,8 +272,7 @@ fn kunit_suites(checkout: &Path) -> Result<BTreeSet<String>> {
     let mut suites = BTreeSet::new();
     for folder in ["kernel", "rust"] {
         for file in files_below(&checkout.join(folder))? {
-            let text = fs::read_to_string(&file)
-                .with_context(|| format!("cannot read {}", file.display()))?;
+            let text = read_text(&file)?;
             suites.extend(suites_in(&text).map(str::to_owned));
         }
     }

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Debian roots, only unpacked: none of their programs runs, so any architecture
+//! and any suite will do.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::stage::files_below;
+
+/// The suite that the sandbox and the guests are of.
+pub const SUITE: &str = "trixie";
+
+/// The files with the sandbox's apt sources.
+pub fn sources() -> Result<Vec<PathBuf>> {
+    let mut files = files_below(Path::new("/etc/apt/sources.list.d"))?;
+    files.push("/etc/apt/sources.list".into());
+    files.retain(|file| fs::metadata(file).is_ok_and(|file| file.len() > 0));
+    Ok(files)
+}
+
+/// `mmdebstrap` with what all roots have in common. The caller adds the suite, the
+/// target and the sources.
+pub fn mmdebstrap(packages: &[&str]) -> Command {
+    let mut command = Command::new("mmdebstrap");
+    command
+        .args(["--mode=root", "--variant=extract"])
+        .arg("--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr")
+        .arg(format!("--include={}", packages.join(",")));
+    // The sandbox's own settings: retries and proxies.
+    let settings = Path::new("/etc/apt/apt.conf.d/99mmdebstrap");
+    if settings.exists() {
+        command.arg(format!("--aptopt={}", settings.display()));
+    }
+    command
+}
