@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 
 #include "kselftest.h"
 #include "fault_injection.h"
+#include "probe.h"
 
 #define DEBUGFS		"/sys/kernel/debug"
 
@@ -42,19 +42,6 @@ static struct knob {
 	{ "fail_page_alloc/min-order", "0" },
 };
 
-static __noreturn void __printf(1, 2) give_up(const char *format, ...)
-{
-	va_list args;
-
-	printf("# ");
-	va_start(args, format);
-	vprintf(format, args);
-	va_end(args);
-	printf("\n");
-	fflush(stdout);
-	_exit(KSFT_FAIL);
-}
-
 const char *faults_lack(void)
 {
 	if (geteuid())
@@ -79,7 +66,7 @@ static int knob_open(const char *path, int flags)
 	}
 	fd = open(path, flags | O_CLOEXEC);
 	if (fd < 0)
-		give_up("%s: %s: needs root and a kernel that has it", path,
+		give_up(KSFT_FAIL, "%s: %s: needs root and a kernel that has it", path,
 			strerror(errno));
 	return fd;
 }
@@ -89,7 +76,7 @@ void faults_set(const char *path, const char *value)
 	int fd = knob_open(path, O_WRONLY);
 
 	if (write(fd, value, strlen(value)) != (ssize_t)strlen(value))
-		give_up("%s: cannot be set to %s: %s", path, value, strerror(errno));
+		give_up(KSFT_FAIL, "%s: cannot be set to %s: %s", path, value, strerror(errno));
 	close(fd);
 }
 
@@ -101,7 +88,7 @@ void faults_prepare(void)
 		ssize_t size = read(fd, knob->before, sizeof(knob->before) - 1);
 
 		if (size <= 0)
-			give_up("%s: cannot be read: %s", knob->path,
+			give_up(KSFT_FAIL, "%s: cannot be read: %s", knob->path,
 				size ? strerror(errno) : "empty");
 		knob->before[strcspn(knob->before, "\n")] = 0;
 		close(fd);
@@ -124,7 +111,7 @@ int fail_nth_open(int tid)
 		snprintf(path, sizeof(path), "/proc/%d/fail-nth", tid);
 	fail_nth = open(path, O_RDWR | O_CLOEXEC);
 	if (fail_nth < 0)
-		give_up("%s: %s: needs CONFIG_FAULT_INJECTION", path, strerror(errno));
+		give_up(KSFT_FAIL, "%s: %s: needs CONFIG_FAULT_INJECTION", path, strerror(errno));
 	return fail_nth;
 }
 
@@ -135,7 +122,7 @@ void fail_nth_arm(int fail_nth, unsigned int nth)
 
 	/* the last thing before what is to fail: nothing else may allocate */
 	if (pwrite(fail_nth, text, size, 0) != size)
-		give_up("fail-nth cannot be set to %s: %s", text, strerror(errno));
+		give_up(KSFT_FAIL, "fail-nth cannot be set to %s: %s", text, strerror(errno));
 }
 
 unsigned int fail_nth_left(int fail_nth)
@@ -143,7 +130,7 @@ unsigned int fail_nth_left(int fail_nth)
 	char text[16] = "";
 
 	if (pread(fail_nth, text, sizeof(text) - 1, 0) <= 0)
-		give_up("fail-nth cannot be read: %s", strerror(errno));
+		give_up(KSFT_FAIL, "fail-nth cannot be read: %s", strerror(errno));
 	return strtoul(text, NULL, 10);
 }
 

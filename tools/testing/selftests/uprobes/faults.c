@@ -71,6 +71,12 @@ static void tally_add(struct tally *tally, const struct kernel_log *told)
 		tally->unknown++;
 }
 
+static void print_tally(const char *outcome, const struct tally *tally)
+{
+	ksft_print_msg("%s: %u slab, %u page, %u unknown\n", outcome, tally->slab,
+		       tally->page, tally->unknown);
+}
+
 static void print_step(const struct step *step, const struct kernel_log *told,
 		       const char *outcome)
 {
@@ -219,10 +225,8 @@ TEST_F_TIMEOUT(faults, first_hit, TIME_LIMIT)
 		if (!step->left)
 			tally_add(step->counted[ENTRIES] == 2 ? &twice : &once, &told);
 	}
-	ksft_print_msg("retried before handlers or unharmed: %u slab, %u page, %u unknown\n",
-		       once.slab, once.page, once.unknown);
-	ksft_print_msg("retried after handlers: %u slab, %u page, %u unknown\n",
-		       twice.slab, twice.page, twice.unknown);
+	print_tally("retried before handlers or unharmed", &once);
+	print_tally("retried after handlers", &twice);
 	/* the uprobe_task */
 	EXPECT_GE(once.slab, 1);
 	/* two for what describes the area, and one for its mapping; its page */
@@ -294,10 +298,8 @@ TEST_F_TIMEOUT(faults, first_return, TIME_LIMIT)
 		else
 			EXPECT_EQ(step->counted[RETURNS], 1);
 	}
-	ksft_print_msg("returns seen: %u slab, %u page, %u unknown\n", seen.slab,
-		       seen.page, seen.unknown);
-	ksft_print_msg("returns not seen: %u slab, %u page, %u unknown\n", unseen.slab,
-		       unseen.page, unseen.unknown);
+	print_tally("returns seen", &seen);
+	print_tally("returns not seen", &unseen);
 	/* the uprobe_task */
 	EXPECT_GE(seen.slab, 1);
 	/* the instance, its second consumer, and the area as in first_hit */
@@ -392,10 +394,8 @@ TEST_F_TIMEOUT(faults, copy_of_pending_returns, TIME_LIMIT)
 		else
 			EXPECT_FALSE(warned);
 	}
-	ksft_print_msg("no child: %u slab, %u page, %u unknown\n", no_child.slab,
-		       no_child.page, no_child.unknown);
-	ksft_print_msg("no copy: %u slab, %u page, %u unknown\n", no_copy.slab,
-		       no_copy.page, no_copy.unknown);
+	print_tally("no child", &no_child);
+	print_tally("no copy", &no_copy);
 	/* the uprobe_task, the instance and its second consumer */
 	EXPECT_GE(no_copy.slab, 3);
 	EXPECT_EQ(call_numbered(NUMBER), NUMBER);
@@ -487,10 +487,8 @@ TEST_F_TIMEOUT(faults, area_of_a_child, TIME_LIMIT)
 				tally_add(&unharmed, &told);
 		}
 	}
-	ksft_print_msg("no area: %u slab, %u page, %u unknown\n", no_area.slab,
-		       no_area.page, no_area.unknown);
-	ksft_print_msg("unharmed: %u slab, %u page, %u unknown\n", unharmed.slab,
-		       unharmed.page, unharmed.unknown);
+	print_tally("no area", &no_area);
+	print_tally("unharmed", &unharmed);
 	/* as in first_hit */
 	EXPECT_GE(no_area.slab, 3);
 	EXPECT_GE(no_area.page, 1);

@@ -8,6 +8,7 @@
 
 #include "kselftest.h"
 #include "kernel_log.h"
+#include "probe.h"
 
 #define INJECTION	"FAULT_INJECTION: forcing a failure."
 #define FRAMES		8
@@ -36,11 +37,9 @@ int kernel_log_open(void)
 {
 	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
-	if (log < 0 || lseek(log, 0, SEEK_END) < 0) {
-		ksft_print_msg("/dev/kmsg: %s: needs root and CONFIG_PRINTK\n",
-			       strerror(errno));
-		_exit(KSFT_FAIL);
-	}
+	if (log < 0 || lseek(log, 0, SEEK_END) < 0)
+		give_up(KSFT_FAIL, "/dev/kmsg: %s: needs root and CONFIG_PRINTK",
+			strerror(errno));
 	return log;
 }
 

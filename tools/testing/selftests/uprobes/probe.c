@@ -23,7 +23,7 @@
 
 #define PMU		"/sys/bus/event_source/devices/uprobe"
 
-static __noreturn void __printf(2, 3) give_up(int code, const char *format, ...)
+void give_up(int code, const char *format, ...)
 {
 	va_list args;
 

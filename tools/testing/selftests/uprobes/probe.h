@@ -19,6 +19,9 @@
  * the kernel lacks what is needed: no test can go on without its probe.
  */
 
+void __attribute__((noreturn, format(printf, 2, 3)))
+give_up(int code, const char *format, ...);
+
 /* Counters that BPF programs increment; exact, whatever preempts a program. */
 int counters_create(unsigned int number);
 uint64_t counters_read(int counters, unsigned int index);
