@@ -16,8 +16,17 @@
 struct mm_struct;
 struct page;
 
+/*
+ * An area grows to that many slots, or to one page if that has more: enough
+ * for as many different instructions to be stepped at the same time.
+ */
+#define UPROBE_XOL_SLOTS	2048
+
 /* The architecture's geometry, as constants that bindgen can evaluate. */
 enum {
+	/* Pages that an area can have. All of them are mapped, memory comes later. */
+	UPROBE_XOL_PAGES = UPROBE_XOL_SLOTS * UPROBE_XOL_SLOT_BYTES > PAGE_SIZE ?
+			   UPROBE_XOL_SLOTS * UPROBE_XOL_SLOT_BYTES / PAGE_SIZE : 1,
 	/* Bytes from one slot to the next. */
 	UPROBE_XOL_SLOT_SIZE = UPROBE_XOL_SLOT_BYTES,
 	/* Bytes of an instruction as it is copied into a slot. */
@@ -30,7 +39,15 @@ enum {
  */
 struct xol_area {
 	unsigned long	vaddr;	/* of the mapping, set by uprobe_xol_add_vma() */
-	struct page	*page;	/* with the slots, the first is the trampoline's */
+};
+
+/*
+ * What uprobe_xol_alloc_utask() allocates, as far as the C core knows it: with a
+ * copy of what is being stepped, so that the probe may go meanwhile.
+ */
+struct uprobe_xol_task {
+	struct uprobe_task	utask;
+	struct arch_uprobe	arch;
 };
 
 /*
@@ -42,8 +59,10 @@ void uprobe_xol_free_area(struct xol_area *area);
 struct uprobe_task *uprobe_xol_alloc_utask(void);
 void uprobe_xol_free_utask(struct xol_area *area, struct uprobe_task *utask);
 unsigned long uprobe_xol_get_slot(struct xol_area *area,
-				  struct uprobe_task *utask, const void *ixol);
+				  struct uprobe_task *utask,
+				  const struct arch_uprobe *arch);
 void uprobe_xol_put_slot(struct xol_area *area, struct uprobe_task *utask);
+struct page *uprobe_xol_page(struct xol_area *area, unsigned long index);
 
 /* Implemented by the C core, called from Rust. */
 int uprobe_xol_add_vma(struct xol_area *area);

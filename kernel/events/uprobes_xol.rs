@@ -11,10 +11,14 @@
 mod area;
 #[path = "uprobes_xol/gc.rs"]
 mod gc;
+#[path = "uprobes_xol/insn.rs"]
+mod insn;
 #[path = "uprobes_xol/page.rs"]
 mod page;
 #[path = "uprobes_xol/slot.rs"]
 mod slot;
+#[path = "uprobes_xol/table.rs"]
+mod table;
 #[path = "uprobes_xol/task.rs"]
 mod task;
 #[cfg(CONFIG_UPROBES_XOL_RUST_KUNIT_TEST)]
@@ -23,13 +27,13 @@ mod tests;
 
 use area::XolArea;
 use core::{pin::Pin, ptr};
+use insn::{Insn, INSN_WORDS};
 use kernel::{
     bindings,
     error::to_result,
     prelude::*,
     sync::{Arc, ArcBorrow}, //
 };
-use slot::{Insn, INSN_SIZE};
 use task::Task;
 
 const __LOG_PREFIX: &[u8] = b"uprobes_xol\0";
@@ -107,25 +111,26 @@ pub unsafe extern "C" fn uprobe_xol_free_utask(
 }
 
 /// Gets a slot in `area` for the current task, and returns the address at which to execute the
-/// instruction `ixol` there.
+/// instruction `arch` there. A copy of `arch` is then in the `struct uprobe_xol_task`.
 ///
 /// May sleep. Returns 0 when the task got a fatal signal while it waited for a slot.
 ///
 /// # Safety
 ///
-/// `area` and `utask` are those of the current task, and `ixol` points to an `arch_uprobe::ixol`.
+/// `area` and `utask` are those of the current task, and `arch` does not change.
 #[export]
 pub unsafe extern "C" fn uprobe_xol_get_slot(
     area: *mut bindings::xol_area,
     utask: *mut bindings::uprobe_task,
-    ixol: *const c_void,
+    arch: *const bindings::arch_uprobe,
 ) -> usize {
     // SAFETY: By the safety requirements an area, which outlives its tasks.
     let area = unsafe { &*area.cast::<XolArea>() };
     // SAFETY: From `Arc::into_raw`, and the reference belongs to the current task.
     let task = unsafe { ArcBorrow::from_raw(utask.cast::<Task>()) };
-    // SAFETY: `ixol` is valid for reads of that many bytes by the safety requirements.
-    let insn = Insn::new(unsafe { &*ixol.cast::<[u8; INSN_SIZE]>() });
+    // SAFETY: `arch` is as large and aligned, and all of it, padding included, was zeroed when it
+    // was allocated.
+    let insn = Insn::new(unsafe { *arch.cast::<[usize; INSN_WORDS]>() });
 
     area.get(&task, &insn).unwrap_or(0)
 }
@@ -145,4 +150,19 @@ pub unsafe extern "C" fn uprobe_xol_put_slot(
     let area = unsafe { &*area.cast::<XolArea>() };
     // SAFETY: From `Arc::into_raw`, and the reference belongs to the current task.
     area.put(unsafe { &*utask.cast::<Task>() });
+}
+
+/// Returns the page with this index of `area`, or null if it has none there.
+///
+/// # Safety
+///
+/// `area` comes from `uprobe_xol_create_area()` and is not freed meanwhile.
+#[export]
+pub unsafe extern "C" fn uprobe_xol_page(
+    area: *mut bindings::xol_area,
+    index: usize,
+) -> *mut bindings::page {
+    // SAFETY: By the safety requirements.
+    let area = unsafe { &*area.cast::<XolArea>() };
+    area.page(index).unwrap_or(ptr::null_mut())
 }

@@ -4,9 +4,10 @@
 
 use super::{
     gc::Gc,
+    insn::Insn,
     page::SlotPage,
-    slot::{Contents, Insn},
-    task::{Held, Task, Vacant}, //
+    table::{SlotPageRecords, Table},
+    task::{Entered, Held, Task}, //
 };
 use kernel::{
     bindings,
@@ -15,23 +16,21 @@ use kernel::{
     types::Opaque, //
 };
 
-/// The XOL area of a process: a page of slots, mapped as `[uprobes]`, and who has which of them.
+/// The XOL area of a process: slots in pages that are mapped as `[uprobes]`, what they hold, and
+/// who may be in them.
 ///
 /// It is made by the first task of the process that needs a slot or a uretprobe, and lives as long
 /// as the process's `mm`.
 ///
 /// # Invariants
 ///
-/// - `core.vaddr` does not change once the area is reachable from the `mm`.
-/// - `core.page` is `page`.
-/// - The slots of `page` hold what `contents` says.
+/// `core.vaddr` does not change once the area is reachable from the `mm`.
 #[pin_data]
 #[repr(C)]
 pub(crate) struct XolArea {
     /// What the C core knows of the area. First, so that C's pointer is one to the whole.
     core: Opaque<bindings::xol_area>,
-    page: SlotPage,
-    contents: Contents,
+    table: Table,
     #[pin]
     gc: Gc,
 }
@@ -50,14 +49,13 @@ impl XolArea {
     ///
     /// [`ENOMEM`] when memory for it cannot be had.
     pub(crate) fn new(vaddr: usize) -> Result<Pin<KBox<Self>>> {
-        let page = SlotPage::new()?;
-        let contents = Contents::new()?;
+        let first = SlotPageRecords::new(SlotPage::with_trampoline()?)?;
+        let table = Table::new(first)?;
         KBox::try_pin_init(
             try_pin_init!(Self {
-                // INVARIANT: Nobody else can see the area yet, this is its page, and it is zeroed.
-                core: Opaque::new(bindings::xol_area { vaddr, page: page.as_ptr() }),
-                page,
-                contents,
+                // INVARIANT: Nobody else can see the area yet.
+                core: Opaque::new(bindings::xol_area { vaddr }),
+                table,
                 gc <- Gc::new(),
             }),
             GFP_KERNEL,
@@ -66,7 +64,7 @@ impl XolArea {
 
     /// Where the slot that is held is mapped in the process.
     #[inline]
-    fn vaddr_of(&self, held: &Held<'_>) -> usize {
+    fn vaddr_of(&self, held: &Held) -> usize {
         // SAFETY: By the type's invariants nobody writes it any more.
         let vaddr = unsafe { (*self.core.get()).vaddr };
         vaddr + held.slot().offset()
@@ -82,34 +80,42 @@ impl XolArea {
     /// [`EINTR`] when the task got a fatal signal while it waited for a slot.
     #[inline(always)]
     pub(crate) fn get<'a>(&self, task: &'a ArcBorrow<'a, Task>, insn: &Insn) -> Result<usize> {
-        match Task::enter(task) {
-            Ok(held) if self.contents.holds(&held, insn) => Ok(self.vaddr_of(&held)),
-            entered => self.fill(entered, insn),
+        let entered = Task::enter(task);
+        match entered.cached(insn) {
+            Some(held) => Ok(self.vaddr_of(&held)),
+            None => self.look_up(entered, insn),
         }
     }
 
-    /// Makes the slot that the task has, or else one that it gets, hold `insn`.
-    #[cold]
+    /// Gets another slot than the one that the task has cached.
     #[inline(never)]
-    fn fill<'a>(&self, entered: Result<Held<'a>, Vacant<'a>>, insn: &Insn) -> Result<usize> {
-        let held = entered.or_else(|vacant| self.gc.take(vacant))?;
-        let vaddr = self.vaddr_of(&held);
-        if !self.contents.holds(&held, insn) {
-            // INVARIANT: What is written is remembered before anybody else can look.
-            self.page.write(&held, vaddr, insn);
-            self.contents.set(&held, insn);
+    fn look_up(&self, entered: Entered<'_>, insn: &Insn) -> Result<usize> {
+        let held = match entered.is_listed() {
+            true => self.table.find(&entered, insn),
+            false => None,
+        };
+        match held {
+            Some(held) => Ok(self.vaddr_of(&held)),
+            None => Ok(self.vaddr_of(&self.gc.take(&self.table, entered, insn)?)),
         }
-        Ok(vaddr)
     }
 
-    /// The owner of `task` does not need its slot for now. Does not sleep.
+    /// The owner of `task` does not need its slot for now.
+    ///
+    /// May sleep, when others wait for slots.
     #[inline]
     pub(crate) fn put(&self, task: &Task) {
-        self.gc.leave(task);
+        self.gc.leave(&self.table, task);
     }
 
-    /// Takes the slot, if there is one, from a task that is about to be freed. Does not sleep.
+    /// The owner of `task`, which is about to be freed, will not need a slot any more. Does not
+    /// sleep.
     pub(crate) fn evict(&self, task: &Task) {
         self.gc.evict(task);
+    }
+
+    /// What is mapped at the page `index` of the area, if it has grown that far.
+    pub(crate) fn page(&self, index: usize) -> Option<*mut bindings::page> {
+        self.table.page(index)
     }
 }

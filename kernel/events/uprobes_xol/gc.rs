@@ -1,33 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who has which slot of an area: the free ones, the list of tasks that hold one, and the queue of
-//! those who wait for one.
+//! Where slots come from: those that are unused, pages that an area grows by, slots that nobody is
+//! in any more; and the queue of those who wait for one when there is nothing of that.
 
 use super::{
-    slot::{Slot, SLOT_COUNT},
-    task::{GcLocked, Held, Task, Vacant},
+    insn::Insn,
+    page::SlotPage,
+    slot::{Slot, PAGES, SLOTS_PER_PAGE, SLOT_COUNT},
+    table::{SlotPageRecords, Table, Unused},
+    task::{Entered, GcLocked, Held, Task},
 };
 use kernel::{
     bitmap::BitmapVec,
     list::{List, ListArc},
     prelude::*,
-    sync::{new_raw_spinlock, new_wait_queue, RawSpinLock, WaitQueue},
-    warn_on, //
+    sync::{
+        barrier::smp_mb, new_mutex, new_raw_spinlock, new_wait_queue, Mutex, RawSpinLock, WaitQueue,
+    }, //
 };
 
-/// Tasks that are asked for their slot before the lock is given up for a moment, so that the time
-/// for which it is held does not grow with the number of slots.
-const RECYCLE_BATCH: usize = 32;
+/// Tasks that are asked before the lock is given up for a moment, so that the time for which it is
+/// held does not grow with the number of tasks.
+const TASKS_AT_ONCE: usize = 32;
 
-/// The slots of an area and the tasks that hold them.
+/// Slots that are retracted together, because asking all tasks is the dear part.
+const BATCH: usize = u64::BITS as usize;
+
+/// The slots of an area, and the tasks that may be in them.
 #[pin_data]
 pub(crate) struct Gc {
     /// Read on every hit, written only when slots run out: apart from what the lock protects.
     #[pin]
     waiters: WaitQueue,
-    /// Raw, because an owner spins while its slot is being recycled: were the recycler preempted
-    /// then, which a [`SpinLock`](kernel::sync::SpinLock) allows on `PREEMPT_RT`, an owner of
-    /// higher priority on the same CPU would spin forever.
+    /// Where the next search for slots that nobody is in begins. One task searches at a time.
+    #[pin]
+    hand: Mutex<usize>,
+    /// Raw, because an owner spins while its slot is being taken away: were the one who does it
+    /// preempted then, which a [`SpinLock`](kernel::sync::SpinLock) allows on `PREEMPT_RT`, an
+    /// owner of higher priority on the same CPU would spin forever.
     #[pin]
     inner: RawSpinLock<Inner>,
 }
@@ -36,79 +46,112 @@ pub(crate) struct Gc {
 ///
 /// # Invariants
 ///
-/// - A slot's bit is set in `used` if and only if a task in `holders` has that slot, or it is slot
-///   0, or the lock's holder is about to give the slot to a task or to clear the bit.
-/// - `holding` is the length of `holders`, and the number of bits set without slot 0's.
+/// - A slot's bit is set in `used` unless the slot is unused, in which case it is on a page that
+///   the area has. Slot 0's and those of pages that it does not have are set.
+/// - `unused` is the number of bits that are not set, `pages` that of pages.
+/// - `tasks` are all that may have a slot cached, and `task_count` is their number.
 #[repr(align(64))]
 struct Inner {
     used: BitmapVec,
-    holders: List<Task>,
-    holding: usize,
+    unused: usize,
+    pages: usize,
+    tasks: List<Task>,
+    task_count: usize,
     locked: GcLocked,
 }
 
-impl Inner {
-    /// The number of slots that no task has.
-    fn free_count(&self) -> usize {
-        SLOT_COUNT - 1 - self.holding
+/// Slots next to each other.
+#[derive(Clone, Copy)]
+struct Batch {
+    first: usize,
+    slots: u64,
+}
+
+impl Batch {
+    fn of(slot: Slot) -> Self {
+        let number = slot.number() as usize;
+        Self {
+            first: number - number % BATCH,
+            slots: 1 << (number % BATCH),
+        }
     }
 
-    /// Takes a slot that no task has, if there are more than `spare`.
-    fn take_free(&mut self, spare: usize) -> Option<Slot> {
-        if self.free_count() <= spare {
+    fn at(first: usize) -> Self {
+        Self {
+            first,
+            slots: u64::MAX,
+        }
+    }
+
+    fn slots(self) -> impl Iterator<Item = Slot> {
+        (0..BATCH)
+            .filter(move |i| self.slots & (1 << i) != 0)
+            .filter_map(move |i| Slot::new((self.first + i) as u32))
+    }
+
+    fn contains(self, slot: Slot) -> bool {
+        let index = (slot.number() as usize).wrapping_sub(self.first);
+        index < BATCH && self.slots & (1 << index) != 0
+    }
+
+    fn remove(&mut self, slot: Slot) {
+        let index = (slot.number() as usize).wrapping_sub(self.first);
+        if index < BATCH {
+            self.slots &= !(1 << index);
+        }
+    }
+}
+
+impl Inner {
+    /// Whether tasks may find the slot.
+    fn is_offered(&self, slot: Slot) -> bool {
+        // Those of pages that are not there count as used, too.
+        let number = slot.number() as usize;
+        slot.page() < self.pages && self.used.next_zero_bit(number) != Some(number)
+    }
+
+    /// Takes a slot that is unused, if there are more than `spare`.
+    fn take_unused(&mut self, spare: usize) -> Option<Unused> {
+        if self.unused <= spare {
             return None;
         }
         let number = self.used.next_zero_bit(0)?;
         let slot = Slot::new(number as u32)?;
+        // INVARIANT: The slot's bit is set for the caller, who uses it.
         self.used.set_bit(number);
-        Some(slot)
+        self.unused -= 1;
+        Some(Unused::new(slot, &mut self.locked))
     }
 
-    /// Takes a slot from a task that does not use it now. The tasks are asked in turn.
-    ///
-    /// Asks at most `left` tasks, and at most a batch, and subtracts from `left` those it asked.
-    fn recycle(&mut self, left: &mut usize) -> Option<Slot> {
-        for _ in 0..RECYCLE_BATCH.min(*left) {
-            *left -= 1;
-            let task = self.holders.pop_front()?;
-            if let Some(slot) = task.recycle(&mut self.locked) {
-                // INVARIANT: The slot's bit stays set for the caller; the task is off the list.
-                self.holding -= 1;
-                return Some(slot);
-            }
-            self.holders.push_back(task);
-        }
-        None
-    }
-
-    /// Gives `slot` to a task that needs one.
-    fn assign<'a>(&mut self, vacant: Vacant<'a>, slot: Slot) -> Held<'a> {
-        // INVARIANT: The slot's bit is set, and the task, from now on its holder, on the list. It
-        // was not on it before: a task without a slot never is while nobody holds the lock.
-        match ListArc::try_from_arc_borrow(vacant.task()) {
-            Some(item) => {
-                self.holders.push_back(item);
-                self.holding += 1;
-            }
-            None => _ = warn_on!(true),
-        }
-        vacant.assign(slot, &mut self.locked)
-    }
-
-    /// Takes `task` off the list and frees the slot that it had.
-    fn free(&mut self, task: &Task, slot: Slot) {
-        // SAFETY: A task belongs to one process, and is only ever put on the list of that process's
-        // area, which is this one.
-        if unsafe { self.holders.remove(task) }.is_some() {
-            self.holding -= 1;
-        }
-        // INVARIANT: The slot's holder is off the list.
+    /// The slot has become unused.
+    fn put_unused(&mut self, slot: Slot) {
+        // INVARIANT: It was used up to now, and the page is there.
         self.used.clear_bit(slot.number() as usize);
+        self.unused += 1;
+    }
+
+    /// The area has got a page more.
+    fn add_page(&mut self, index: usize) {
+        let first = index * SLOTS_PER_PAGE;
+        // INVARIANT: Nobody has used them; slot 0 stays the trampoline's.
+        for slot in (first..first + SLOTS_PER_PAGE).filter_map(|n| Slot::new(n as u32)) {
+            self.put_unused(slot);
+        }
+        self.pages += 1;
+    }
+
+    /// Makes sure that the task is asked before a slot that it may be in becomes unused.
+    fn enlist(&mut self, entered: &Entered<'_>) {
+        if let Some(item) = ListArc::try_from_arc_borrow(entered.task()) {
+            self.tasks.push_back(item);
+            self.task_count += 1;
+            entered.set_listed(&mut self.locked);
+        }
     }
 }
 
 impl Gc {
-    /// Returns an initialiser in which all slots but the trampoline's are free.
+    /// Returns an initialiser for an area with one page, the first slot of which is not for tasks.
     ///
     /// # Errors
     ///
@@ -116,112 +159,200 @@ impl Gc {
     pub(crate) fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             waiters <- new_wait_queue!("uprobes_xol::waiters"),
+            hand <- new_mutex!(0, "uprobes_xol::hand"),
             inner <- new_raw_spinlock!({
                 let mut used = BitmapVec::new(SLOT_COUNT, GFP_KERNEL)?;
-                used.set_bit(0);
-                // INVARIANT: Only the trampoline's bit is set, and no task is on the list.
-                Inner { used, holders: List::new(), holding: 0, locked: GcLocked::new() }
+                for number in 0..SLOT_COUNT {
+                    used.set_bit(number);
+                }
+                let mut inner = Inner {
+                    used,
+                    unused: 0,
+                    pages: 0,
+                    tasks: List::new(),
+                    task_count: 0,
+                    locked: GcLocked::new(),
+                };
+                inner.add_page(0);
+                inner
             }, "uprobes_xol::gc"),
         })
     }
 
-    /// Gets a slot for a task that needs one.
+    /// Gets a slot that holds `insn`.
     ///
-    /// Sleeps when all slots are in use. The current task must be the owner.
+    /// Sleeps when memory has to be found, and when tasks are in all slots. The current task must
+    /// be the owner.
     ///
     /// # Errors
     ///
     /// [`EINTR`] when the task got a fatal signal while it waited for a slot.
     #[cold]
-    pub(crate) fn take<'a>(&self, vacant: Vacant<'a>) -> Result<Held<'a>> {
-        let mut vacant = match self.try_take(vacant, !self.waiters.is_active()) {
-            Ok(held) => return Ok(held),
-            Err(vacant) => Some(vacant),
-        };
-        let held = self.waiters.wait_killable(|turn| {
-            match self.try_take(vacant.take()?, turn) {
-                Ok(held) => return Some(held),
-                Err(still) => vacant = Some(still),
-            }
-            None
-        });
-        if let Some(vacant) = vacant {
-            vacant.leave();
+    pub(crate) fn take(&self, table: &Table, entered: Entered<'_>, insn: &Insn) -> Result<Held> {
+        // Whoever waits while it has one would keep it from those who need it.
+        entered.forget();
+        if let Some(held) = self.try_take(table, &entered, insn, !self.waiters.is_active()) {
+            return Ok(held);
+        }
+        let held = self
+            .waiters
+            .wait_killable(|turn| self.try_take(table, &entered, insn, turn));
+        if held.is_err() {
+            entered.leave();
         }
         held
     }
 
-    /// Gets a free slot, or one that is not in use now, for a task that needs one.
+    /// Gets a slot that holds `insn`, unless tasks are in all slots that there can be.
     ///
-    /// A task whose `turn` it is not, because others wait, leaves the last free slot to them.
+    /// A task whose `turn` it is not, because others wait, leaves the last unused slot to them.
     ///
-    /// Does not sleep.
-    pub(crate) fn try_take<'a>(
+    /// May sleep, but does not wait for a slot.
+    pub(crate) fn try_take(
         &self,
-        vacant: Vacant<'a>,
+        table: &Table,
+        entered: &Entered<'_>,
+        insn: &Insn,
         turn: bool,
-    ) -> Result<Held<'a>, Vacant<'a>> {
+    ) -> Option<Held> {
         let spare = if turn { 0 } else { 1 };
-        let mut inner = self.inner.lock();
-        let mut left = inner.holding;
+        let mut may_grow = true;
         loop {
-            if let Some(slot) = inner.take_free(spare).or_else(|| inner.recycle(&mut left)) {
-                return Ok(inner.assign(vacant, slot));
+            let pages = {
+                let mut inner = self.inner.lock();
+                inner.enlist(entered);
+                if let Some(held) = table.find(entered, insn) {
+                    return Some(held);
+                }
+                if let Some(unused) = inner.take_unused(spare) {
+                    let slot = unused.slot();
+                    table.offer(unused, insn, &mut inner.locked);
+                    // Under the lock nobody retracts it.
+                    return entered.claim(slot, insn, || true);
+                }
+                inner.pages
+            };
+            if may_grow && pages < PAGES {
+                may_grow = self.grow(table, pages).is_ok();
+            } else if !self.collect(table) {
+                return None;
             }
-            if left == 0 {
-                return Err(vacant);
+        }
+    }
+
+    /// Adds the page `index`, unless somebody else has done so.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] when memory cannot be had.
+    fn grow(&self, table: &Table, index: usize) -> Result {
+        let page = SlotPageRecords::new(SlotPage::new()?)?;
+        if table.add_page(index, page) {
+            self.inner.lock().add_page(index);
+        }
+        Ok(())
+    }
+
+    /// Makes slots unused that no task is in. Returns whether there were any.
+    fn collect(&self, table: &Table) -> bool {
+        let mut hand = self.hand.lock();
+        for _ in 0..SLOT_COUNT.div_ceil(BATCH) {
+            let batch = Batch::at(*hand);
+            *hand += BATCH;
+            if *hand >= SLOT_COUNT {
+                *hand = 0;
+            }
+            if self.collect_batch(table, batch) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Makes the slots of `batch` unused that no task is in. Returns whether there were any.
+    ///
+    /// To be called with the hand held: a task that asks the tasks in turns must not have the list
+    /// changed under it by another that does.
+    fn collect_batch(&self, table: &Table, mut batch: Batch) -> bool {
+        let mut inner = self.inner.lock();
+        for slot in batch.slots() {
+            if inner.is_offered(slot) {
+                table.retract(slot, &mut inner.locked);
+            } else {
+                batch.remove(slot);
+            }
+        }
+        let retracted = batch;
+        let mut left = inner.task_count;
+        // ORDERING: Pairs with the barrier in `claim`: a task that we do not see in a slot sees
+        // that the slot was retracted (litmus/claim-retract.litmus).
+        smp_mb();
+        while left > 0 && batch.slots != 0 {
+            for _ in 0..TASKS_AT_ONCE.min(left) {
+                left -= 1;
+                let Some(task) = inner.tasks.pop_front() else { break };
+                let wanted = |slot| batch.contains(slot);
+                if let Some(slot) = task.vacate(wanted, &mut inner.locked) {
+                    batch.remove(slot);
+                }
+                inner.tasks.push_back(task);
             }
             drop(inner);
             inner = self.inner.lock();
         }
+        for slot in retracted.slots() {
+            if batch.contains(slot) {
+                inner.put_unused(slot);
+            } else {
+                table.restore(slot, &mut inner.locked);
+            }
+        }
+        batch.slots != 0
     }
 
     /// Leaves the slot of `task`, which stays cached unless somebody waits for one.
     #[inline]
-    pub(crate) fn leave(&self, task: &Task) {
+    pub(crate) fn leave(&self, table: &Table, task: &Task) {
+        let slot = task.slot();
         task.leave();
         // `leave` is a full barrier, and so is enqueuing: either we see the waiter here, or it sees
         // that our slot is idle (litmus/leave-wait.litmus).
         if self.waiters.is_active() {
-            self.hand_over(task);
+            self.hand_over(table, slot);
         }
     }
 
-    /// Makes sure that there is a free slot for those who wait, and wakes the first of them.
+    /// Makes sure that there is an unused slot for those who wait, and wakes the first of them.
     ///
-    /// That the slot of `task` is idle would be enough for them to recycle it, but a task that hits
-    /// probes at a high rate would be back in its slot each time before they are.
+    /// That nobody is in `slot` would be enough for them to find it, but a task that hits probes at
+    /// a high rate would be back in it each time before they do.
     #[cold]
-    fn hand_over(&self, task: &Task) {
-        let mut inner = self.inner.lock();
-        if inner.free_count() == 0 {
-            if let Some(slot) = task.recycle(&mut inner.locked) {
-                inner.free(task, slot);
+    fn hand_over(&self, table: &Table, slot: Option<Slot>) {
+        if let Some(slot) = slot {
+            let _hand = self.hand.lock();
+            if self.inner.lock().unused == 0 {
+                self.collect_batch(table, Batch::of(slot));
             }
         }
-        drop(inner);
         self.waiters.wake_one();
     }
 
-    /// Takes the slot of `task`, which will not enter one any more, and frees it.
+    /// The owner of `task` is gone.
     ///
-    /// Afterwards the area does not refer to `task`.
+    /// Afterwards the area does not refer to `task`. What was in its slot stays there, for others.
     pub(crate) fn evict(&self, task: &Task) {
         let mut inner = self.inner.lock();
-        if let Some(slot) = task.evict(&mut inner.locked) {
-            inner.free(task, slot);
+        task.evict(&mut inner.locked);
+        // SAFETY: A task belongs to one process, and is only ever put on the list of that process's
+        // area, which is this one.
+        if unsafe { inner.tasks.remove(task) }.is_some() {
+            inner.task_count -= 1;
         }
         drop(inner);
-        // No barrier is needed: a waiter looks for free slots under the lock. If it did so before
-        // us, we see it in the queue; otherwise it sees the slot (litmus/evict-wait.litmus).
+        // No barrier is needed: a waiter asks the tasks under the lock. If it did so before us, we
+        // see it in the queue; otherwise it finds the slot (litmus/evict-wait.litmus).
         if self.waiters.is_active() {
             self.waiters.wake_one();
         }
-    }
-
-    /// The number of slots that tasks hold, in use or not.
-    #[cfg(CONFIG_UPROBES_XOL_RUST_KUNIT_TEST)]
-    pub(crate) fn holding(&self) -> usize {
-        self.inner.lock().holding
     }
 }

@@ -3,8 +3,9 @@
 //! The memory behind the slots.
 
 use super::{
-    slot::{Insn, SLOT_SIZE},
-    task::Held, //
+    insn::Insn,
+    slot::SLOT_SIZE,
+    table::Unused, //
 };
 use kernel::{
     bindings,
@@ -12,22 +13,32 @@ use kernel::{
     prelude::*, //
 };
 
-/// The page that is mapped as `[uprobes]`.
+/// A page that is mapped as part of `[uprobes]`.
 ///
 /// # Invariants
 ///
-/// The memory of slot 0 holds the uretprobe trampoline. That of another slot is written only by the
-/// task that holds the slot, while it is in it.
+/// The memory of a slot is written only while the slot is unused: when no task is in it, and none
+/// can get there.
 pub(crate) struct SlotPage(Page);
 
 impl SlotPage {
-    /// Allocates a page with the trampoline in slot 0. May sleep.
+    /// Allocates a page. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] when memory cannot be had.
+    pub(crate) fn new() -> Result<Self> {
+        // INVARIANT: No slot is used yet.
+        Ok(Self(Page::alloc_page(GFP_HIGHUSER | __GFP_ZERO)?))
+    }
+
+    /// Allocates a page with the uretprobe trampoline in its first slot. May sleep.
     ///
     /// # Errors
     ///
     /// [`ENOMEM`] when memory cannot be had, [`EINVAL`] when the trampoline does not fit a slot.
-    pub(crate) fn new() -> Result<Self> {
-        let page = Page::alloc_page(GFP_HIGHUSER | __GFP_ZERO)?;
+    pub(crate) fn with_trampoline() -> Result<Self> {
+        let page = Self::new()?;
         let mut size = 0;
         // SAFETY: Returns a pointer to `size` bytes that never change.
         let trampoline = unsafe { bindings::arch_uretprobe_trampoline(&mut size) };
@@ -37,8 +48,7 @@ impl SlotPage {
         // SAFETY: The page is ours alone, `trampoline` is valid for reads of `size` bytes, and they
         // fit into a slot.
         unsafe { bindings::arch_uprobe_copy_ixol(page.as_ptr(), 0, trampoline, size) };
-        // INVARIANT: The trampoline was just written, and there are no holders.
-        Ok(Self(page))
+        Ok(page)
     }
 
     /// The `struct page`.
@@ -46,18 +56,17 @@ impl SlotPage {
         self.0.as_ptr()
     }
 
-    /// Writes `insn` into a slot, which is at `vaddr` in the current process, for all CPUs to see.
-    #[cold]
-    pub(crate) fn write(&self, _held: &Held<'_>, vaddr: usize, insn: &Insn) {
+    /// Writes `insn` into a slot of this page, for all CPUs to see. Does not sleep.
+    pub(crate) fn write(&self, unused: &Unused, insn: &Insn) {
         let mut bytes = insn.bytes();
 
-        // SAFETY: `vaddr` gives the offset in the page of a slot that, by `_held`, nobody else
-        // writes or executes now, and that has room for an instruction and what an architecture
+        // SAFETY: Of an address only the offset in the page matters: that of a slot which nobody
+        // writes or executes now, and which has room for an instruction and what an architecture
         // puts behind it.
         unsafe {
             bindings::arch_uprobe_copy_ixol(
                 self.as_ptr(),
-                vaddr,
+                unused.slot().offset(),
                 bytes.as_mut_ptr().cast(),
                 bytes.len(),
             )

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a task has of the area: a cached slot, and the machine that says who may touch it.
+//! What a task has of the area: the slot that it used last, and the machine that says who may take
+//! that away.
 //!
 //! ```text
 //!                 enter: owner, cmpxchg, acquire
@@ -13,9 +14,9 @@
 //!       |   | '----------------------------------'
 //!       |   |         leave: owner, xchg, full
 //!       |   |
-//!       |   '---- recycle: store, release ---.
+//!       |   '---- vacate: store, release ----.
 //!       |                                    |
-//!       |   recycle: GC lock held,     +------------+
+//!       |   vacate: GC lock held,      +------------+
 //!       '---- cmpxchg, acquire ------->| 0 RECYCLED |
 //!                                      +------------+
 //! ```
@@ -24,15 +25,23 @@
 //! | --- | --- | --- | --- | --- |
 //! | `IDLE` | `IN_USE` | cmpxchg | `Acquire` | `enter` |
 //! | `IN_USE` | `IDLE` | xchg | `Full` | `leave` |
-//! | `IDLE` | `RECYCLED` | cmpxchg | `Acquire` | `recycle` |
-//! | `RECYCLED` | `IDLE` | store | `Release` | `recycle` |
+//! | `IDLE` | `RECYCLED` | cmpxchg | `Acquire` | `vacate` |
+//! | `RECYCLED` | `IDLE` | store | `Release` | `vacate` |
 //! | `IN_USE` | `IDLE` | store | `Relaxed` | `evict` |
 //! | `IDLE` | `IDLE` | store | `Relaxed` | `evict` |
+//!
+//! Several tasks may have the same slot cached: its memory is written before, and not while, any of
+//! them has. Whoever wants to write it first makes sure that nobody finds it any more
+//! ([`Table::retract`](super::table::Table::retract)), and then asks every task
+//! ([`Task::vacate`]).
 //!
 //! The table is checked against the code, and the orderings against the kernel's memory model, by
 //! the tests in `tools/testing/uprobes-xol/`, where the litmus files are that the comments name.
 
-use super::slot::Slot;
+use super::{
+    insn::{Insn, InsnCell},
+    slot::Slot, //
+};
 use kernel::{
     bindings,
     list::{impl_list_arc_safe, impl_list_item, AtomicTracker, ListLinks, TryNewListArc},
@@ -40,15 +49,16 @@ use kernel::{
     processor::cpu_relax,
     sync::{
         atomic::{Acquire, Atomic, Full, Relaxed, Release},
+        barrier::smp_mb,
         ArcBorrow, //
     },
     types::Opaque,
     warn_on, //
 };
 
-/// The slot is not used now: its owner may enter it, others may recycle it.
+/// The slot is not used now: its owner may enter it, others may take it away.
 const IDLE: u32 = 1;
-/// The owner executes an instruction in the slot, or is about to.
+/// The owner executes an instruction in the slot, or is about to, or looks for a slot.
 const IN_USE: u32 = 2;
 /// Somebody with the GC lock takes the slot away. Lasts a few instructions.
 const RECYCLED: u32 = 0;
@@ -67,7 +77,7 @@ impl GcLocked {
     }
 }
 
-/// A `struct uprobe_task` and, behind it, the slot that the task caches.
+/// A `struct uprobe_xol_task`, of which C knows the beginning, and the slot that the task caches.
 ///
 /// The alignment keeps tasks from sharing cache lines: all that slot management writes on a hit
 /// lies in here.
@@ -78,15 +88,21 @@ impl GcLocked {
 /// - `IDLE` -> `IN_USE` and `IN_USE` -> `IDLE` are made by the owner only: the task that
 ///   the `struct uprobe_task` belongs to.
 /// - `IDLE` -> `RECYCLED` -> `IDLE` is made under the GC lock only.
-/// - `cached` is written by the owner while `IN_USE`, and by the recycler while `RECYCLED`. Nobody
-///   writes it while `IDLE`.
-/// - No two tasks of an area have the same slot `cached`, unless it is [`NO_SLOT`].
+/// - `cached` is written by the owner while `IN_USE`, and by others while `RECYCLED`. Nobody writes
+///   it while `IDLE`.
+/// - While `IDLE`, and in a [`Held`], the slot that is `cached`, unless it is [`NO_SLOT`], holds
+///   `insn`.
 #[pin_data]
 #[repr(C, align(64))]
 pub(crate) struct Task {
     /// First, so that a pointer to it, which is what C has, is one to the whole.
     utask: Opaque<bindings::uprobe_task>,
+    /// The instruction that the owner executes or has executed last. Behind `utask`, where C looks
+    /// for what is to be done after the step.
+    insn: InsnCell,
     state: Atomic<u32>,
+    /// Whether the task is on the list of those that are asked. Only the owner looks.
+    listed: Atomic<u32>,
     /// The number of the slot that the task caches.
     cached: Atomic<u32>,
     #[pin]
@@ -94,6 +110,10 @@ pub(crate) struct Task {
     #[pin]
     links: ListLinks,
 }
+
+static_assert!(
+    core::mem::offset_of!(Task, insn) == core::mem::offset_of!(bindings::uprobe_xol_task, arch)
+);
 
 // SAFETY: `utask` is the C core's, which does its own locking; all else may move to other threads.
 unsafe impl Send for Task {}
@@ -110,56 +130,100 @@ impl_list_item! {
     impl ListItem<0> for Task { using ListLinks { self.links }; }
 }
 
+/// A task that is in use, and needs a slot or has one cached.
+///
+/// # Invariants
+///
+/// `task` is `IN_USE`.
+pub(crate) struct Entered<'a> {
+    task: &'a ArcBorrow<'a, Task>,
+}
+
 /// A slot whose owner is in it.
 ///
 /// # Invariants
 ///
-/// `task` is `IN_USE` and caches `slot`; until it leaves, which only this thread can make it do,
-/// nobody else may touch the slot's memory.
-pub(crate) struct Held<'a> {
-    _task: &'a Task,
-    slot: Slot,
-}
+/// A task is `IN_USE` and has `slot` cached, which holds the task's `insn`. Until it leaves, which
+/// only this thread can make it do, nobody writes the slot.
+pub(crate) struct Held(Slot);
 
-impl Held<'_> {
+impl Held {
     /// The slot.
     #[inline]
     pub(crate) fn slot(&self) -> Slot {
-        self.slot
+        self.0
     }
 }
 
-/// A task that is in use and needs a slot.
-///
-/// # Invariants
-///
-/// `task` is `IN_USE` and caches no slot.
-pub(crate) struct Vacant<'a> {
-    task: &'a ArcBorrow<'a, Task>,
-}
-
-impl<'a> Vacant<'a> {
-    /// The task, for the list of those that hold slots.
+impl<'a> Entered<'a> {
+    /// The task, for the list of those that an area has to ask.
     pub(crate) fn task(&self) -> ArcBorrow<'a, Task> {
         *self.task
     }
 
-    /// Gives the task a slot that no other task has.
-    pub(crate) fn assign(self, slot: Slot, _: &mut GcLocked) -> Held<'a> {
-        // INVARIANT: The owner writes while `IN_USE`.
-        //
-        // ORDERING: Relaxed: a recycler reads it after it acquired the `IDLE` that `leave` stores
-        // (litmus/leave-contents.litmus).
-        self.task.cached.store(slot.number(), Relaxed);
-        // INVARIANT: As above.
-        Held {
-            _task: self.task,
-            slot,
-        }
+    /// Whether the task is on the list of those that are asked before a slot is taken away.
+    #[inline]
+    pub(crate) fn is_listed(&self) -> bool {
+        // ORDERING: Relaxed: only the owner reads and writes it.
+        self.task.listed.load(Relaxed) != 0
     }
 
-    /// The task does without.
+    /// The task is on the list from now on.
+    pub(crate) fn set_listed(&self, _: &mut GcLocked) {
+        self.task.listed.store(1, Relaxed);
+    }
+
+    /// The task gives up the slot that it has cached, and looks for another one.
+    pub(crate) fn forget(&self) {
+        // INVARIANT: The owner writes while `IN_USE`.
+        //
+        // ORDERING: Release, as in `claim`.
+        self.task.cached.store(NO_SLOT, Release);
+    }
+
+    /// Returns the slot that the task has cached, if it holds `insn`.
+    #[inline]
+    pub(crate) fn cached(&self, insn: &Insn) -> Option<Held> {
+        // ORDERING: Relaxed, because the state orders all accesses to the slot's number
+        // (litmus/vacate-enter.litmus).
+        let slot = Slot::new(self.task.cached.load(Relaxed))?;
+        // INVARIANT: The task is `IN_USE`, and the slot has held `insn` since it was `IDLE`.
+        self.task.insn.holds(insn).then_some(Held(slot))
+    }
+
+    /// Makes the task say that it is in `slot`, and then asks `is_right` whether that slot holds
+    /// `insn`. If it does, the task has the slot, otherwise none.
+    ///
+    /// A full barrier lies between the two: who makes the answer "no" before looking for tasks that
+    /// are in the slot finds this one, or makes it hear that answer.
+    #[inline]
+    pub(crate) fn claim(
+        &self,
+        slot: Slot,
+        insn: &Insn,
+        is_right: impl FnOnce() -> bool,
+    ) -> Option<Held> {
+        // INVARIANT: The owner writes while `IN_USE`.
+        //
+        // ORDERING: Release pairs with the acquire in `vacate`: who sees that the task is not in
+        // the slot that it had before writes that slot only after the instruction in it was
+        // executed (litmus/claim-rewrite.litmus).
+        self.task.cached.store(slot.number(), Release);
+        // ORDERING: Pairs with the barrier in `Gc::collect_batch` (litmus/claim-retract.litmus).
+        smp_mb();
+        if !is_right() {
+            // ORDERING: Relaxed: the task was in no slot since the store above.
+            self.task.cached.store(NO_SLOT, Relaxed);
+            return None;
+        }
+        self.task.insn.set(insn);
+        // INVARIANT: The slot holds what was written to `insn` just now.
+        Some(Held(slot))
+    }
+
+    /// The task does without a slot.
     pub(crate) fn leave(self) {
+        self.forget();
         self.task.leave();
     }
 }
@@ -170,24 +234,26 @@ impl Task {
         // INVARIANT: No slot, hence on no list, and nobody in it.
         pin_init!(Self {
             utask: Opaque::zeroed(),
+            insn: InsnCell::zeroed(),
             state: Atomic::new(IDLE),
+            listed: Atomic::new(0),
             cached: Atomic::new(NO_SLOT),
             tracker <- AtomicTracker::new(),
             links <- ListLinks::new(),
         })
     }
 
-    /// The owner is about to use its slot, if it has one, or otherwise a slot that it gets.
+    /// The owner is about to use the slot that it has cached, or to look for another one.
     ///
-    /// Never sleeps. Waits while the slot is being taken away, which the recycler does with
-    /// preemption disabled and in a few instructions.
+    /// Never sleeps. Waits while the slot is being taken away, which others do with preemption
+    /// disabled and in a few instructions.
     #[inline]
-    pub(crate) fn enter<'a>(task: &'a ArcBorrow<'a, Task>) -> Result<Held<'a>, Vacant<'a>> {
+    pub(crate) fn enter<'a>(task: &'a ArcBorrow<'a, Task>) -> Entered<'a> {
         loop {
             // INVARIANT: The owner makes `IDLE` -> `IN_USE`.
             //
-            // ORDERING: Acquire pairs with the release in `recycle`: who sees the state that the
-            // recycler restored also sees that the slot is gone (litmus/recycle-enter.litmus).
+            // ORDERING: Acquire pairs with the release in `vacate`: who sees the state that was
+            // restored there also sees that the slot is gone (litmus/vacate-enter.litmus).
             match task.state.cmpxchg(IDLE, IN_USE, Acquire) {
                 Ok(_) => break,
                 Err(RECYCLED) => cpu_relax(),
@@ -199,71 +265,71 @@ impl Task {
                 }
             }
         }
-        // ORDERING: Relaxed, because the state orders all accesses to the slot's number
-        // (litmus/recycle-enter.litmus).
-        match Slot::new(task.cached.load(Relaxed)) {
-            // INVARIANT: The state is `IN_USE` and the slot this task's.
-            Some(slot) => Ok(Held { _task: task, slot }),
-            // INVARIANT: The state is `IN_USE` and there is no slot.
-            None => Err(Vacant { task }),
-        }
+        // INVARIANT: The state is `IN_USE`.
+        Entered { task }
     }
 
-    /// The owner is done with its slot, which it keeps, but which may be recycled from now on.
+    /// The owner is done with its slot, which stays cached, but may be taken away from now on.
     ///
     /// A full barrier: what the caller does next comes after others could see the slot as idle.
     #[inline]
     pub(crate) fn leave(&self) {
         // INVARIANT: The owner makes `IN_USE` -> `IDLE`.
         //
-        // ORDERING: Release pairs with the acquire in `recycle`: the slot is rewritten only after
+        // ORDERING: Release pairs with the acquire in `vacate`: the slot is rewritten only after
         // the instruction in it was executed (litmus/leave-rewrite.litmus). Full, because the
         // caller looks for waiters next, who in turn enqueue, with a full barrier, and then look
         // for idle slots: one must see the other (litmus/leave-wait.litmus).
         self.state.xchg(IDLE, Full);
     }
 
-    /// Takes the slot away, unless its owner is in it or there is none.
-    pub(crate) fn recycle(&self, _: &mut GcLocked) -> Option<Slot> {
-        // Most tasks that are asked when slots run out are in use. A failing cmpxchg would take
-        // the line from the CPU that the task runs on.
-        //
-        // ORDERING: Relaxed: decides nothing that the cmpxchg does not decide again.
-        if self.state.load(Relaxed) != IDLE {
-            return None;
-        }
+    /// Takes the slot that is cached away, if `wanted` says so. Returns it if the owner may be in
+    /// it, so that it cannot be taken.
+    ///
+    /// The slots that are wanted have been retracted, with a full barrier since then: no task can
+    /// get into one of them that is not in it already.
+    pub(crate) fn vacate(&self, wanted: impl Fn(Slot) -> bool, _: &mut GcLocked) -> Option<Slot> {
+        // ORDERING: Acquire pairs with the release in `claim`, see there. If the task claims a
+        // wanted slot after this, it learns that it was retracted (litmus/claim-retract.litmus).
+        let slot = Slot::new(self.cached.load(Acquire)).filter(|&slot| wanted(slot))?;
 
         // INVARIANT: `IDLE` -> `RECYCLED` under the GC lock.
         //
-        // ORDERING: Acquire pairs with the release in `leave`: the next owner writes the slot's
-        // memory after this one executed it (litmus/leave-rewrite.litmus), and sees what this one
-        // put there, as is the number read below (litmus/leave-contents.litmus).
-        self.state.cmpxchg(IDLE, RECYCLED, Acquire).ok()?;
+        // ORDERING: Acquire pairs with the release in `leave`: the slot's memory is written after
+        // the owner executed it (litmus/leave-rewrite.litmus), and the number that is read below is
+        // the one that the owner left.
+        if self.state.cmpxchg(IDLE, RECYCLED, Acquire).is_err() {
+            return Some(slot);
+        }
 
-        // INVARIANT: The recycler writes while `RECYCLED`.
-        let slot = self.cached.load(Relaxed);
-        self.cached.store(NO_SLOT, Relaxed);
+        // INVARIANT: Others write while `RECYCLED`.
+        if Slot::new(self.cached.load(Relaxed)).is_some_and(wanted) {
+            self.cached.store(NO_SLOT, Relaxed);
+        }
 
         // INVARIANT: `RECYCLED` -> `IDLE` under the GC lock.
         //
         // ORDERING: Release pairs with the acquire in `enter`, see there
-        // (litmus/recycle-enter.litmus).
+        // (litmus/vacate-enter.litmus).
         self.state.store(IDLE, Release);
-        Slot::new(slot)
+        None
     }
 
-    /// Takes the slot away for good, even from a task that dies while it is in it.
+    /// The owner will not enter any more; it may have died while it was in its slot.
     ///
-    /// To be called for the owner, that is, when nobody can enter any more.
-    pub(crate) fn evict(&self, _: &mut GcLocked) -> Option<Slot> {
-        // ORDERING: Relaxed. With the GC lock held nobody recycles (litmus/evict-recycle.litmus),
-        // and the owner is the caller; the slot's next owner is ordered after this by the lock
-        // (litmus/free-take.litmus).
+    /// To be called for the owner.
+    pub(crate) fn evict(&self, _: &mut GcLocked) {
+        // ORDERING: Relaxed. With the GC lock held nobody vacates, and whoever does afterwards is
+        // ordered by the lock (litmus/evict-vacate.litmus).
         //
         // INVARIANT: `IN_USE` or `IDLE` -> `IDLE` by the owner.
-        let slot = self.cached.load(Relaxed);
         self.cached.store(NO_SLOT, Relaxed);
         self.state.store(IDLE, Relaxed);
-        Slot::new(slot)
+    }
+
+    /// The slot that the task has cached.
+    #[inline]
+    pub(crate) fn slot(&self) -> Option<Slot> {
+        Slot::new(self.cached.load(Relaxed))
     }
 }

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A probed instruction, as the architecture describes it.
+
+use kernel::{
+    bindings,
+    prelude::*,
+    sync::atomic::{Atomic, Relaxed}, //
+};
+
+/// Bytes of an instruction as it is copied into a slot.
+pub(crate) const INSN_SIZE: usize = bindings::UPROBE_XOL_INSN_SIZE as usize;
+
+const WORD_SIZE: usize = size_of::<usize>();
+
+/// Words of a `struct arch_uprobe`.
+pub(crate) const INSN_WORDS: usize = size_of::<bindings::arch_uprobe>() / WORD_SIZE;
+
+static_assert!(size_of::<bindings::arch_uprobe>() % WORD_SIZE == 0);
+static_assert!(align_of::<bindings::arch_uprobe>() == WORD_SIZE);
+static_assert!(INSN_SIZE <= INSN_WORDS * WORD_SIZE);
+
+/// A copy of a `struct arch_uprobe`: the bytes to execute, and what is to be done after that.
+///
+/// Equal bytes alone do not make two instructions the same: on x86, one that was relative to `rip`
+/// is rewritten to use a register, and to look like one that does so by itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Insn([usize; INSN_WORDS]);
+
+impl Insn {
+    /// Makes an instruction of the words of a `struct arch_uprobe`.
+    #[inline]
+    pub(crate) fn new(words: [usize; INSN_WORDS]) -> Self {
+        Self(words)
+    }
+
+    /// What goes into a slot: the beginning of the structure.
+    pub(crate) fn bytes(&self) -> [u8; INSN_SIZE] {
+        let mut bytes = [0; INSN_SIZE];
+        for (chunk, word) in bytes.chunks_mut(WORD_SIZE).zip(&self.0) {
+            let len = chunk.len();
+            chunk.copy_from_slice(&word.to_ne_bytes()[..len]);
+        }
+        bytes
+    }
+
+    /// A number that differs for most instructions that differ.
+    #[inline]
+    pub(crate) fn hash(&self) -> usize {
+        // A multiplier whose high bits depend on all bits of what it multiplies.
+        const FACTOR: usize = 0x9e37_79b9_7f4a_7c15_u64 as usize;
+
+        let words = &self.0[..INSN_SIZE.div_ceil(WORD_SIZE)];
+        words.iter().fold(0, |hash: usize, word| {
+            (hash.rotate_left(5) ^ word).wrapping_mul(FACTOR)
+        }) >> (usize::BITS / 2)
+    }
+}
+
+/// A place for an [`Insn`].
+///
+/// It is made of atomics only so that it can be looked at while it is written; they order nothing.
+#[repr(transparent)]
+pub(crate) struct InsnCell([Atomic<usize>; INSN_WORDS]);
+
+impl InsnCell {
+    /// All zeroes.
+    pub(crate) const fn zeroed() -> Self {
+        Self([const { Atomic::new(0) }; INSN_WORDS])
+    }
+
+    /// Whether this is `insn`.
+    #[inline]
+    pub(crate) fn holds(&self, insn: &Insn) -> bool {
+        self.0
+            .iter()
+            .zip(&insn.0)
+            .all(|(cell, word)| cell.load(Relaxed) == *word)
+    }
+
+    /// What is there, provided that nobody is writing it.
+    pub(crate) fn get(&self) -> Insn {
+        Insn(core::array::from_fn(|i| self.0[i].load(Relaxed)))
+    }
+
+    /// Makes it `insn`.
+    #[inline]
+    pub(crate) fn set(&self, insn: &Insn) {
+        for (cell, word) in self.0.iter().zip(&insn.0) {
+            cell.store(*word, Relaxed);
+        }
+    }
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which slot holds which instruction.
+//!
+//! Tasks look here without a lock, and without writing anything that others read. What is found may
+//! be retracted in the same moment: a task first says that it is in the slot and then asks once
+//! more ([`Entered::claim`]).
+//!
+//! A slot is *unused*, or it is *offered*: tasks find it and may get into it. An offered one is
+//! *retracted* before it can become unused: nobody finds it any more, but some may still be in it.
+
+use super::{
+    insn::{Insn, InsnCell},
+    page::SlotPage,
+    slot::{Slot, PAGES, SLOTS_PER_PAGE, SLOT_COUNT},
+    task::{Entered, GcLocked, Held},
+};
+use kernel::{
+    bindings,
+    prelude::*,
+    sync::{
+        atomic::{Acquire, Atomic, Relaxed, Release},
+        SetOnce, //
+    }, //
+};
+
+/// The chains of slots that the instructions are spread over.
+const BUCKETS: usize = {
+    let wanted = SLOT_COUNT / 4;
+    if wanted < 16 {
+        16
+    } else {
+        wanted.next_power_of_two()
+    }
+};
+
+/// The end of a chain.
+const END: u32 = 0;
+
+/// What a slot holds.
+///
+/// # Invariants
+///
+/// - `version` is odd while the slot is offered. It only grows.
+/// - `insn` does not change while `version` is odd, and the slot's memory holds it then.
+/// - All is written under the GC lock only.
+struct Record {
+    version: Atomic<u32>,
+    /// The next slot in the chain. Followed without a lock: it always leads to a slot or to the
+    /// end, but maybe along another chain.
+    next: Atomic<u32>,
+    insn: InsnCell,
+}
+
+impl Record {
+    const fn new() -> Self {
+        // INVARIANT: Not offered.
+        Self {
+            version: Atomic::new(0),
+            next: Atomic::new(END),
+            insn: InsnCell::zeroed(),
+        }
+    }
+
+    /// The version in which the slot is offered and holds `insn`.
+    #[inline]
+    fn offers(&self, insn: &Insn) -> Option<u32> {
+        // ORDERING: Acquire pairs with the release in `offer`: who sees the version sees the
+        // instruction, and that it was written to the slot's memory (litmus/offer-claim.litmus).
+        let version = self.version.load(Acquire);
+        (version % 2 == 1 && self.insn.holds(insn)).then_some(version)
+    }
+
+    fn is_version(&self, version: u32) -> bool {
+        // ORDERING: Relaxed: `claim` has the barrier (litmus/claim-retract.litmus).
+        self.version.load(Relaxed) == version
+    }
+
+    fn bump(&self) {
+        // INVARIANT: Grows. Odd and even in turns, as `offer` and `retract` are.
+        //
+        // ORDERING: Release pairs with the acquire in `offers`, see there.
+        let version = self.version.load(Relaxed).wrapping_add(1);
+        self.version.store(version, Release);
+    }
+}
+
+/// A page of an area, and what its slots hold.
+pub(crate) struct SlotPageRecords {
+    page: SlotPage,
+    records: KVVec<Record>,
+}
+
+impl SlotPageRecords {
+    /// Nothing is in the slots of `page`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] when memory cannot be had.
+    pub(crate) fn new(page: SlotPage) -> Result<Self> {
+        let mut records = KVVec::with_capacity(SLOTS_PER_PAGE, GFP_KERNEL)?;
+        for _ in 0..SLOTS_PER_PAGE {
+            records.push(Record::new(), GFP_KERNEL)?;
+        }
+        Ok(Self { page, records })
+    }
+}
+
+/// A slot that is not offered and that no task is in.
+///
+/// # Invariants
+///
+/// Whoever has it is the only one who may write the slot.
+pub(crate) struct Unused(Slot);
+
+impl Unused {
+    /// `slot` has not been offered yet, or was retracted, and no task is in it.
+    pub(crate) fn new(slot: Slot, _: &mut GcLocked) -> Self {
+        // INVARIANT: The caller has the lock under which slots are made unused, and used.
+        Self(slot)
+    }
+
+    /// The slot.
+    pub(crate) fn slot(&self) -> Slot {
+        self.0
+    }
+}
+
+/// What the slots of an area hold.
+pub(crate) struct Table {
+    heads: KVVec<Atomic<u32>>,
+    pages: [SetOnce<SlotPageRecords>; PAGES],
+}
+
+impl Table {
+    /// A table with a first page, in which nothing is found. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] when memory cannot be had.
+    pub(crate) fn new(first: SlotPageRecords) -> Result<Self> {
+        let mut heads = KVVec::with_capacity(BUCKETS, GFP_KERNEL)?;
+        for _ in 0..BUCKETS {
+            heads.push(Atomic::new(END), GFP_KERNEL)?;
+        }
+        let pages = [const { SetOnce::new() }; PAGES];
+        pages[0].populate(first);
+        Ok(Self { heads, pages })
+    }
+
+    /// Makes `page` the next one, if that is the page `index`. Otherwise somebody else was faster.
+    pub(crate) fn add_page(&self, index: usize, page: SlotPageRecords) -> bool {
+        self.pages
+            .get(index)
+            .is_some_and(|place| place.populate(page))
+    }
+
+    /// The page with this index, if the area has grown that far.
+    pub(crate) fn page(&self, index: usize) -> Option<*mut bindings::page> {
+        Some(self.pages.get(index)?.as_ref()?.page.as_ptr())
+    }
+
+    #[inline]
+    fn record(&self, slot: Slot) -> Option<&Record> {
+        self.pages
+            .get(slot.page())?
+            .as_ref()?
+            .records
+            .get(slot.index())
+    }
+
+    #[inline]
+    fn head(&self, insn: &Insn) -> Option<&Atomic<u32>> {
+        self.heads.get(insn.hash() % BUCKETS)
+    }
+
+    /// Finds a slot that holds `insn`, and gets the task into it. Takes no lock.
+    ///
+    /// May miss one while others change the table. The task must be on the list of those that are
+    /// asked before a slot becomes unused.
+    #[inline]
+    pub(crate) fn find(&self, entered: &Entered<'_>, insn: &Insn) -> Option<Held> {
+        // ORDERING: Acquire pairs with the release in `offer`, here and in the loop: the record of
+        // a slot whose number is seen is seen, too.
+        let mut slot = Slot::new(self.head(insn)?.load(Acquire))?;
+        // Chains that are changed meanwhile might lead in circles.
+        for _ in 0..SLOT_COUNT {
+            let record = self.record(slot)?;
+            if let Some(version) = record.offers(insn) {
+                return entered.claim(slot, insn, || record.is_version(version));
+            }
+            slot = Slot::new(record.next.load(Acquire))?;
+        }
+        None
+    }
+
+    /// Writes `insn` to a slot and offers it. Does not sleep.
+    pub(crate) fn offer(&self, unused: Unused, insn: &Insn, locked: &mut GcLocked) {
+        let slot = unused.slot();
+        let page = self.pages.get(slot.page()).and_then(SetOnce::as_ref);
+        let record = self.record(slot);
+        if let (Some(page), Some(record)) = (page, record) {
+            // What is in the slot already is not written again.
+            if !record.insn.holds(insn) {
+                page.page.write(&unused, insn);
+                // INVARIANT: The slot is not offered, and we have the lock.
+                record.insn.set(insn);
+            }
+            self.restore(slot, locked);
+        }
+    }
+
+    /// Nobody finds `slot` any more. Tasks that are in it already may still be.
+    ///
+    /// The caller does a full barrier before it asks the tasks.
+    pub(crate) fn retract(&self, slot: Slot, _: &mut GcLocked) {
+        let Some(record) = self.record(slot) else { return };
+        record.bump();
+
+        let Some(head) = self.head(&record.insn.get()) else { return };
+        let next = record.next.load(Relaxed);
+        let mut link = head;
+        while let Some(other) = Slot::new(link.load(Relaxed)) {
+            if other == slot {
+                // ORDERING: Release: as if the next one were offered just now.
+                link.store(next, Release);
+                break;
+            }
+            let Some(record) = self.record(other) else { break };
+            link = &record.next;
+        }
+    }
+
+    /// Offers a slot that was retracted, or that has just been written.
+    pub(crate) fn restore(&self, slot: Slot, _: &mut GcLocked) {
+        let Some(record) = self.record(slot) else { return };
+        let Some(head) = self.head(&record.insn.get()) else { return };
+        // INVARIANT: The memory holds what `insn` says: both were written while it was unused.
+        record.bump();
+        // ORDERING: Release pairs with the acquires in `find`: who sees the slot's number sees
+        // where the chain goes on.
+        record.next.store(head.load(Relaxed), Release);
+        head.store(slot.number(), Release);
+    }
+}
