@@ -90,19 +90,17 @@ impl XolArea {
     /// Gets another slot than the one that the task has cached.
     #[inline(never)]
     fn look_up(&self, entered: Entered<'_>, insn: &Insn) -> Result<usize> {
-        let held = match entered.is_listed() {
-            true => self.table.find(&entered, insn),
-            false => None,
-        };
-        match held {
-            Some(held) => Ok(self.vaddr_of(&held)),
-            None => Ok(self.vaddr_of(&self.gc.take(&self.table, entered, insn)?)),
+        let before = entered.slot();
+        if entered.is_listed() {
+            if let Some(held) = self.table.find(&entered, insn) {
+                self.gc.moved(&self.table, before);
+                return Ok(self.vaddr_of(&held));
+            }
         }
+        Ok(self.vaddr_of(&self.gc.take(&self.table, entered, insn)?))
     }
 
-    /// The owner of `task` does not need its slot for now.
-    ///
-    /// May sleep, when others wait for slots.
+    /// The owner of `task` does not need its slot for now. Does not sleep.
     #[inline]
     pub(crate) fn put(&self, task: &Task) {
         self.gc.leave(&self.table, task);

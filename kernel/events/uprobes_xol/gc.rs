@@ -14,9 +14,7 @@ use kernel::{
     bitmap::BitmapVec,
     list::{List, ListArc},
     prelude::*,
-    sync::{
-        barrier::smp_mb, new_mutex, new_raw_spinlock, new_wait_queue, Mutex, RawSpinLock, WaitQueue,
-    }, //
+    sync::{new_raw_spinlock, new_wait_queue, RawSpinLock, WaitQueue},
 };
 
 /// Tasks that are asked before the lock is given up for a moment, so that the time for which it is
@@ -32,9 +30,6 @@ pub(crate) struct Gc {
     /// Read on every hit, written only when slots run out: apart from what the lock protects.
     #[pin]
     waiters: WaitQueue,
-    /// Where the next search for slots that nobody is in begins. One task searches at a time.
-    #[pin]
-    hand: Mutex<usize>,
     /// Raw, because an owner spins while its slot is being taken away: were the one who does it
     /// preempted then, which a [`SpinLock`](kernel::sync::SpinLock) allows on `PREEMPT_RT`, an
     /// owner of higher priority on the same CPU would spin forever.
@@ -48,8 +43,10 @@ pub(crate) struct Gc {
 ///
 /// - A slot's bit is set in `used` unless the slot is unused, in which case it is on a page that
 ///   the area has. Slot 0's and those of pages that it does not have are set.
-/// - `unused` is the number of bits that are not set, `pages` that of pages.
+/// - `unused` is the number of bits that are not set, `pages` that of pages, which the table has.
 /// - `tasks` are all that may have a slot cached, and `task_count` is their number.
+/// - `batch` are the slots that are retracted, and neither unused nor offered again; there are some
+///   only while somebody is `collecting`.
 #[repr(align(64))]
 struct Inner {
     used: BitmapVec,
@@ -57,6 +54,14 @@ struct Inner {
     pages: usize,
     tasks: List<Task>,
     task_count: usize,
+    /// Where the next search for slots that nobody is in begins.
+    hand: usize,
+    /// Somebody looks for such slots: one at a time, because the list must not be changed by
+    /// another while a task goes around it.
+    collecting: bool,
+    /// Somebody else wanted to, and is to do so when that is over.
+    awaited: bool,
+    batch: Batch,
     locked: GcLocked,
 }
 
@@ -68,19 +73,24 @@ struct Batch {
 }
 
 impl Batch {
-    fn of(slot: Slot) -> Self {
-        let number = slot.number() as usize;
-        Self {
-            first: number - number % BATCH,
-            slots: 1 << (number % BATCH),
-        }
+    /// None, out of those from the number `first` on.
+    fn none_at(first: usize) -> Self {
+        Self { first, slots: 0 }
     }
 
-    fn at(first: usize) -> Self {
+    /// All from the number `first` on.
+    fn all_at(first: usize) -> Self {
         Self {
             first,
             slots: u64::MAX,
         }
+    }
+
+    /// One slot.
+    fn of(slot: Slot) -> Self {
+        let mut batch = Self::none_at(slot.number() as usize / BATCH * BATCH);
+        batch.insert(slot);
+        batch
     }
 
     fn slots(self) -> impl Iterator<Item = Slot> {
@@ -89,27 +99,34 @@ impl Batch {
             .filter_map(move |i| Slot::new((self.first + i) as u32))
     }
 
-    fn contains(self, slot: Slot) -> bool {
+    /// The slot's bit, if there is one for it here.
+    fn bit(self, slot: Slot) -> u64 {
         let index = (slot.number() as usize).wrapping_sub(self.first);
-        index < BATCH && self.slots & (1 << index) != 0
+        if index < BATCH {
+            1 << index
+        } else {
+            0
+        }
+    }
+
+    fn contains(self, slot: Slot) -> bool {
+        self.slots & self.bit(slot) != 0
+    }
+
+    fn insert(&mut self, slot: Slot) {
+        self.slots |= self.bit(slot);
     }
 
     fn remove(&mut self, slot: Slot) {
-        let index = (slot.number() as usize).wrapping_sub(self.first);
-        if index < BATCH {
-            self.slots &= !(1 << index);
-        }
+        self.slots &= !self.bit(slot);
+    }
+
+    fn is_empty(self) -> bool {
+        self.slots == 0
     }
 }
 
 impl Inner {
-    /// Whether tasks may find the slot.
-    fn is_offered(&self, slot: Slot) -> bool {
-        // Those of pages that are not there count as used, too.
-        let number = slot.number() as usize;
-        slot.page() < self.pages && self.used.next_zero_bit(number) != Some(number)
-    }
-
     /// Takes a slot that is unused, if there are more than `spare`.
     fn take_unused(&mut self, spare: usize) -> Option<Unused> {
         if self.unused <= spare {
@@ -148,6 +165,101 @@ impl Inner {
             entered.set_listed(&mut self.locked);
         }
     }
+
+    /// Gets the task into a slot that holds `insn`, or is made to.
+    fn take(
+        &mut self,
+        table: &Table,
+        entered: &Entered<'_>,
+        insn: &Insn,
+        spare: usize,
+    ) -> Option<Held> {
+        self.enlist(entered);
+        let found = table.find(entered, insn);
+        if found.is_some() {
+            return found;
+        }
+        let mut slots = self.batch.slots();
+        let slot = match slots.find(|&slot| table.holds(slot, insn, &mut self.locked)) {
+            // Somebody is about to make it unused: there is a task now that needs it.
+            Some(slot) => {
+                self.batch.remove(slot);
+                table.restore(slot, &mut self.locked);
+                slot
+            }
+            None => {
+                let unused = self.take_unused(spare)?;
+                let slot = unused.slot();
+                table.offer(unused, insn, &mut self.locked);
+                slot
+            }
+        };
+        // Nobody retracts it without the lock.
+        entered.claim(slot, insn, || true)
+    }
+
+    /// Whether the caller may look for slots that nobody is in. If not, others do so, and wake
+    /// those who wait when they are done.
+    fn begin_collecting(&mut self) -> bool {
+        if self.collecting {
+            self.awaited = true;
+            return false;
+        }
+        self.collecting = true;
+        true
+    }
+
+    /// Returns whether somebody who waits is to be woken.
+    fn end_collecting(&mut self) -> bool {
+        self.collecting = false;
+        core::mem::take(&mut self.awaited) || self.unused > 0
+    }
+
+    /// The slots that are to be searched next.
+    fn next_batch(&mut self) -> Batch {
+        let batch = Batch::all_at(self.hand);
+        self.hand += BATCH;
+        if self.hand >= SLOT_COUNT {
+            self.hand = 0;
+        }
+        batch
+    }
+
+    /// Retracts those of the slots that are offered.
+    fn retract(&mut self, table: &Table, slots: Batch) {
+        // INVARIANT: The caller is collecting, and there are none yet.
+        self.batch = Batch::none_at(slots.first);
+        for slot in slots.slots() {
+            if table.retract(slot, &mut self.locked) {
+                self.batch.insert(slot);
+            }
+        }
+    }
+
+    /// Asks the first tasks of the list whether they are in a slot of the batch. Those are asked
+    /// next who were not yet.
+    fn ask_tasks(&mut self, table: &Table, count: usize) {
+        for _ in 0..count {
+            let Some(task) = self.tasks.pop_front() else {
+                break;
+            };
+            let batch = self.batch;
+            if let Some(slot) = task.vacate(|slot| batch.contains(slot), &mut self.locked) {
+                self.batch.remove(slot);
+                table.restore(slot, &mut self.locked);
+            }
+            self.tasks.push_back(task);
+        }
+    }
+
+    /// All tasks were asked. Returns whether there are slots in the batch that none is in.
+    fn put_batch(&mut self) -> bool {
+        let batch = core::mem::replace(&mut self.batch, Batch::none_at(0));
+        for slot in batch.slots() {
+            self.put_unused(slot);
+        }
+        !batch.is_empty()
+    }
 }
 
 impl Gc {
@@ -159,7 +271,6 @@ impl Gc {
     pub(crate) fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             waiters <- new_wait_queue!("uprobes_xol::waiters"),
-            hand <- new_mutex!(0, "uprobes_xol::hand"),
             inner <- new_raw_spinlock!({
                 let mut used = BitmapVec::new(SLOT_COUNT, GFP_KERNEL)?;
                 for number in 0..SLOT_COUNT {
@@ -171,6 +282,10 @@ impl Gc {
                     pages: 0,
                     tasks: List::new(),
                     task_count: 0,
+                    hand: 0,
+                    collecting: false,
+                    awaited: false,
+                    batch: Batch::none_at(0),
                     locked: GcLocked::new(),
                 };
                 inner.add_page(0);
@@ -191,7 +306,22 @@ impl Gc {
     pub(crate) fn take(&self, table: &Table, entered: Entered<'_>, insn: &Insn) -> Result<Held> {
         // Whoever waits while it has one would keep it from those who need it.
         entered.forget();
-        if let Some(held) = self.try_take(table, &entered, insn, !self.waiters.is_active()) {
+        self.moved(table, None);
+
+        let turn = !self.waiters.is_active();
+        loop {
+            let pages = {
+                let mut inner = self.inner.lock();
+                if let Some(held) = inner.take(table, &entered, insn, spare(turn)) {
+                    return Ok(held);
+                }
+                inner.pages
+            };
+            if pages == PAGES || self.grow(table, pages).is_err() {
+                break;
+            }
+        }
+        if let Some(held) = self.try_take(table, &entered, insn, turn) {
             return Ok(held);
         }
         let held = self
@@ -203,11 +333,28 @@ impl Gc {
         held
     }
 
-    /// Gets a slot that holds `insn`, unless tasks are in all slots that there can be.
+    /// Adds the page `index`, unless somebody else has done so. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] when memory cannot be had.
+    fn grow(&self, table: &Table, index: usize) -> Result {
+        let page = SlotPageRecords::new(SlotPage::new()?)?;
+        let mut inner = self.inner.lock();
+        if inner.pages == index {
+            table.add_page(index, page, &mut inner.locked);
+            inner.add_page(index);
+        }
+        drop(inner);
+        self.wake_one();
+        Ok(())
+    }
+
+    /// Gets a slot that holds `insn`, unless tasks are in all slots that there are.
     ///
     /// A task whose `turn` it is not, because others wait, leaves the last unused slot to them.
     ///
-    /// May sleep, but does not wait for a slot.
+    /// Does not sleep.
     pub(crate) fn try_take(
         &self,
         table: &Table,
@@ -215,99 +362,53 @@ impl Gc {
         insn: &Insn,
         turn: bool,
     ) -> Option<Held> {
-        let spare = if turn { 0 } else { 1 };
-        let mut may_grow = true;
         loop {
-            let pages = {
+            {
                 let mut inner = self.inner.lock();
-                inner.enlist(entered);
-                if let Some(held) = table.find(entered, insn) {
-                    return Some(held);
+                let held = inner.take(table, entered, insn, spare(turn));
+                if held.is_some() || !inner.begin_collecting() {
+                    return held;
                 }
-                if let Some(unused) = inner.take_unused(spare) {
-                    let slot = unused.slot();
-                    table.offer(unused, insn, &mut inner.locked);
-                    // Under the lock nobody retracts it.
-                    return entered.claim(slot, insn, || true);
-                }
-                inner.pages
-            };
-            if may_grow && pages < PAGES {
-                may_grow = self.grow(table, pages).is_ok();
-            } else if !self.collect(table) {
+            }
+            if !self.collect(table) {
                 return None;
             }
         }
     }
 
-    /// Adds the page `index`, unless somebody else has done so.
-    ///
-    /// # Errors
-    ///
-    /// [`ENOMEM`] when memory cannot be had.
-    fn grow(&self, table: &Table, index: usize) -> Result {
-        let page = SlotPageRecords::new(SlotPage::new()?)?;
-        if table.add_page(index, page) {
-            self.inner.lock().add_page(index);
-        }
-        Ok(())
-    }
-
     /// Makes slots unused that no task is in. Returns whether there were any.
+    ///
+    /// The caller has begun collecting, which ends here.
     fn collect(&self, table: &Table) -> bool {
-        let mut hand = self.hand.lock();
-        for _ in 0..SLOT_COUNT.div_ceil(BATCH) {
-            let batch = Batch::at(*hand);
-            *hand += BATCH;
-            if *hand >= SLOT_COUNT {
-                *hand = 0;
-            }
-            if self.collect_batch(table, batch) {
-                return true;
-            }
+        let found = (0..SLOT_COUNT.div_ceil(BATCH)).any(|_| {
+            let batch = self.inner.lock().next_batch();
+            self.collect_batch(table, batch)
+        });
+        let wake = self.inner.lock().end_collecting();
+        if wake {
+            self.wake_one();
         }
-        false
+        found
     }
 
     /// Makes the slots of `batch` unused that no task is in. Returns whether there were any.
     ///
-    /// To be called with the hand held: a task that asks the tasks in turns must not have the list
-    /// changed under it by another that does.
-    fn collect_batch(&self, table: &Table, mut batch: Batch) -> bool {
+    /// The caller has begun collecting.
+    fn collect_batch(&self, table: &Table, batch: Batch) -> bool {
         let mut inner = self.inner.lock();
-        for slot in batch.slots() {
-            if inner.is_offered(slot) {
-                table.retract(slot, &mut inner.locked);
-            } else {
-                batch.remove(slot);
-            }
-        }
-        let retracted = batch;
+        inner.retract(table, batch);
+        // Those that come later do not find what was retracted.
         let mut left = inner.task_count;
-        // ORDERING: Pairs with the barrier in `claim`: a task that we do not see in a slot sees
-        // that the slot was retracted (litmus/claim-retract.litmus).
-        smp_mb();
-        while left > 0 && batch.slots != 0 {
-            for _ in 0..TASKS_AT_ONCE.min(left) {
-                left -= 1;
-                let Some(task) = inner.tasks.pop_front() else { break };
-                let wanted = |slot| batch.contains(slot);
-                if let Some(slot) = task.vacate(wanted, &mut inner.locked) {
-                    batch.remove(slot);
-                }
-                inner.tasks.push_back(task);
+        loop {
+            let count = left.min(TASKS_AT_ONCE);
+            inner.ask_tasks(table, count);
+            left -= count;
+            if left == 0 || inner.batch.is_empty() {
+                return inner.put_batch();
             }
             drop(inner);
             inner = self.inner.lock();
         }
-        for slot in retracted.slots() {
-            if batch.contains(slot) {
-                inner.put_unused(slot);
-            } else {
-                table.restore(slot, &mut inner.locked);
-            }
-        }
-        batch.slots != 0
     }
 
     /// Leaves the slot of `task`, which stays cached unless somebody waits for one.
@@ -315,26 +416,51 @@ impl Gc {
     pub(crate) fn leave(&self, table: &Table, task: &Task) {
         let slot = task.slot();
         task.leave();
-        // `leave` is a full barrier, and so is enqueuing: either we see the waiter here, or it sees
-        // that our slot is idle (litmus/leave-wait.litmus).
+        self.moved(table, slot);
+    }
+
+    /// The current task is not in `slot` any more, and did a full barrier after it was.
+    #[inline]
+    pub(crate) fn moved(&self, table: &Table, slot: Option<Slot>) {
+        // Enqueuing is a full barrier, too: either we see the waiter here, or it sees that we are
+        // not in the slot (litmus/leave-wait.litmus, litmus/move-wait.litmus).
         if self.waiters.is_active() {
             self.hand_over(table, slot);
         }
     }
 
-    /// Makes sure that there is an unused slot for those who wait, and wakes the first of them.
+    /// Makes sure that there is an unused slot for those who wait, if nobody is in `slot`, and wakes
+    /// the first of them.
     ///
     /// That nobody is in `slot` would be enough for them to find it, but a task that hits probes at
     /// a high rate would be back in it each time before they do.
     #[cold]
     fn hand_over(&self, table: &Table, slot: Option<Slot>) {
         if let Some(slot) = slot {
-            let _hand = self.hand.lock();
-            if self.inner.lock().unused == 0 {
+            let mut inner = self.inner.lock();
+            if inner.unused == 0 {
+                if !inner.begin_collecting() {
+                    // Who does so wakes the first.
+                    return;
+                }
+                drop(inner);
                 self.collect_batch(table, Batch::of(slot));
+                if !self.inner.lock().end_collecting() {
+                    // Others are in the slot, and hand it over when they leave it.
+                    return;
+                }
             }
         }
         self.waiters.wake_one();
+    }
+
+    /// Wakes the first who waits, if any, because of something done under the lock.
+    fn wake_one(&self) {
+        // No barrier is needed: who waits looks for slots under the lock. If it did so before us,
+        // we see it in the queue; otherwise it sees what we did (litmus/evict-wait.litmus).
+        if self.waiters.is_active() {
+            self.waiters.wake_one();
+        }
     }
 
     /// The owner of `task` is gone.
@@ -345,14 +471,16 @@ impl Gc {
         task.evict(&mut inner.locked);
         // SAFETY: A task belongs to one process, and is only ever put on the list of that process's
         // area, which is this one.
-        if unsafe { inner.tasks.remove(task) }.is_some() {
+        let item = unsafe { inner.tasks.remove(task) };
+        if item.is_some() {
             inner.task_count -= 1;
         }
         drop(inner);
-        // No barrier is needed: a waiter asks the tasks under the lock. If it did so before us, we
-        // see it in the queue; otherwise it finds the slot (litmus/evict-wait.litmus).
-        if self.waiters.is_active() {
-            self.waiters.wake_one();
-        }
+        self.wake_one();
     }
+}
+
+/// The unused slots that a task leaves to those who wait, unless it is its turn.
+fn spare(turn: bool) -> usize {
+    usize::from(!turn)
 }

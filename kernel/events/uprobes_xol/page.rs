@@ -42,7 +42,7 @@ impl SlotPage {
         let mut size = 0;
         // SAFETY: Returns a pointer to `size` bytes that never change.
         let trampoline = unsafe { bindings::arch_uretprobe_trampoline(&mut size) };
-        if size as usize > SLOT_SIZE {
+        if size > SLOT_SIZE {
             return Err(EINVAL);
         }
         // SAFETY: The page is ours alone, `trampoline` is valid for reads of `size` bytes, and they

@@ -19,9 +19,9 @@ use kernel::{
     bindings,
     prelude::*,
     sync::{
-        atomic::{Acquire, Atomic, Relaxed, Release},
+        atomic::{Acquire, Atomic, Full, Relaxed, Release},
         SetOnce, //
-    }, //
+    },
 };
 
 /// The chains of slots that the instructions are spread over.
@@ -41,11 +41,12 @@ const END: u32 = 0;
 ///
 /// # Invariants
 ///
-/// - `version` is odd while the slot is offered. It only grows.
-/// - `insn` does not change while `version` is odd, and the slot's memory holds it then.
+/// - `version` is odd while the slot is offered, and 0 as long as it never was. It only grows.
+/// - `insn` does not change while `version` is odd. Unless that is 0, the slot's memory holds it.
 /// - All is written under the GC lock only.
 struct Record {
-    version: Atomic<u32>,
+    /// As wide as a word, so that a task that gets no CPU for long does not see the same one again.
+    version: Atomic<usize>,
     /// The next slot in the chain. Followed without a lock: it always leads to a slot or to the
     /// end, but maybe along another chain.
     next: Atomic<u32>,
@@ -64,24 +65,45 @@ impl Record {
 
     /// The version in which the slot is offered and holds `insn`.
     #[inline]
-    fn offers(&self, insn: &Insn) -> Option<u32> {
-        // ORDERING: Acquire pairs with the release in `offer`: who sees the version sees the
+    fn offers(&self, insn: &Insn) -> Option<usize> {
+        // ORDERING: Acquire pairs with the release in `open`: who sees the version sees the
         // instruction, and that it was written to the slot's memory (litmus/offer-claim.litmus).
         let version = self.version.load(Acquire);
+        // That it is not being written meanwhile is seen from the version being the same later
+        // (litmus/find-rewrite.litmus).
         (version % 2 == 1 && self.insn.holds(insn)).then_some(version)
     }
 
-    fn is_version(&self, version: u32) -> bool {
+    #[inline]
+    fn is_version(&self, version: usize) -> bool {
         // ORDERING: Relaxed: `claim` has the barrier (litmus/claim-retract.litmus).
         self.version.load(Relaxed) == version
     }
 
-    fn bump(&self) {
-        // INVARIANT: Grows. Odd and even in turns, as `offer` and `retract` are.
+    fn is_offered(&self) -> bool {
+        self.version.load(Relaxed) % 2 == 1
+    }
+
+    /// The slot is offered from now on.
+    fn open(&self) {
+        // INVARIANT: Grows, from even to odd. The memory holds what `insn` says: both were written
+        // while the slot was unused.
         //
-        // ORDERING: Release pairs with the acquire in `offers`, see there.
+        // ORDERING: Release pairs with the acquire in `offers`, see there
+        // (litmus/offer-claim.litmus).
         let version = self.version.load(Relaxed).wrapping_add(1);
         self.version.store(version, Release);
+    }
+
+    /// The slot is not offered any more.
+    fn close(&self) {
+        // INVARIANT: Grows, from odd to even.
+        //
+        // ORDERING: Full: others can see it before the tasks are asked, and pairs with the barrier
+        // in `claim` (litmus/claim-retract.litmus); and before the instruction is written
+        // (litmus/find-rewrite.litmus).
+        let version = self.version.load(Relaxed).wrapping_add(1);
+        self.version.xchg(version, Full);
     }
 }
 
@@ -129,7 +151,7 @@ impl Unused {
 /// What the slots of an area hold.
 pub(crate) struct Table {
     heads: KVVec<Atomic<u32>>,
-    pages: [SetOnce<SlotPageRecords>; PAGES],
+    pages: KVVec<SetOnce<SlotPageRecords>>,
 }
 
 impl Table {
@@ -143,16 +165,19 @@ impl Table {
         for _ in 0..BUCKETS {
             heads.push(Atomic::new(END), GFP_KERNEL)?;
         }
-        let pages = [const { SetOnce::new() }; PAGES];
+        let mut pages = KVVec::with_capacity(PAGES, GFP_KERNEL)?;
+        for _ in 0..PAGES {
+            pages.push(SetOnce::new(), GFP_KERNEL)?;
+        }
         pages[0].populate(first);
         Ok(Self { heads, pages })
     }
 
-    /// Makes `page` the next one, if that is the page `index`. Otherwise somebody else was faster.
-    pub(crate) fn add_page(&self, index: usize, page: SlotPageRecords) -> bool {
-        self.pages
-            .get(index)
-            .is_some_and(|place| place.populate(page))
+    /// Makes `page` the one with this index, which is not there yet.
+    pub(crate) fn add_page(&self, index: usize, page: SlotPageRecords, _: &mut GcLocked) {
+        if let Some(place) = self.pages.get(index) {
+            place.populate(page);
+        }
     }
 
     /// The page with this index, if the area has grown that far.
@@ -180,66 +205,81 @@ impl Table {
     /// asked before a slot becomes unused.
     #[inline]
     pub(crate) fn find(&self, entered: &Entered<'_>, insn: &Insn) -> Option<Held> {
-        // ORDERING: Acquire pairs with the release in `offer`, here and in the loop: the record of
-        // a slot whose number is seen is seen, too.
-        let mut slot = Slot::new(self.head(insn)?.load(Acquire))?;
+        // ORDERING: Relaxed: decides nothing, here and below. Whatever the slot, it is claimed only
+        // if its own record says that it holds `insn`.
+        let mut slot = Slot::new(self.head(insn)?.load(Relaxed))?;
         // Chains that are changed meanwhile might lead in circles.
         for _ in 0..SLOT_COUNT {
             let record = self.record(slot)?;
             if let Some(version) = record.offers(insn) {
                 return entered.claim(slot, insn, || record.is_version(version));
             }
-            slot = Slot::new(record.next.load(Acquire))?;
+            slot = Slot::new(record.next.load(Relaxed))?;
         }
         None
+    }
+
+    /// Whether `slot` holds `insn`, offered or not.
+    pub(crate) fn holds(&self, slot: Slot, insn: &Insn, _: &mut GcLocked) -> bool {
+        self.record(slot)
+            .is_some_and(|record| !record.is_version(0) && record.insn.holds(insn))
     }
 
     /// Writes `insn` to a slot and offers it. Does not sleep.
     pub(crate) fn offer(&self, unused: Unused, insn: &Insn, locked: &mut GcLocked) {
         let slot = unused.slot();
-        let page = self.pages.get(slot.page()).and_then(SetOnce::as_ref);
-        let record = self.record(slot);
-        if let (Some(page), Some(record)) = (page, record) {
-            // What is in the slot already is not written again.
-            if !record.insn.holds(insn) {
-                page.page.write(&unused, insn);
-                // INVARIANT: The slot is not offered, and we have the lock.
-                record.insn.set(insn);
-            }
-            self.restore(slot, locked);
+        // What is in the slot already is not written again.
+        if !self.holds(slot, insn, locked) {
+            let page = self.pages.get(slot.page()).and_then(SetOnce::as_ref);
+            let (Some(page), Some(record)) = (page, self.record(slot)) else {
+                return;
+            };
+            page.page.write(&unused, insn);
+            // INVARIANT: The slot is not offered, and we have the lock.
+            record.insn.set(insn);
         }
+        self.restore(slot, locked);
     }
 
-    /// Nobody finds `slot` any more. Tasks that are in it already may still be.
+    /// Nobody finds `slot` any more. Tasks that are in it already may still be. Returns whether the
+    /// slot was offered before.
     ///
-    /// The caller does a full barrier before it asks the tasks.
-    pub(crate) fn retract(&self, slot: Slot, _: &mut GcLocked) {
-        let Some(record) = self.record(slot) else { return };
-        record.bump();
+    /// A full barrier: what the caller does next comes after others could see that.
+    pub(crate) fn retract(&self, slot: Slot, _: &mut GcLocked) -> bool {
+        let Some(record) = self.record(slot) else {
+            return false;
+        };
+        if !record.is_offered() {
+            return false;
+        }
+        record.close();
 
-        let Some(head) = self.head(&record.insn.get()) else { return };
-        let next = record.next.load(Relaxed);
-        let mut link = head;
+        let Some(mut link) = self.head(&record.insn.get()) else {
+            return true;
+        };
         while let Some(other) = Slot::new(link.load(Relaxed)) {
             if other == slot {
-                // ORDERING: Release: as if the next one were offered just now.
-                link.store(next, Release);
+                link.store(record.next.load(Relaxed), Relaxed);
                 break;
             }
-            let Some(record) = self.record(other) else { break };
+            let Some(record) = self.record(other) else {
+                break;
+            };
             link = &record.next;
         }
+        true
     }
 
-    /// Offers a slot that was retracted, or that has just been written.
+    /// Offers a slot that was retracted and is not unused, or that has just been written.
     pub(crate) fn restore(&self, slot: Slot, _: &mut GcLocked) {
-        let Some(record) = self.record(slot) else { return };
-        let Some(head) = self.head(&record.insn.get()) else { return };
-        // INVARIANT: The memory holds what `insn` says: both were written while it was unused.
-        record.bump();
-        // ORDERING: Release pairs with the acquires in `find`: who sees the slot's number sees
-        // where the chain goes on.
-        record.next.store(head.load(Relaxed), Release);
-        head.store(slot.number(), Release);
+        let Some(record) = self.record(slot) else {
+            return;
+        };
+        let Some(head) = self.head(&record.insn.get()) else {
+            return;
+        };
+        record.open();
+        record.next.store(head.load(Relaxed), Relaxed);
+        head.store(slot.number(), Relaxed);
     }
 }

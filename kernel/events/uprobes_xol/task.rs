@@ -49,7 +49,6 @@ use kernel::{
     processor::cpu_relax,
     sync::{
         atomic::{Acquire, Atomic, Full, Relaxed, Release},
-        barrier::smp_mb,
         ArcBorrow, //
     },
     types::Opaque,
@@ -174,11 +173,14 @@ impl<'a> Entered<'a> {
     }
 
     /// The task gives up the slot that it has cached, and looks for another one.
+    ///
+    /// A full barrier: what the caller does next comes after others could see that.
     pub(crate) fn forget(&self) {
         // INVARIANT: The owner writes while `IN_USE`.
         //
-        // ORDERING: Release, as in `claim`.
-        self.task.cached.store(NO_SLOT, Release);
+        // ORDERING: Release as in `claim` (litmus/claim-rewrite.litmus). Full, because the caller
+        // looks for waiters next, as after `leave` (litmus/move-wait.litmus).
+        self.task.cached.xchg(NO_SLOT, Full);
     }
 
     /// Returns the slot that the task has cached, if it holds `insn`.
@@ -195,7 +197,9 @@ impl<'a> Entered<'a> {
     /// `insn`. If it does, the task has the slot, otherwise none.
     ///
     /// A full barrier lies between the two: who makes the answer "no" before looking for tasks that
-    /// are in the slot finds this one, or makes it hear that answer.
+    /// are in the slot finds this one, or makes it hear that answer. In any case the task is not in
+    /// the slot any more that it had before, and what the caller does next comes after others could
+    /// see that.
     #[inline]
     pub(crate) fn claim(
         &self,
@@ -205,20 +209,26 @@ impl<'a> Entered<'a> {
     ) -> Option<Held> {
         // INVARIANT: The owner writes while `IN_USE`.
         //
-        // ORDERING: Release pairs with the acquire in `vacate`: who sees that the task is not in
-        // the slot that it had before writes that slot only after the instruction in it was
-        // executed (litmus/claim-rewrite.litmus).
-        self.task.cached.store(slot.number(), Release);
-        // ORDERING: Pairs with the barrier in `Gc::collect_batch` (litmus/claim-retract.litmus).
-        smp_mb();
+        // ORDERING: Full: others can see it before `is_right` is asked, and pairs with the barrier
+        // in `Table::retract` (litmus/claim-retract.litmus). Release pairs with the acquire in
+        // `vacate`: who sees that the task is not in the slot that it had before writes that slot
+        // only after the instruction in it was executed (litmus/claim-rewrite.litmus).
+        self.task.cached.xchg(slot.number(), Full);
         if !is_right() {
-            // ORDERING: Relaxed: the task was in no slot since the store above.
+            // ORDERING: Relaxed: the barrier above is between this and what was executed before
+            // (litmus/claim-rewrite.litmus).
             self.task.cached.store(NO_SLOT, Relaxed);
             return None;
         }
         self.task.insn.set(insn);
         // INVARIANT: The slot holds what was written to `insn` just now.
         Some(Held(slot))
+    }
+
+    /// The slot that the task has cached.
+    #[inline]
+    pub(crate) fn slot(&self) -> Option<Slot> {
+        self.task.slot()
     }
 
     /// The task does without a slot.
@@ -286,11 +296,12 @@ impl Task {
     /// Takes the slot that is cached away, if `wanted` says so. Returns it if the owner may be in
     /// it, so that it cannot be taken.
     ///
-    /// The slots that are wanted have been retracted, with a full barrier since then: no task can
-    /// get into one of them that is not in it already.
+    /// The slots that are wanted have been retracted: no task can get into one of them that is not
+    /// in it already.
     pub(crate) fn vacate(&self, wanted: impl Fn(Slot) -> bool, _: &mut GcLocked) -> Option<Slot> {
-        // ORDERING: Acquire pairs with the release in `claim`, see there. If the task claims a
-        // wanted slot after this, it learns that it was retracted (litmus/claim-retract.litmus).
+        // ORDERING: Acquire pairs with the release in `claim` and `forget`, see there
+        // (litmus/claim-rewrite.litmus). If the task claims a wanted slot after this, it learns
+        // that it was retracted (litmus/claim-retract.litmus).
         let slot = Slot::new(self.cached.load(Acquire)).filter(|&slot| wanted(slot))?;
 
         // INVARIANT: `IDLE` -> `RECYCLED` under the GC lock.
@@ -302,8 +313,9 @@ impl Task {
             return Some(slot);
         }
 
-        // INVARIANT: Others write while `RECYCLED`.
+        // Another slot than before, maybe.
         if Slot::new(self.cached.load(Relaxed)).is_some_and(wanted) {
+            // INVARIANT: Others write while `RECYCLED`.
             self.cached.store(NO_SLOT, Relaxed);
         }
 

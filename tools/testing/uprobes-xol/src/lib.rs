@@ -11,11 +11,16 @@ mod area;
 pub mod explore;
 #[path = "../../../../kernel/events/uprobes_xol/gc.rs"]
 mod gc;
+#[path = "../../../../kernel/events/uprobes_xol/insn.rs"]
+mod insn;
 pub mod mutants;
+#[path = "../../../../kernel/events/uprobes_xol/page.rs"]
 mod page;
 mod scenarios;
 #[path = "../../../../kernel/events/uprobes_xol/slot.rs"]
 mod slot;
+#[path = "../../../../kernel/events/uprobes_xol/table.rs"]
+mod table;
 #[path = "../../../../kernel/events/uprobes_xol/task.rs"]
 mod task;
 

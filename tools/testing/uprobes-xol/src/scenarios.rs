@@ -4,16 +4,18 @@
 
 use super::{
     area::XolArea,
-    slot::{Insn, Slot, INSN_SIZE, SLOT_COUNT, SLOT_SIZE},
+    insn::{Insn, INSN_WORDS},
+    slot::{Slot, PAGES, SLOTS_PER_PAGE, SLOT_COUNT, SLOT_SIZE},
     task::{GcLocked, Task},
 };
 use crate::explore::Scenario;
 use kernel::{
     bindings::{
-        self,
+        self, arch_uprobe,
         backend::thread,
         model::{self, Property},
     },
+    page::PAGE_SIZE,
     prelude::*,
     sync::Arc,
 };
@@ -25,28 +27,46 @@ use std::sync::{
 /// Where the area is mapped.
 const VADDR: usize = 0x7000_0000;
 
-/// Slots that tasks can hold.
+/// Slots that tasks can be in.
 const TASK_SLOTS: usize = SLOT_COUNT - 1;
+
+/// Slots of the first page that tasks can be in.
+const FIRST_SLOTS: usize = SLOTS_PER_PAGE - 1;
+
+/// Probes that only those hit who are to fill the area.
+const CROWD: usize = 100;
 
 /// All scenarios.
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {
-        name: "recycled-owner",
+        name: "vacated-owner",
         about: "a task enters its slot while it is taken away",
-        run: recycled_owner,
+        run: vacated_owner,
         preemptions: None,
+    },
+    Scenario {
+        name: "claim-retract",
+        about: "a task finds a slot while another one takes it out of the table",
+        run: claim_retract,
+        preemptions: Some(3),
     },
     Scenario {
         name: "two-tasks",
         about: "two tasks hit twice, each another probe",
-        run: || run_tasks(&[0, 1], 2),
+        run: || run_tasks(&[&[0, 0], &[1, 1]]),
         preemptions: Some(3),
     },
     Scenario {
         name: "three-tasks",
         about: "three tasks hit, each another probe",
-        run: || run_tasks(&[0, 1, 2], 1),
+        run: || run_tasks(&[&[0], &[1], &[2]]),
         preemptions: Some(2),
+    },
+    Scenario {
+        name: "changing-probes",
+        about: "a task hits a probe and then another one, while a task hits a third",
+        run: || run_tasks(&[&[0, 2], &[1]]),
+        preemptions: Some(3),
     },
     #[cfg(not(feature = "loom"))]
     Scenario {
@@ -58,26 +78,44 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "same-probe",
         about: "two tasks hit the same probe twice",
-        run: || run_tasks(&[0, 0], 2),
+        run: same_probe,
         preemptions: Some(3),
+    },
+    Scenario {
+        name: "shared-slot",
+        about: "a task is in a slot, and others come for the same instruction",
+        run: shared_slot,
+        preemptions: Some(3),
+    },
+    Scenario {
+        name: "alternating",
+        about: "a task hits two probes in turns",
+        run: alternating,
+        preemptions: None,
     },
     Scenario {
         name: "left-idle",
         about: "a task leaves the last slot and does not come back, another one needs it",
         run: left_idle,
-        preemptions: None,
+        preemptions: Some(4),
+    },
+    Scenario {
+        name: "left-by-two",
+        about: "two tasks leave the last slot at the same time, another one needs it",
+        run: left_by_two,
+        preemptions: Some(2),
     },
     Scenario {
         name: "death-in-slot",
         about: "a task dies in the last slot, another one waits",
         run: death_in_slot,
-        preemptions: None,
+        preemptions: Some(4),
     },
     Scenario {
         name: "killed-waiter",
         about: "two tasks wait for the last slot, one of them is killed",
         run: killed_waiter,
-        preemptions: Some(3),
+        preemptions: Some(2),
     },
     Scenario {
         name: "left-to-waiter",
@@ -87,21 +125,44 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "freed-to-waiter",
-        about: "a task frees the last slot, and another one comes before the one that waits",
+        about: "a task dies in the last slot, and another one comes before the one that waits",
         run: freed_to_waiter,
         preemptions: Some(3),
     },
     Scenario {
-        name: "alternating",
-        about: "a task hits two probes in turns",
-        run: alternating,
-        preemptions: None,
+        name: "exit-while-asked",
+        about: "tasks die while all tasks are asked for a slot",
+        run: exit_while_asked,
+        preemptions: Some(2),
+    },
+    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+    Scenario {
+        name: "moved-on",
+        about:
+            "a task moves from the slot that another one waits for into a third one's, and stays",
+        run: moved_on,
+        preemptions: Some(3),
+    },
+    #[cfg(any(not(feature = "loom"), feature = "two-pages"))]
+    Scenario {
+        name: "two-grow",
+        about: "two tasks need a page at the same time",
+        run: two_grow,
+        preemptions: Some(3),
+    },
+    #[cfg(any(not(feature = "loom"), feature = "two-pages"))]
+    Scenario {
+        name: "grown-for-waiter",
+        about: "a task waits because there is no memory, and another one gets some",
+        run: grown_for_waiter,
+        preemptions: Some(3),
     },
 ];
 
 /// The instruction of a probe.
-fn insn(probe: usize) -> [u8; INSN_SIZE] {
-    [0x90 + probe as u8; INSN_SIZE]
+fn insn(arch: &arch_uprobe) -> Insn {
+    // SAFETY: It is made of as many words.
+    Insn::new(unsafe { *std::ptr::from_ref(arch).cast::<[usize; INSN_WORDS]>() })
 }
 
 /// A process with an area.
@@ -118,7 +179,7 @@ struct Thread {
 /// A step: a task is in a slot.
 struct Step {
     slot: usize,
-    insn: [u8; INSN_SIZE],
+    arch: arch_uprobe,
 }
 
 impl Process {
@@ -143,20 +204,31 @@ impl Process {
         })
     }
 
-    /// The memory behind the slots, as C has it.
-    fn page(&self) -> &bindings::page {
-        let core = std::ptr::from_ref(&*self.area).cast::<bindings::xol_area>();
-        // SAFETY: An area begins with what C knows of it, and its page lives as long.
-        unsafe { &*(*core).page }
+    /// The memory behind a page's slots, as C has it.
+    fn page(&self, index: usize) -> Option<&bindings::page> {
+        // SAFETY: The pages live as long as the area.
+        self.area.page(index).map(|page| unsafe { &*page })
     }
 
-    /// All tasks are gone: as many as there are slots can have one without waiting.
+    /// The memory behind a slot, and the slot's place there.
+    fn memory(&self, slot: usize) -> (&bindings::page, usize) {
+        let page = self.page(slot * SLOT_SIZE / PAGE_SIZE);
+        (page.expect("a page for the slot"), slot % SLOTS_PER_PAGE)
+    }
+
+    /// How often slots were written.
+    fn writes(&self) -> usize {
+        let pages = (0..PAGES).filter_map(|index| self.page(index));
+        pages.map(bindings::page::writes).sum()
+    }
+
+    /// All tasks are gone: as many as there are slots can have one without waiting, each another.
     fn is_left_clean(self: Shared<Self>) {
         // It does not sleep then.
         bindings::current().kill();
         let threads: Vec<_> = (0..TASK_SLOTS).map(|_| self.thread()).collect();
-        for thread in &threads {
-            Property::EverythingFreed.holds_if(thread.try_step(0).is_some());
+        for (probe, thread) in threads.iter().enumerate() {
+            Property::EverythingFreed.holds_if(thread.try_step(2 * CROWD + probe).is_some());
         }
         for thread in threads {
             thread.exit();
@@ -169,15 +241,13 @@ impl Process {
 impl Thread {
     /// Gets to a slot with the probe's instruction. `None` if the task was killed.
     fn try_step(&self, probe: usize) -> Option<Step> {
-        let insn = insn(probe);
-        let address = self
-            .process
-            .area
-            .get(&self.utask.as_arc_borrow(), &Insn::new(&insn))
-            .ok()?;
+        let arch = arch_uprobe::of_probe(probe);
+        let task = self.utask.as_arc_borrow();
+        let address = self.process.area.get(&task, &insn(&arch)).ok()?;
         let slot = (address - VADDR) / SLOT_SIZE;
-        self.process.page().begin(slot, &insn);
-        Some(Step { slot, insn })
+        let (page, index) = self.process.memory(slot);
+        page.begin(index, &arch);
+        Some(Step { slot, arch })
     }
 
     fn step(&self, probe: usize) -> Step {
@@ -195,7 +265,8 @@ impl Thread {
     fn executed(&self, step: &Step) {
         #[cfg(not(feature = "loom"))]
         thread::yield_now();
-        self.process.page().end(step.slot, &step.insn);
+        let (page, index) = self.process.memory(step.slot);
+        page.end(index, &step.arch);
     }
 
     fn end(&self, step: Step) {
@@ -211,7 +282,7 @@ impl Thread {
 
     /// The task is in no slot, and has none.
     fn has_no_slot(&self) -> bool {
-        let none = Task::enter(&self.utask.as_arc_borrow()).is_err();
+        let none = Task::enter(&self.utask.as_arc_borrow()).slot().is_none();
         self.utask.leave();
         none
     }
@@ -224,12 +295,11 @@ fn wait_for_sleepers(number: usize) {
     }
 }
 
-fn recycled_owner() {
+fn vacated_owner() {
     let utask = Arc::pin_init(Task::new(), GFP_KERNEL).unwrap();
     let slot = Slot::new(1).unwrap();
-    if let Err(vacant) = Task::enter(&utask.as_arc_borrow()) {
-        vacant.assign(slot, &mut GcLocked::new());
-    }
+    let insn = insn(&arch_uprobe::of_probe(0));
+    let _ = Task::enter(&utask.as_arc_borrow()).claim(slot, &insn, || true);
     utask.leave();
 
     // Not the explorer's: they must not order anything.
@@ -240,7 +310,7 @@ fn recycled_owner() {
         let (utask, inside, taken) = (utask.clone(), inside.clone(), taken.clone());
         move || {
             for _ in 0..2 {
-                if Task::enter(&utask.as_arc_borrow()).is_ok() {
+                if Task::enter(&utask.as_arc_borrow()).cached(&insn).is_some() {
                     Property::NoStaleSlot.holds_if(!taken.load(Relaxed));
                     inside.store(true, Relaxed);
                     #[cfg(not(feature = "loom"))]
@@ -251,34 +321,65 @@ fn recycled_owner() {
             }
         }
     });
-    if let Some(recycled) = utask.recycle(&mut GcLocked::new()) {
-        Property::NoStaleSlot.holds_if(recycled == slot && !inside.load(Relaxed));
+    if utask.vacate(|_| true, &mut GcLocked::new()).is_none() {
+        Property::NoStaleSlot.holds_if(!inside.load(Relaxed));
         taken.store(true, Relaxed);
     }
     owner.join().unwrap();
 }
 
-/// Runs a task for each probe, which hits it a number of times. The calling thread is one of them.
-fn run_tasks(probes: &[usize], times: usize) {
+/// All slots are in use but one.
+fn claim_retract() {
     let process = Process::new();
-    let run = |probe| {
+    let crowd = crowd(&process, TASK_SLOTS - 1);
+    let (first, second) = (process.thread(), process.thread());
+    // Both are asked for slots, and the second one has the slot.
+    first.hit(1);
+    second.hit(0);
+
+    let finder = thread::spawn(move || {
+        first.hit(0);
+        first.exit();
+    });
+    second.hit(1);
+    finder.join().unwrap();
+    second.exit();
+    disperse(crowd);
+    process.is_left_clean();
+}
+
+/// Runs a task for each of `hits`, the probes that it hits. The calling thread is one of them.
+fn run_tasks(hits: &[&'static [usize]]) {
+    let process = Process::new();
+    run_tasks_of(&process, hits);
+    process.is_left_clean();
+}
+
+fn run_tasks_of(process: &Shared<Process>, hits: &[&'static [usize]]) {
+    let run = |probes: &'static [usize]| {
         let thread = process.thread();
         move || {
-            for _ in 0..times {
+            for &probe in probes {
                 thread.hit(probe);
             }
             thread.exit();
         }
     };
-    let (mine, others) = probes.split_first().unwrap();
+    let (mine, others) = hits.split_first().unwrap();
     let others: Vec<_> = others
         .iter()
-        .map(|&probe| thread::spawn(run(probe)))
+        .map(|probes| thread::spawn(run(probes)))
         .collect();
-    run(*mine)();
+    run(mine)();
     for other in others {
         other.join().unwrap();
     }
+}
+
+fn same_probe() {
+    let process = Process::new();
+    run_tasks_of(&process, &[&[0, 0], &[0, 0]]);
+    Property::WrittenOnce.holds_if(process.writes() == 1);
     process.is_left_clean();
 }
 
@@ -310,14 +411,14 @@ fn eight_tasks() {
     process.is_left_clean();
 }
 
-/// Tasks that have all slots but one, and are in them.
-fn crowd(process: &Shared<Process>) -> Vec<(Thread, Step)> {
-    let enter = |_| {
+/// Tasks that are in slots, each in another.
+fn crowd(process: &Shared<Process>, number: usize) -> Vec<(Thread, Step)> {
+    let enter = |number| {
         let thread = process.thread();
-        let step = thread.step(0);
+        let step = thread.step(CROWD + number);
         (thread, step)
     };
-    (1..TASK_SLOTS).map(enter).collect()
+    (0..number).map(enter).collect()
 }
 
 fn disperse(crowd: Vec<(Thread, Step)>) {
@@ -327,9 +428,48 @@ fn disperse(crowd: Vec<(Thread, Step)>) {
     }
 }
 
+fn shared_slot() {
+    let process = Process::new();
+    let crowd = crowd(&process, TASK_SLOTS - 1);
+    let holder = process.thread();
+    let step = holder.step(1);
+    let others = [process.spawn_hit(1), process.spawn_hit(1)];
+
+    // These need not wait.
+    for other in others {
+        other.join().unwrap();
+    }
+    Property::WrittenOnce.holds_if(process.writes() == TASK_SLOTS);
+    holder.end(step);
+    holder.exit();
+    disperse(crowd);
+    process.is_left_clean();
+}
+
+fn alternating() {
+    let process = Process::new();
+    let thread = process.thread();
+    for probe in [1, 2, 1, 1, 2] {
+        thread.hit(probe);
+    }
+    if TASK_SLOTS > 1 {
+        Property::WrittenOnce.holds_if(process.writes() == 2);
+        let before = model::locks();
+        for probe in [1, 2, 1] {
+            thread.hit(probe);
+        }
+        Property::FoundUnlocked.holds_if(model::locks() == before);
+    }
+    let before = model::locks();
+    thread.hit(if TASK_SLOTS > 1 { 1 } else { 2 });
+    Property::FoundUnlocked.holds_if(model::locks() == before);
+    thread.exit();
+    process.is_left_clean();
+}
+
 fn left_idle() {
     let process = Process::new();
-    let crowd = crowd(&process);
+    let crowd = crowd(&process, TASK_SLOTS - 1);
     let holder = process.thread();
     let step = holder.step(1);
     let other = process.spawn_hit(2);
@@ -341,9 +481,29 @@ fn left_idle() {
     process.is_left_clean();
 }
 
+fn left_by_two() {
+    let process = Process::new();
+    let crowd = crowd(&process, TASK_SLOTS - 1);
+    let (first, second) = (process.thread(), process.thread());
+    let steps = (first.step(1), second.step(1));
+    let leaver = thread::spawn(move || {
+        first.end(steps.0);
+        first
+    });
+    let other = process.spawn_hit(2);
+
+    second.end(steps.1);
+    // The other one must not need the death of these to get a slot.
+    other.join().unwrap();
+    leaver.join().unwrap().exit();
+    second.exit();
+    disperse(crowd);
+    process.is_left_clean();
+}
+
 fn death_in_slot() {
     let process = Process::new();
-    let crowd = crowd(&process);
+    let crowd = crowd(&process, TASK_SLOTS - 1);
     let dying = process.thread();
     let step = dying.step(1);
     let other = process.spawn_hit(2);
@@ -360,7 +520,7 @@ fn death_in_slot() {
 
 fn killed_waiter() {
     let process = Process::new();
-    let crowd = crowd(&process);
+    let crowd = crowd(&process, TASK_SLOTS - 1);
     let holder = process.thread();
     let step = holder.step(1);
 
@@ -405,7 +565,7 @@ fn waiter(process: &Shared<Process>) -> (thread::JoinHandle<()>, Shared<AtomicBo
 
 fn left_to_waiter() {
     let process = Process::new();
-    let crowd = crowd(&process);
+    let crowd = crowd(&process, TASK_SLOTS - 1);
     let holder = process.thread();
     let step = holder.step(1);
     let (waiter, served) = waiter(&process);
@@ -423,13 +583,14 @@ fn left_to_waiter() {
 
 fn freed_to_waiter() {
     let process = Process::new();
-    let crowd = crowd(&process);
-    let dying = process.thread();
-    let step = dying.step(1);
+    let crowd = crowd(&process, TASK_SLOTS - 1);
+    let (dying, leaving) = (process.thread(), process.thread());
+    let steps = (dying.step(1), leaving.step(1));
     let (waiter, served) = waiter(&process);
 
-    dying.executed(&step);
+    dying.executed(&steps.0);
     dying.exit();
+    leaving.end(steps.1);
     let late = process.thread();
     let step = late.step(3);
     Property::WaitersFirst.holds_if(served.load(Relaxed));
@@ -437,16 +598,94 @@ fn freed_to_waiter() {
 
     waiter.join().unwrap();
     late.exit();
+    leaving.exit();
     disperse(crowd);
     process.is_left_clean();
 }
 
-fn alternating() {
+fn exit_while_asked() {
     let process = Process::new();
+    let crowd = crowd(&process, TASK_SLOTS - 1);
+    let (first, second) = (process.thread(), process.thread());
+    first.hit(1);
+    second.hit(1);
+    let dying = thread::spawn(move || {
+        first.exit();
+        second.exit();
+    });
     let thread = process.thread();
-    for probe in [1, 1, 2, 1] {
-        thread.hit(probe);
-    }
+    thread.hit(2);
+    dying.join().unwrap();
     thread.exit();
+    disperse(crowd);
+    process.is_left_clean();
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+fn moved_on() {
+    if TASK_SLOTS < 2 {
+        return;
+    }
+    let process = Process::new();
+    let crowd = crowd(&process, TASK_SLOTS - 1);
+    let moving = process.thread();
+    moving.hit(1);
+    let other = process.spawn_hit(2);
+
+    // The slot of one of the crowd.
+    let step = moving.step(CROWD);
+    other.join().unwrap();
+    moving.end(step);
+    moving.exit();
+    disperse(crowd);
+    process.is_left_clean();
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-pages"))]
+fn two_grow() {
+    if PAGES < 2 {
+        return;
+    }
+    let process = Process::new();
+    let crowd = crowd(&process, FIRST_SLOTS);
+    // Both stay.
+    let spawn_step = |probe| {
+        let thread = process.thread();
+        thread::spawn(move || (thread.step(probe), thread))
+    };
+    let others = [spawn_step(1), spawn_step(2)];
+    let others = others.map(|other| other.join().unwrap());
+    Property::WrittenOnce.holds_if(process.writes() == FIRST_SLOTS + 2);
+    for (step, thread) in others {
+        thread.end(step);
+        thread.exit();
+    }
+    disperse(crowd);
+    process.is_left_clean();
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-pages"))]
+fn grown_for_waiter() {
+    if PAGES < 2 {
+        return;
+    }
+    let process = Process::new();
+    let crowd = crowd(&process, FIRST_SLOTS);
+    let waiter = thread::spawn({
+        let thread = process.thread();
+        move || {
+            let task = bindings::task_struct::new();
+            task.run_out_of_memory();
+            task.enter();
+            thread.hit(1);
+            thread.exit();
+        }
+    });
+    let thread = process.thread();
+    let step = thread.step(2);
+    waiter.join().unwrap();
+    thread.end(step);
+    thread.exit();
+    disperse(crowd);
     process.is_left_clean();
 }

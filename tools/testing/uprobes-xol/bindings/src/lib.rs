@@ -14,14 +14,3 @@ mod wait;
 pub use mm::*;
 pub use sched::*;
 pub use wait::*;
-
-/// What C has in a `struct uprobe_task` is of no concern here.
-#[derive(Default)]
-pub struct uprobe_task(());
-
-/// What the C core knows of an area.
-#[repr(C)]
-pub struct xol_area {
-    pub vaddr: usize,
-    pub page: *mut page,
-}

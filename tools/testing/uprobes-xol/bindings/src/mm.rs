@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The area's page, and what CPUs do with it.
+//! The area's pages, and what CPUs do with them.
 
-use crate::{backend::UnsafeCell, model::Property};
+use crate::{backend::UnsafeCell, model::Property, sched::not_atomic};
+use std::{
+    ffi::{c_int, c_void},
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 /// Bytes from one slot to the next.
 pub const UPROBE_XOL_SLOT_SIZE: u32 = 8;
@@ -13,75 +17,110 @@ pub const UPROBE_XOL_INSN_SIZE: u32 = 8;
 
 const INSN_SIZE: usize = UPROBE_XOL_INSN_SIZE as usize;
 
-/// Slots of a page, the trampoline's included: few, so that they run out soon, where all schedules
-/// are explored.
-const SLOT_COUNT: usize = if cfg!(feature = "two-slots") {
-    3
-} else if cfg!(any(feature = "loom", feature = "shuttle")) {
-    2
+const EXPLORED: bool = cfg!(any(feature = "loom", feature = "shuttle"));
+
+/// Pages of an area.
+pub const UPROBE_XOL_PAGES: u32 = if EXPLORED && !cfg!(feature = "two-pages") {
+    1
 } else {
-    128
+    2
+};
+
+/// Slots of a page, the first page's with the trampoline's: few, so that they run out soon, where
+/// all schedules are explored.
+const SLOTS_PER_PAGE: usize = if !EXPLORED {
+    50
+} else if cfg!(feature = "two-slots") {
+    3
+} else {
+    2
 };
 
 /// The size of a page in bytes.
-pub const PAGE_SIZE: usize = UPROBE_XOL_SLOT_SIZE as usize * SLOT_COUNT;
+pub const PAGE_SIZE: usize = UPROBE_XOL_SLOT_SIZE as usize * SLOTS_PER_PAGE;
 
-/// The page that is mapped as `[uprobes]`.
-pub struct page(Vec<Memory>);
+/// Words behind the bytes to execute: what an architecture does after the step.
+const REST: usize = if cfg!(feature = "loom") { 0 } else { 1 };
+
+/// A probed instruction.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct arch_uprobe {
+    pub ixol: [usize; INSN_SIZE / size_of::<usize>()],
+    pub rest: [usize; REST],
+}
+
+impl arch_uprobe {
+    /// The instruction of a probe.
+    pub fn of_probe(probe: usize) -> Self {
+        Self {
+            ixol: [0x90 + probe; INSN_SIZE / size_of::<usize>()],
+            rest: [probe; REST],
+        }
+    }
+
+    fn bytes(&self) -> [u8; INSN_SIZE] {
+        self.ixol[0].to_ne_bytes()
+    }
+}
+
+/// A page that is mapped as part of `[uprobes]`.
+pub struct page {
+    slots: Vec<Memory>,
+}
 
 /// A slot's memory.
 #[derive(Default)]
 struct Memory {
+    /// Loom reports it when somebody writes while others might read.
     bytes: UnsafeCell<[u8; INSN_SIZE]>,
-    /// Somebody is in the slot. Loom reports it when two write it unordered.
-    occupied: UnsafeCell<bool>,
+    /// Tasks that are in the slot. Not the explorer's, here and below: they must not order anything.
+    inside: AtomicUsize,
+    writes: AtomicUsize,
 }
 
-// SAFETY: That both are accessed in turns is what is to be shown.
+// SAFETY: That accesses are in turns is what is to be shown.
 unsafe impl Sync for Memory {}
 
 impl page {
     /// A page of zeroes.
     pub fn new() -> Self {
-        Self((0..SLOT_COUNT).map(|_| Memory::default()).collect())
+        let slots = (0..SLOTS_PER_PAGE).map(|_| Memory::default()).collect();
+        Self { slots }
     }
 
-    /// What the slot holds.
-    pub fn read(&self, slot: usize) -> [u8; INSN_SIZE] {
+    fn read(&self, slot: usize) -> [u8; INSN_SIZE] {
         // SAFETY: Nobody writes, or loom tells.
-        self.0[slot].bytes.with(|bytes| unsafe { *bytes })
+        self.slots[slot].bytes.with(|bytes| unsafe { *bytes })
     }
 
-    /// What `arch_uprobe_copy_ixol()` does.
-    pub fn write(&self, slot: usize, insn: &[u8; INSN_SIZE]) {
-        // SAFETY: Nobody writes, or loom tells.
-        let occupied = self.0[slot].occupied.with(|cell| unsafe { *cell });
-        Property::NoWriteInside.holds_if(!occupied);
+    fn write(&self, slot: usize, insn: &[u8; INSN_SIZE]) {
+        let memory = &self.slots[slot];
+        Property::NoWriteInside.holds_if(memory.inside.load(Relaxed) == 0);
         Property::WrittenOnce.holds_if(self.read(slot) != *insn);
+        memory.writes.fetch_add(1, Relaxed);
         // SAFETY: Nobody reads or writes, or loom tells.
-        self.0[slot]
-            .bytes
-            .with_mut(|bytes| unsafe { *bytes = *insn });
+        memory.bytes.with_mut(|bytes| unsafe { *bytes = *insn });
     }
 
     /// A CPU gets to the slot, and finds `insn` there.
-    pub fn begin(&self, slot: usize, insn: &[u8; INSN_SIZE]) {
-        Property::OneOwner.holds_if(!self.occupy(slot, true));
-        Property::RightInstruction.holds_if(self.read(slot) == *insn);
+    pub fn begin(&self, slot: usize, insn: &arch_uprobe) {
+        self.slots[slot].inside.fetch_add(1, Relaxed);
+        Property::RightInstruction.holds_if(self.read(slot) == insn.bytes());
     }
 
     /// A CPU is done with the slot; up to here, it may have read the instruction.
-    pub fn end(&self, slot: usize, insn: &[u8; INSN_SIZE]) {
-        Property::RightInstruction.holds_if(self.read(slot) == *insn);
-        Property::OneOwner.holds_if(self.occupy(slot, false));
+    pub fn end(&self, slot: usize, insn: &arch_uprobe) {
+        Property::RightInstruction.holds_if(self.read(slot) == insn.bytes());
+        self.slots[slot].inside.fetch_sub(1, Relaxed);
     }
 
-    /// Sets whether somebody is in the slot, and returns whether somebody was.
-    fn occupy(&self, slot: usize, occupied: bool) -> bool {
-        // SAFETY: Nobody else does it now, or loom tells.
-        self.0[slot]
-            .occupied
-            .with_mut(|cell| unsafe { std::mem::replace(&mut *cell, occupied) })
+    /// How often slots were written.
+    pub fn writes(&self) -> usize {
+        self.slots
+            .iter()
+            .map(|memory| memory.writes.load(Relaxed))
+            .sum()
     }
 }
 
@@ -89,4 +128,60 @@ impl Default for page {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// # Safety
+///
+/// `page` is valid, and `src` for reads of `len` bytes.
+pub unsafe fn arch_uprobe_copy_ixol(page: *mut page, vaddr: usize, src: *mut c_void, len: usize) {
+    // SAFETY: By the function's requirements.
+    let page = unsafe { &*page };
+    let slot = vaddr % PAGE_SIZE / UPROBE_XOL_SLOT_SIZE as usize;
+    if len == INSN_SIZE {
+        // SAFETY: By the function's requirements.
+        page.write(slot, unsafe { &*src.cast() });
+    }
+}
+
+/// The trampoline: nothing, which the slot holds already.
+///
+/// # Safety
+///
+/// `size` is valid for writes.
+pub unsafe fn arch_uretprobe_trampoline(size: *mut usize) -> *mut c_void {
+    // SAFETY: By the function's requirements.
+    unsafe { *size = 0 };
+    std::ptr::null_mut()
+}
+
+/// What C has in a `struct uprobe_task` is of no concern here.
+#[repr(C)]
+#[derive(Default)]
+pub struct uprobe_task {
+    state: c_int,
+}
+
+/// A `struct uprobe_task`, and what is being stepped.
+#[repr(C)]
+pub struct uprobe_xol_task {
+    pub utask: uprobe_task,
+    pub arch: arch_uprobe,
+}
+
+/// What the C core knows of an area.
+#[repr(C)]
+pub struct xol_area {
+    pub vaddr: usize,
+}
+
+/// Allocates a page, unless the current task is not to have one.
+pub fn alloc_page() -> Option<Box<page>> {
+    crate::might_sleep();
+    (!crate::current().is_out_of_memory()).then(Box::default)
+}
+
+/// Frees a page.
+pub fn free_page(page: Box<page>) {
+    not_atomic();
+    drop(page);
 }

@@ -10,16 +10,16 @@ use std::{
 /// What must hold whatever the schedule.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Property {
-    /// At any time, at most one task is in a slot.
-    OneOwner,
     /// A task whose slot was taken away, or that got none, is in no slot.
     NoStaleSlot,
     /// A slot's memory is not written while somebody else may execute it.
     NoWriteInside,
     /// What a task executes is the instruction that it asked for.
     RightInstruction,
-    /// A slot that holds an instruction already is not written again.
+    /// What a slot holds already is not written, there or into another slot.
     WrittenOnce,
+    /// A task that hits a probe again finds the slot without a lock.
+    FoundUnlocked,
     /// Who waits for a slot gets it when one is left.
     NoLostWakeup,
     /// Nobody is blocked for good other than in the wait queue.
@@ -32,24 +32,27 @@ pub enum Property {
     WaitersFirst,
     /// When all tasks are gone, all slots are free, and the area refers to no task.
     EverythingFreed,
+    /// Nothing sleeps that must not: with a raw spinlock held, or when about to wait.
+    NoSleepInside,
     /// No `warn_on!` fires.
     NoWarning,
 }
 
 impl Property {
     /// All of them.
-    pub const ALL: [Self; 12] = [
-        Self::OneOwner,
+    pub const ALL: [Self; 13] = [
         Self::NoStaleSlot,
         Self::NoWriteInside,
         Self::RightInstruction,
         Self::WrittenOnce,
+        Self::FoundUnlocked,
         Self::NoLostWakeup,
         Self::NoDeadlock,
         Self::NoLivelock,
         Self::TakeNeverFails,
         Self::WaitersFirst,
         Self::EverythingFreed,
+        Self::NoSleepInside,
         Self::NoWarning,
     ];
 
@@ -63,17 +66,18 @@ impl Property {
 impl fmt::Display for Property {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::OneOwner => "one owner per slot",
-            Self::NoStaleSlot => "no stale slot after a recycle",
+            Self::NoStaleSlot => "no stale slot after it was taken away",
             Self::NoWriteInside => "no write while anyone is inside",
             Self::RightInstruction => "the slot holds the instruction",
             Self::WrittenOnce => "what a slot holds is not written again",
+            Self::FoundUnlocked => "a slot is found again without a lock",
             Self::NoLostWakeup => "no lost wake-up",
             Self::NoDeadlock => "no deadlock",
             Self::NoLivelock => "no livelock",
             Self::TakeNeverFails => "a take never fails",
             Self::WaitersFirst => "those who wait come first",
             Self::EverythingFreed => "everything freed at the end",
+            Self::NoSleepInside => "no sleep where it is forbidden",
             Self::NoWarning => "no warning",
         })
     }
@@ -85,6 +89,9 @@ pub const VIOLATED: &str = "violated: ";
 /// Tasks that sleep now.
 pub(crate) static SLEEPERS: AtomicUsize = AtomicUsize::new(0);
 
+/// How often a raw spinlock was taken.
+static LOCKS: AtomicUsize = AtomicUsize::new(0);
+
 /// Returns the property that a panic with this message is a breach of.
 pub fn violated(message: &str) -> Option<Property> {
     let explorer_says = |what: &str| message.contains(what);
@@ -95,9 +102,7 @@ pub fn violated(message: &str) -> Option<Property> {
         });
     }
     // These are found by loom or shuttle.
-    if explorer_says("Concurrent write accesses") {
-        Some(Property::OneOwner)
-    } else if explorer_says("Causality violation") {
+    if explorer_says("Causality violation") {
         Some(Property::NoWriteInside)
     } else if explorer_says("deadlock") {
         Some(match SLEEPERS.load(Relaxed) {
@@ -114,6 +119,15 @@ pub fn violated(message: &str) -> Option<Property> {
 /// Returns how many tasks sleep now.
 pub fn sleepers() -> usize {
     SLEEPERS.load(Relaxed)
+}
+
+pub(crate) fn count_lock() {
+    LOCKS.fetch_add(1, Relaxed);
+}
+
+/// Returns how often a raw spinlock was taken.
+pub fn locks() -> usize {
+    LOCKS.load(Relaxed)
 }
 
 /// Forgets the last execution.

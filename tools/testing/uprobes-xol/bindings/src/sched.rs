@@ -4,12 +4,15 @@
 
 use crate::{
     backend::{self, Condvar, Mutex},
-    model::SLEEPERS,
+    model::{self, Property, SLEEPERS},
 };
 use std::{
     cell::RefCell,
     ffi::c_int,
-    sync::{atomic::Ordering::Relaxed, Arc},
+    sync::{
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed},
+        Arc,
+    },
 };
 
 pub(crate) const TASK_RUNNING: u32 = 0;
@@ -24,6 +27,12 @@ pub struct task_struct {
     /// What `pi_lock` and the run queue's lock protect.
     sched: Mutex<Sched>,
     wake: Condvar,
+    // Not the explorer's: they must not order anything.
+    /// The state that the task itself set last.
+    own_state: AtomicU32,
+    /// Raw spinlocks that the task holds.
+    raw_locks: AtomicUsize,
+    out_of_memory: AtomicBool,
 }
 
 #[derive(Default)]
@@ -38,6 +47,9 @@ impl task_struct {
         Arc::new(Self {
             sched: Mutex::new(Sched::default()),
             wake: Condvar::new(),
+            own_state: AtomicU32::new(TASK_RUNNING),
+            raw_locks: AtomicUsize::new(0),
+            out_of_memory: AtomicBool::new(false),
         })
     }
 
@@ -48,6 +60,7 @@ impl task_struct {
 
     /// What `set_current_state()` does, without its barrier.
     pub(crate) fn set_state(&self, state: u32) {
+        self.own_state.store(state, Relaxed);
         self.sched.lock().unwrap().state = state;
     }
 
@@ -60,6 +73,15 @@ impl task_struct {
             self.wake.notify_one();
         }
         sleeps
+    }
+
+    /// The task gets no memory from now on.
+    pub fn run_out_of_memory(&self) {
+        self.out_of_memory.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_out_of_memory(&self) -> bool {
+        self.out_of_memory.load(Relaxed)
     }
 
     /// Sends SIGKILL.
@@ -114,9 +136,33 @@ pub unsafe fn schedule() {
     if sched.killed && sched.state & TASK_WAKEKILL != 0 {
         sched.state = TASK_RUNNING;
     }
+    task.own_state.store(TASK_RUNNING, Relaxed);
     while sched.state != TASK_RUNNING {
         SLEEPERS.fetch_add(1, Relaxed);
         sched = task.wake.wait(sched).unwrap();
         SLEEPERS.fetch_sub(1, Relaxed);
     }
+}
+
+/// The current task has got a raw spinlock.
+pub fn raw_lock_taken() {
+    model::count_lock();
+    current().raw_locks.fetch_add(1, Relaxed);
+}
+
+/// The current task is about to release a raw spinlock.
+pub fn raw_lock_released() {
+    current().raw_locks.fetch_sub(1, Relaxed);
+}
+
+/// To be called where a lock is taken that sleeps on `PREEMPT_RT`.
+pub(crate) fn not_atomic() {
+    Property::NoSleepInside.holds_if(current().raw_locks.load(Relaxed) == 0);
+}
+
+/// To be called where the kernel may sleep: not with a raw spinlock, nor when the state is set for
+/// sleeping already.
+pub fn might_sleep() {
+    not_atomic();
+    Property::NoSleepInside.holds_if(current().own_state.load(Relaxed) == TASK_RUNNING);
 }

@@ -4,7 +4,7 @@
 
 use crate::{
     backend::{fence, AtomicUsize, Mutex},
-    sched::{current, task_struct, TASK_RUNNING},
+    sched::{current, not_atomic, task_struct, TASK_RUNNING},
 };
 use std::{
     ffi::{c_char, c_int, c_void},
@@ -81,6 +81,7 @@ pub unsafe fn prepare_to_wait_exclusive(
     let task = current();
     let mut was_empty = false;
 
+    not_atomic();
     let mut entries = head.entries.lock().unwrap();
     if !entries.iter().any(|queued| queued.entry == entry) {
         was_empty = entries.is_empty();
@@ -102,6 +103,7 @@ pub unsafe fn finish_wait(head: *mut wait_queue_head, entry: *mut wait_queue_ent
     let head = unsafe { &*head };
     current().set_state(TASK_RUNNING);
 
+    not_atomic();
     let mut entries = head.entries.lock().unwrap();
     entries.retain(|queued| queued.entry != entry);
     head.len.store(entries.len(), Relaxed);
@@ -124,7 +126,9 @@ pub unsafe fn waitqueue_active(head: *mut wait_queue_head) -> c_int {
 /// `head` is initialised.
 pub unsafe fn __wake_up(head: *mut wait_queue_head, mode: u32, nr: c_int, _key: *mut c_void) {
     // SAFETY: By the function's requirements.
-    let entries = unsafe { &*head }.entries.lock().unwrap();
+    let head = unsafe { &*head };
+    not_atomic();
+    let entries = head.entries.lock().unwrap();
     let mut left = nr;
     for queued in entries.iter() {
         // All entries are exclusive. Who is awake already does not count.

@@ -15,6 +15,7 @@ pub mod code {
 
     pub const EINTR: Error = Error(4);
     pub const ENOMEM: Error = Error(12);
+    pub const EINVAL: Error = Error(22);
 }
 
 impl From<Infallible> for Error {

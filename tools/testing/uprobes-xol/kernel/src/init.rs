@@ -5,7 +5,12 @@
 //! What they make is moved to its place. Nothing here minds: no model has pointers to itself.
 
 use crate::error::{Error, Result};
-use std::{convert::Infallible, marker::PhantomData, ops::Deref, pin::Pin};
+use std::{
+    convert::Infallible,
+    marker::PhantomData,
+    ops::{BitOr, Deref},
+    pin::Pin,
+};
 
 /// An initialiser of a `T`.
 pub trait PinInit<T, E = Infallible>: Sized {
@@ -75,6 +80,16 @@ macro_rules! try_pin_init {
 pub struct Flags(());
 
 pub const GFP_KERNEL: Flags = Flags(());
+pub const GFP_HIGHUSER: Flags = Flags(());
+pub const __GFP_ZERO: Flags = Flags(());
+
+impl BitOr for Flags {
+    type Output = Self;
+
+    fn bitor(self, _: Self) -> Self {
+        self
+    }
+}
 
 /// Smart pointers that are made of an initialiser.
 pub trait InPlaceInit<T>: Sized {
@@ -116,6 +131,7 @@ pub struct KVVec<T>(Vec<T>);
 
 impl<T> KVVec<T> {
     pub fn with_capacity(capacity: usize, _: Flags) -> Result<Self> {
+        bindings::might_sleep();
         Ok(Self(Vec::with_capacity(capacity)))
     }
 

@@ -18,8 +18,32 @@ pub use bindings;
 pub use std::ffi;
 
 pub mod page {
+    use crate::{
+        error::{code::ENOMEM, Result},
+        init::Flags,
+    };
+
     /// The size of a page in bytes.
     pub const PAGE_SIZE: usize = bindings::PAGE_SIZE;
+
+    /// A page. Always there, but while it is dropped.
+    pub struct Page(Option<Box<bindings::page>>);
+
+    impl Page {
+        pub fn alloc_page(_: Flags) -> Result<Self> {
+            Ok(Self(Some(bindings::alloc_page().ok_or(ENOMEM)?)))
+        }
+
+        pub fn as_ptr(&self) -> *mut bindings::page {
+            std::ptr::from_ref(self.0.as_deref().unwrap()).cast_mut()
+        }
+    }
+
+    impl Drop for Page {
+        fn drop(&mut self) {
+            self.0.take().map(bindings::free_page);
+        }
+    }
 }
 
 pub mod processor {

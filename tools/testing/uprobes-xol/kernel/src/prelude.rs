@@ -5,7 +5,7 @@
 pub use crate::{
     error::{code::*, Error, Result},
     ffi::c_void,
-    init::{InPlaceInit as _, KBox, KVVec, PinInit, GFP_KERNEL},
+    init::{InPlaceInit as _, KBox, KVVec, PinInit, GFP_HIGHUSER, GFP_KERNEL, __GFP_ZERO},
     pin_init, static_assert, try_pin_init,
 };
 pub use macros::pin_data;

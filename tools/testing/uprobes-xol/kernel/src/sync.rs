@@ -6,6 +6,7 @@ pub mod atomic;
 
 mod arc;
 mod raw_spinlock;
+mod set_once;
 
 /// The kernel's own file.
 #[path = "../../../../../rust/kernel/sync/wait_queue.rs"]
@@ -14,6 +15,7 @@ mod wait_queue;
 pub use crate::new_raw_spinlock;
 pub use arc::{Arc, ArcBorrow};
 pub use raw_spinlock::{RawSpinLock, RawSpinLockGuard};
+pub use set_once::SetOnce;
 pub use wait_queue::{new_wait_queue, WaitQueue};
 
 use std::pin::Pin;

@@ -7,7 +7,10 @@ use crate::{
     error::Result,
     init::{Closure, PinInit},
 };
-use bindings::backend::{Mutex, MutexGuard};
+use bindings::{
+    backend::{Mutex, MutexGuard},
+    raw_lock_released, raw_lock_taken,
+};
 use std::{
     ffi::CStr,
     ops::{Deref, DerefMut},
@@ -48,7 +51,15 @@ impl<T> RawSpinLock<T> {
     }
 
     pub fn lock(&self) -> RawSpinLockGuard<'_, T> {
-        RawSpinLockGuard(self.0.lock().unwrap())
+        let guard = self.0.lock().unwrap();
+        raw_lock_taken();
+        RawSpinLockGuard(guard)
+    }
+}
+
+impl<T> Drop for RawSpinLockGuard<'_, T> {
+    fn drop(&mut self) {
+        raw_lock_released();
     }
 }
 
