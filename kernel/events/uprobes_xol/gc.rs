@@ -14,7 +14,7 @@ use kernel::{
     bitmap::BitmapVec,
     list::{List, ListArc},
     prelude::*,
-    sync::{new_raw_spinlock, new_wait_queue, RawSpinLock, WaitQueue},
+    sync::{new_raw_spinlock, new_wait_queue, RawSpinLock, RawSpinLockGuard, WaitQueue}, //
 };
 
 /// Tasks that are asked before the lock is given up for a moment, so that the time for which it is
@@ -209,10 +209,10 @@ impl Inner {
         true
     }
 
-    /// Returns whether somebody who waits is to be woken.
+    /// Returns whether somebody else wanted to collect meanwhile.
     fn end_collecting(&mut self) -> bool {
         self.collecting = false;
-        core::mem::take(&mut self.awaited) || self.unused > 0
+        core::mem::take(&mut self.awaited)
     }
 
     /// The slots that are to be searched next.
@@ -324,9 +324,15 @@ impl Gc {
         if let Some(held) = self.try_take(table, &entered, insn, turn) {
             return Ok(held);
         }
-        let held = self
-            .waiters
-            .wait_killable(|turn| self.try_take(table, &entered, insn, turn));
+        let held = self.waiters.wait_killable(|turn| {
+            if turn {
+                self.try_take(table, &entered, insn, turn)
+            } else {
+                // Did that just now. To wake the first one out of the queue could wake this task,
+                // as if it were its turn.
+                self.inner.lock().take(table, &entered, insn, spare(turn))
+            }
+        });
         if held.is_err() {
             entered.leave();
         }
@@ -362,39 +368,48 @@ impl Gc {
         insn: &Insn,
         turn: bool,
     ) -> Option<Held> {
-        loop {
-            {
-                let mut inner = self.inner.lock();
-                let held = inner.take(table, entered, insn, spare(turn));
-                if held.is_some() || !inner.begin_collecting() {
-                    return held;
-                }
+        let mut wake = false;
+        let mut inner = self.inner.lock();
+        let held = loop {
+            // What was found is taken before others see it.
+            let held = inner.take(table, entered, insn, spare(turn));
+            if held.is_some() || !inner.begin_collecting() {
+                break held;
             }
-            if !self.collect(table) {
-                return None;
+            drop(inner);
+            let found;
+            (inner, found) = self.collect(table);
+            wake |= inner.end_collecting() || found;
+            if !found {
+                break None;
             }
+        };
+        drop(inner);
+        if wake {
+            self.wake_one();
         }
+        held
     }
 
     /// Makes slots unused that no task is in. Returns whether there were any.
     ///
-    /// The caller has begun collecting, which ends here.
-    fn collect(&self, table: &Table) -> bool {
-        let found = (0..SLOT_COUNT.div_ceil(BATCH)).any(|_| {
+    /// The caller has begun collecting.
+    fn collect(&self, table: &Table) -> (RawSpinLockGuard<'_, Inner>, bool) {
+        let mut left = SLOT_COUNT.div_ceil(BATCH);
+        loop {
             let batch = self.inner.lock().next_batch();
-            self.collect_batch(table, batch)
-        });
-        let wake = self.inner.lock().end_collecting();
-        if wake {
-            self.wake_one();
+            let (inner, found) = self.collect_batch(table, batch);
+            left -= 1;
+            if found || left == 0 {
+                return (inner, found);
+            }
         }
-        found
     }
 
     /// Makes the slots of `batch` unused that no task is in. Returns whether there were any.
     ///
     /// The caller has begun collecting.
-    fn collect_batch(&self, table: &Table, batch: Batch) -> bool {
+    fn collect_batch(&self, table: &Table, batch: Batch) -> (RawSpinLockGuard<'_, Inner>, bool) {
         let mut inner = self.inner.lock();
         inner.retract(table, batch);
         // Those that come later do not find what was retracted.
@@ -404,7 +419,8 @@ impl Gc {
             inner.ask_tasks(table, count);
             left -= count;
             if left == 0 || inner.batch.is_empty() {
-                return inner.put_batch();
+                let found = inner.put_batch();
+                return (inner, found);
             }
             drop(inner);
             inner = self.inner.lock();
@@ -444,8 +460,8 @@ impl Gc {
                     return;
                 }
                 drop(inner);
-                self.collect_batch(table, Batch::of(slot));
-                if !self.inner.lock().end_collecting() {
+                let (mut inner, found) = self.collect_batch(table, Batch::of(slot));
+                if !inner.end_collecting() && !found {
                     // Others are in the slot, and hand it over when they leave it.
                     return;
                 }
