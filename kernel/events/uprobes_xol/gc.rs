@@ -306,22 +306,9 @@ impl Gc {
     pub(crate) fn take(&self, table: &Table, entered: Entered<'_>, insn: &Insn) -> Result<Held> {
         // Whoever waits while it has one would keep it from those who need it.
         entered.forget();
-        self.moved(table, None);
-
-        let turn = !self.waiters.is_active();
-        loop {
-            let pages = {
-                let mut inner = self.inner.lock();
-                if let Some(held) = inner.take(table, &entered, insn, spare(turn)) {
-                    return Ok(held);
-                }
-                inner.pages
-            };
-            if pages == PAGES || self.grow(table, pages).is_err() {
-                break;
-            }
-        }
-        if let Some(held) = self.try_take(table, &entered, insn, turn) {
+        if let Some(held) = self.take_or_grow(table, &entered, insn) {
+            // Somebody may have waited for the slot that was given up.
+            self.wake_one();
             return Ok(held);
         }
         let held = self.waiters.wait_killable(|turn| {
@@ -337,6 +324,26 @@ impl Gc {
             entered.leave();
         }
         held
+    }
+
+    /// Gets a slot that holds `insn`, unless tasks are in all slots that there can be.
+    ///
+    /// May sleep, but does not wait for a slot.
+    fn take_or_grow(&self, table: &Table, entered: &Entered<'_>, insn: &Insn) -> Option<Held> {
+        let turn = !self.waiters.is_active();
+        loop {
+            let pages = {
+                let mut inner = self.inner.lock();
+                let held = inner.take(table, entered, insn, spare(turn));
+                if held.is_some() {
+                    return held;
+                }
+                inner.pages
+            };
+            if pages == PAGES || self.grow(table, pages).is_err() {
+                return self.try_take(table, entered, insn, turn);
+            }
+        }
     }
 
     /// Adds the page `index`, unless somebody else has done so. May sleep.

@@ -173,14 +173,11 @@ impl<'a> Entered<'a> {
     }
 
     /// The task gives up the slot that it has cached, and looks for another one.
-    ///
-    /// A full barrier: what the caller does next comes after others could see that.
     pub(crate) fn forget(&self) {
         // INVARIANT: The owner writes while `IN_USE`.
         //
-        // ORDERING: Release as in `claim` (litmus/claim-rewrite.litmus). Full, because the caller
-        // looks for waiters next, as after `leave` (litmus/move-wait.litmus).
-        self.task.cached.xchg(NO_SLOT, Full);
+        // ORDERING: Relaxed, as for what `claim` orders before it (litmus/claim-rewrite.litmus).
+        self.task.cached.store(NO_SLOT, Relaxed);
     }
 
     /// Returns the slot that the task has cached, if it holds `insn`.
@@ -210,14 +207,14 @@ impl<'a> Entered<'a> {
         // INVARIANT: The owner writes while `IN_USE`.
         //
         // ORDERING: Full: others can see it before `is_right` is asked, and pairs with the barrier
-        // in `Table::retract` (litmus/claim-retract.litmus). Release pairs with the acquire in
-        // `vacate`: who sees that the task is not in the slot that it had before writes that slot
-        // only after the instruction in it was executed (litmus/claim-rewrite.litmus).
+        // in `Table::retract` (litmus/claim-retract.litmus); and before the caller looks for those
+        // who wait for the slot that the task had before (litmus/move-wait.litmus).
+        //
+        // What the task executed in that slot came before the full barrier in `leave`: who sees
+        // that the task is not in it any more may write it (litmus/claim-rewrite.litmus).
         self.task.cached.xchg(slot.number(), Full);
         if !is_right() {
-            // ORDERING: Relaxed: the barrier above is between this and what was executed before
-            // (litmus/claim-rewrite.litmus).
-            self.task.cached.store(NO_SLOT, Relaxed);
+            self.forget();
             return None;
         }
         self.task.insn.set(insn);
@@ -299,9 +296,10 @@ impl Task {
     /// The slots that are wanted have been retracted: no task can get into one of them that is not
     /// in it already.
     pub(crate) fn vacate(&self, wanted: impl Fn(Slot) -> bool, _: &mut GcLocked) -> Option<Slot> {
-        // ORDERING: Acquire pairs with the release in `claim` and `forget`, see there
-        // (litmus/claim-rewrite.litmus). If the task claims a wanted slot after this, it learns
-        // that it was retracted (litmus/claim-retract.litmus).
+        // ORDERING: Acquire pairs with the full barrier in `leave`: a slot that the task is not in
+        // any more is written after the task executed it (litmus/claim-rewrite.litmus). If the task
+        // claims a wanted slot after this, it learns that it was retracted
+        // (litmus/claim-retract.litmus).
         let slot = Slot::new(self.cached.load(Acquire)).filter(|&slot| wanted(slot))?;
 
         // INVARIANT: `IDLE` -> `RECYCLED` under the GC lock.

@@ -5,7 +5,7 @@
 #[path = "src/mutants.rs"]
 mod mutants;
 
-use mutants::{Edit, Mutant, MUTANTS};
+use mutants::{Build, Edit, Mutant, MUTANTS, SMALL_STEPS};
 use std::{
     env,
     fmt::Write,
@@ -36,16 +36,24 @@ fn main() {
         );
     }
 
-    // They are for loom, and one slot is enough for all of them.
+    // They are for loom.
     let feature = |name| env::var_os(format!("CARGO_FEATURE_{name}")).is_some();
-    if !feature("LOOM") || feature("TWO_SLOTS") {
+    if !feature("LOOM") {
         return;
     }
+    let build = if feature("TWO_SLOTS") {
+        Build::TwoSlots
+    } else if feature("TWO_PAGES") {
+        Build::TwoPages
+    } else {
+        Build::OneSlot
+    };
     println!("cargo::rustc-cfg=mutants");
 
     let mut modules = String::new();
     let mut list = String::new();
-    for mutant in MUTANTS {
+    let of_build = MUTANTS.iter().filter(|mutant| mutant.build == build);
+    for mutant in of_build.chain([&SMALL_STEPS]) {
         let folder = output.join(mutant.name);
         fs::create_dir_all(&folder).unwrap();
         let module = mutant.name.replace('-', "_");

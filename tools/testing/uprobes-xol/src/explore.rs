@@ -46,6 +46,8 @@ impl Scenario {
     fn run(&self) {
         RUNS.fetch_add(1, Relaxed);
         model::reset();
+        #[cfg(feature = "loom")]
+        kernel::sync::atomic::make_zeroes();
         (self.run)();
     }
 }

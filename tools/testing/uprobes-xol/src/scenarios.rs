@@ -88,6 +88,30 @@ pub const SCENARIOS: &[Scenario] = &[
         preemptions: Some(3),
     },
     Scenario {
+        name: "shared-while-asked",
+        about: "a task comes for an instruction whose slot is being taken away, with a task in it",
+        run: shared_while_asked,
+        preemptions: Some(3),
+    },
+    Scenario {
+        name: "found-when-written",
+        about: "a task finds a slot while an instruction is written there",
+        run: found_when_written,
+        preemptions: Some(3),
+    },
+    Scenario {
+        name: "written-before",
+        about: "a slot that was taken away holds the right instruction already",
+        run: written_before,
+        preemptions: None,
+    },
+    Scenario {
+        name: "zeroes",
+        about: "an instruction that looks like a slot that was never written",
+        run: zeroes,
+        preemptions: None,
+    },
+    Scenario {
         name: "alternating",
         about: "a task hits two probes in turns",
         run: alternating,
@@ -301,6 +325,9 @@ fn vacated_owner() {
     let insn = insn(&arch_uprobe::of_probe(0));
     let _ = Task::enter(&utask.as_arc_borrow()).claim(slot, &insn, || true);
     utask.leave();
+    let kept = Task::enter(&utask.as_arc_borrow()).cached(&insn).is_some();
+    Property::RightInstruction.holds_if(kept);
+    utask.leave();
 
     // Not the explorer's: they must not order anything.
     let inside = Shared::new(AtomicBool::new(false));
@@ -443,6 +470,63 @@ fn shared_slot() {
     holder.end(step);
     holder.exit();
     disperse(crowd);
+    process.is_left_clean();
+}
+
+fn shared_while_asked() {
+    let process = Process::new();
+    let crowd = crowd(&process, TASK_SLOTS - 1);
+    let holder = process.thread();
+    let step = holder.step(1);
+    let waiter = process.spawn_hit(2);
+    let other = process.spawn_hit(1);
+
+    // The other one needs no slot but this.
+    other.join().unwrap();
+    holder.end(step);
+    waiter.join().unwrap();
+    holder.exit();
+    disperse(crowd);
+    process.is_left_clean();
+}
+
+fn found_when_written() {
+    let process = Process::new();
+    let finding = process.thread();
+    // From now on it looks without the lock.
+    finding.hit(0);
+    let finder = thread::spawn(move || {
+        finding.hit(1);
+        finding.exit();
+    });
+    let thread = process.thread();
+    thread.hit(1);
+    finder.join().unwrap();
+    thread.exit();
+    process.is_left_clean();
+}
+
+fn written_before() {
+    let process = Process::new();
+    let thread = process.thread();
+    for probe in [1, 2, 3, 2] {
+        thread.hit(probe);
+    }
+    Property::WrittenOnce.holds_if(TASK_SLOTS == 1 || process.writes() == 3);
+    thread.exit();
+    process.is_left_clean();
+}
+
+fn zeroes() {
+    let process = Process::new();
+    let thread = process.thread();
+    let arch = arch_uprobe::zeroed();
+    let address = process
+        .area
+        .get(&thread.utask.as_arc_borrow(), &insn(&arch));
+    Property::RightInstruction.holds_if(address.is_ok() && process.writes() == 1);
+    process.area.put(&thread.utask);
+    thread.exit();
     process.is_left_clean();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Explores all scenarios in the files as they are, and, with loom and one slot, one for each mutant.
+//! Explores all scenarios in the files as they are, and, with loom, in smaller steps and one for
+//! each mutant.
 //!
 //! Each runs in a process of its own: an explorer that found something may not survive it. The
 //! names of the tests are the table of what catches what.
@@ -11,7 +12,9 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use uprobes_xol::{mutants, SCENARIOS};
+#[cfg(mutants)]
+use uprobes_xol::mutants;
+use uprobes_xol::SCENARIOS;
 
 const EXPLORER: &str = if cfg!(feature = "loom") {
     "loom"
@@ -30,11 +33,22 @@ fn main() -> ExitCode {
         .iter()
         .map(|scenario| {
             let name = scenario.name;
-            Trial::test(name, move || holds(name)).with_kind(EXPLORER)
+            Trial::test(name, move || holds(&[name])).with_kind(EXPLORER)
         })
         .collect();
-    if cfg!(mutants) {
-        trials.extend(mutants::MUTANTS.iter().map(|mutant| {
+    #[cfg(mutants)]
+    {
+        let small_steps = mutants::SMALL_STEPS.name;
+        trials.extend(SCENARIOS.iter().map(|scenario| {
+            let name = scenario.name;
+            Trial::test(name, move || holds(&[name, small_steps])).with_kind("in small steps")
+        }));
+        let of_build = mutants::MUTANTS.iter().filter(|mutant| {
+            uprobes_xol::mutated::SCENARIOS
+                .iter()
+                .any(|(name, _)| *name == mutant.name)
+        });
+        trials.extend(of_build.map(|mutant| {
             Trial::test(mutant.name, move || is_caught(mutant))
                 .with_kind(format!("caught by: {}", mutant.caught_by))
         }));
@@ -42,11 +56,12 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn holds(scenario: &str) -> Result<(), Failed> {
-    let (passed, output) = explore(&[scenario])?;
+fn holds(arguments: &[&str]) -> Result<(), Failed> {
+    let (passed, output) = explore(arguments)?;
     passed.then_some(()).ok_or_else(|| output.into())
 }
 
+#[cfg(mutants)]
 fn is_caught(mutant: &mutants::Mutant) -> Result<(), Failed> {
     let (passed, output) = explore(&[mutant.scenario, mutant.name])?;
     let caught_by = output

@@ -59,6 +59,14 @@ impl arch_uprobe {
         }
     }
 
+    /// All zeroes.
+    pub fn zeroed() -> Self {
+        Self {
+            ixol: [0; INSN_SIZE / size_of::<usize>()],
+            rest: [0; REST],
+        }
+    }
+
     fn bytes(&self) -> [u8; INSN_SIZE] {
         self.ixol[0].to_ne_bytes()
     }
@@ -73,7 +81,7 @@ pub struct page {
 #[derive(Default)]
 struct Memory {
     /// Loom reports it when somebody writes while others might read.
-    bytes: UnsafeCell<[u8; INSN_SIZE]>,
+    bytes: UnsafeCell<Option<[u8; INSN_SIZE]>>,
     /// Tasks that are in the slot. Not the explorer's, here and below: they must not order anything.
     inside: AtomicUsize,
     writes: AtomicUsize,
@@ -89,7 +97,8 @@ impl page {
         Self { slots }
     }
 
-    fn read(&self, slot: usize) -> [u8; INSN_SIZE] {
+    /// What was written, if anything was.
+    fn read(&self, slot: usize) -> Option<[u8; INSN_SIZE]> {
         // SAFETY: Nobody writes, or loom tells.
         self.slots[slot].bytes.with(|bytes| unsafe { *bytes })
     }
@@ -97,21 +106,23 @@ impl page {
     fn write(&self, slot: usize, insn: &[u8; INSN_SIZE]) {
         let memory = &self.slots[slot];
         Property::NoWriteInside.holds_if(memory.inside.load(Relaxed) == 0);
-        Property::WrittenOnce.holds_if(self.read(slot) != *insn);
+        Property::WrittenOnce.holds_if(self.read(slot) != Some(*insn));
         memory.writes.fetch_add(1, Relaxed);
         // SAFETY: Nobody reads or writes, or loom tells.
-        memory.bytes.with_mut(|bytes| unsafe { *bytes = *insn });
+        memory
+            .bytes
+            .with_mut(|bytes| unsafe { *bytes = Some(*insn) });
     }
 
     /// A CPU gets to the slot, and finds `insn` there.
     pub fn begin(&self, slot: usize, insn: &arch_uprobe) {
         self.slots[slot].inside.fetch_add(1, Relaxed);
-        Property::RightInstruction.holds_if(self.read(slot) == insn.bytes());
+        Property::RightInstruction.holds_if(self.read(slot) == Some(insn.bytes()));
     }
 
     /// A CPU is done with the slot; up to here, it may have read the instruction.
     pub fn end(&self, slot: usize, insn: &arch_uprobe) {
-        Property::RightInstruction.holds_if(self.read(slot) == insn.bytes());
+        Property::RightInstruction.holds_if(self.read(slot) == Some(insn.bytes()));
         self.slots[slot].inside.fetch_sub(1, Relaxed);
     }
 

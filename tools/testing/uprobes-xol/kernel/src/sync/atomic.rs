@@ -8,7 +8,7 @@
 use bindings::backend;
 use std::sync::{
     atomic::Ordering::{self as Std, AcqRel, SeqCst},
-    OnceLock,
+    Mutex, OnceLock, PoisonError,
 };
 
 pub struct Relaxed;
@@ -50,9 +50,12 @@ impl ReleaseOrRelaxed for Release {}
 
 /// A type that the backend has an atomic for.
 pub trait AtomicType: Copy {
-    type Repr;
+    type Repr: 'static;
 
     fn repr(self) -> Self::Repr;
+    /// Where the zeroes are that [`make_zeroes`] made.
+    fn zeroes() -> &'static Mutex<Vec<Self::Repr>>;
+    fn is_zero(self) -> bool;
     fn load(repr: &Self::Repr, order: Std) -> Self;
     fn store(self, repr: &Self::Repr, order: Std);
     fn swap(self, repr: &Self::Repr, order: Std) -> Self;
@@ -66,6 +69,15 @@ macro_rules! atomic_type {
 
             fn repr(self) -> Self::Repr {
                 backend::$repr::new(self)
+            }
+
+            fn zeroes() -> &'static Mutex<Vec<Self::Repr>> {
+                static ZEROES: Mutex<Vec<backend::$repr>> = Mutex::new(Vec::new());
+                &ZEROES
+            }
+
+            fn is_zero(self) -> bool {
+                self == <$value>::default()
             }
 
             fn load(repr: &Self::Repr, order: Std) -> Self {
@@ -98,6 +110,21 @@ atomic_type! {
     usize => AtomicUsize
 }
 
+/// Makes what atomics that are zero at first are made of, as if before all threads.
+///
+/// Otherwise the first access makes them, which loom takes for one that the accesses of other
+/// threads have to be ordered with.
+pub fn make_zeroes() {
+    fn make<T: AtomicType + Default>() {
+        const NUMBER: usize = 128;
+
+        let mut zeroes = T::zeroes().lock().unwrap_or_else(PoisonError::into_inner);
+        *zeroes = (0..NUMBER).map(|_| T::default().repr()).collect();
+    }
+    make::<u32>();
+    make::<usize>();
+}
+
 /// A value that several threads may access at once.
 pub struct Atomic<T: AtomicType> {
     initial: T,
@@ -114,7 +141,16 @@ impl<T: AtomicType> Atomic<T> {
     }
 
     fn repr(&self) -> &T::Repr {
-        self.repr.get_or_init(|| self.initial.repr())
+        self.repr.get_or_init(|| {
+            let made = || {
+                T::zeroes()
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .pop()
+            };
+            let zero = self.initial.is_zero().then(made).flatten();
+            zero.unwrap_or_else(|| self.initial.repr())
+        })
     }
 
     pub fn load<O: AcquireOrRelaxed>(&self, _: O) -> T {
