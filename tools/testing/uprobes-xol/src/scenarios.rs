@@ -45,6 +45,12 @@ pub const SCENARIOS: &[Scenario] = &[
         preemptions: None,
     },
     Scenario {
+        name: "vacated-mover",
+        about: "a task leaves its slot and gives it up while it is asked for it",
+        run: vacated_mover,
+        preemptions: None,
+    },
+    Scenario {
         name: "claim-retract",
         about: "a task finds a slot while another one takes it out of the table",
         run: claim_retract,
@@ -140,6 +146,12 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "two tasks wait for the last slot, one of them is killed",
         run: killed_waiter,
         preemptions: Some(2),
+    },
+    Scenario {
+        name: "waiters-share",
+        about: "two tasks wait to execute the same instruction, and one of them stays in the slot",
+        run: waiters_share,
+        preemptions: Some(3),
     },
     Scenario {
         name: "left-to-waiter",
@@ -355,6 +367,30 @@ fn vacated_owner() {
     owner.join().unwrap();
 }
 
+fn vacated_mover() {
+    let utask = Arc::pin_init(Task::new(), GFP_KERNEL).unwrap();
+    let number = 1;
+    let slot = Slot::new(number as u32).unwrap();
+    let arch = arch_uprobe::of_probe(0);
+    let memory = Shared::new(bindings::page::new());
+    memory.write(number, &arch);
+    let _ = Task::enter(&utask.as_arc_borrow()).claim(slot, &insn(&arch), || true);
+
+    let owner = thread::spawn({
+        let (utask, memory) = (utask.clone(), memory.clone());
+        move || {
+            memory.begin(number, &arch);
+            memory.end(number, &arch);
+            utask.leave();
+            Task::enter(&utask.as_arc_borrow()).forget();
+        }
+    });
+    if utask.vacate(|_| true, &mut GcLocked::new()).is_none() {
+        memory.write(number, &arch_uprobe::of_probe(1));
+    }
+    owner.join().unwrap();
+}
+
 /// All slots are in use but one.
 fn claim_retract() {
     let process = Process::new();
@@ -553,9 +589,9 @@ fn alternating() {
 
 fn left_idle() {
     let process = Process::new();
-    let crowd = crowd(&process, TASK_SLOTS - 1);
     let holder = process.thread();
     let step = holder.step(1);
+    let crowd = crowd(&process, TASK_SLOTS - 1);
     let other = process.spawn_hit(2);
 
     holder.end(step);
@@ -645,6 +681,27 @@ fn waiter(process: &Shared<Process>) -> (thread::JoinHandle<()>, Shared<AtomicBo
     });
     wait_for_sleepers(1);
     (waiter, served)
+}
+
+fn waiters_share() {
+    let process = Process::new();
+    let crowd = crowd(&process, TASK_SLOTS - 1);
+    let holder = process.thread();
+    let step = holder.step(1);
+    let staying = thread::spawn({
+        let thread = process.thread();
+        move || (thread.step(2), thread)
+    });
+    let other = process.spawn_hit(2);
+
+    holder.end(step);
+    let (step, thread) = staying.join().unwrap();
+    other.join().unwrap();
+    thread.end(step);
+    thread.exit();
+    holder.exit();
+    disperse(crowd);
+    process.is_left_clean();
 }
 
 fn left_to_waiter() {

@@ -2,7 +2,11 @@
 
 //! The area's pages, and what CPUs do with them.
 
-use crate::{backend::UnsafeCell, model::Property, sched::not_atomic};
+use crate::{
+    backend::{self, UnsafeCell},
+    model::Property,
+    sched::not_atomic,
+};
 use std::{
     ffi::{c_int, c_void},
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
@@ -82,8 +86,10 @@ pub struct page {
 struct Memory {
     /// Loom reports it when somebody writes while others might read.
     bytes: UnsafeCell<Option<[u8; INSN_SIZE]>>,
-    /// Tasks that are in the slot. Not the explorer's, here and below: they must not order anything.
-    inside: AtomicUsize,
+    /// Tasks that are in the slot. The explorer's, so that it has others run while some are, but
+    /// relaxed: it orders nothing.
+    inside: backend::AtomicUsize,
+    /// Not the explorer's.
     writes: AtomicUsize,
 }
 
@@ -103,9 +109,14 @@ impl page {
         self.slots[slot].bytes.with(|bytes| unsafe { *bytes })
     }
 
-    fn write(&self, slot: usize, insn: &[u8; INSN_SIZE]) {
+    /// Writes an instruction into a slot.
+    pub fn write(&self, slot: usize, insn: &arch_uprobe) {
+        self.write_bytes(slot, &insn.bytes());
+    }
+
+    fn write_bytes(&self, slot: usize, insn: &[u8; INSN_SIZE]) {
         let memory = &self.slots[slot];
-        Property::NoWriteInside.holds_if(memory.inside.load(Relaxed) == 0);
+        Property::NoWriteInside.holds_if(memory.inside.fetch_add(0, Relaxed) == 0);
         Property::WrittenOnce.holds_if(self.read(slot) != Some(*insn));
         memory.writes.fetch_add(1, Relaxed);
         // SAFETY: Nobody reads or writes, or loom tells.
@@ -150,7 +161,7 @@ pub unsafe fn arch_uprobe_copy_ixol(page: *mut page, vaddr: usize, src: *mut c_v
     let slot = vaddr % PAGE_SIZE / UPROBE_XOL_SLOT_SIZE as usize;
     if len == INSN_SIZE {
         // SAFETY: By the function's requirements.
-        page.write(slot, unsafe { &*src.cast() });
+        page.write_bytes(slot, unsafe { &*src.cast() });
     }
 }
 
