@@ -163,7 +163,7 @@ impl<'a> Entered<'a> {
     /// Whether the task is on the list of those that are asked before a slot is taken away.
     #[inline]
     pub(crate) fn is_listed(&self) -> bool {
-        // ORDERING: Relaxed: only the owner reads and writes it.
+        // ORDERING: Relaxed: decides nothing but what the owner itself does.
         self.task.listed.load(Relaxed) != 0
     }
 

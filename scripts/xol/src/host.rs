@@ -35,7 +35,15 @@ const CRATES: [Crate; 2] = [
     Crate {
         folder: EXPLORER,
         profile: "dev",
-        features: &["", "loom", "loom,two-slots", "shuttle", "shuttle,two-slots"],
+        features: &[
+            "",
+            "loom",
+            "loom,two-slots",
+            "loom,two-pages",
+            "shuttle",
+            "shuttle,two-slots",
+            "shuttle,two-pages",
+        ],
     },
 ];
 

@@ -85,7 +85,6 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant { name: "offer-does-not-remember", file: "table.rs", edits: &[("            record.insn.set(insn);\n", "")], build: Build::OneSlot, scenario: "same-probe", caught_by: "what a slot holds is not written again" },
     Mutant { name: "offer-trusts-zeroes", file: "table.rs", edits: &[("!record.is_version(0) && ", "")], build: Build::OneSlot, scenario: "zeroes", caught_by: "the slot holds the instruction" },
     Mutant { name: "retract-does-not-close", file: "table.rs", edits: &[("        record.close();\n", "")], build: Build::OneSlot, scenario: "claim-retract", caught_by: "no lost wake-up" },
-    Mutant { name: "retract-leaves-chain", file: "table.rs", edits: &[("                link.store(record.next.load(Relaxed), Relaxed);\n", "")], build: Build::TwoSlots, scenario: "written-before", caught_by: "what a slot holds is not written again" },
     Mutant { name: "restore-does-not-link", file: "table.rs", edits: &[("        head.store(slot.number(), Relaxed);\n", "")], build: Build::OneSlot, scenario: "shared-slot", caught_by: "no lost wake-up" },
     // Who gets a slot.
     Mutant { name: "take-out-of-turn", file: "gc.rs", edits: &[("let turn = !self.waiters.is_active();", "let turn = true;")], build: Build::OneSlot, scenario: "freed-to-waiter", caught_by: "those who wait come first" },

@@ -14,6 +14,10 @@ fn tree() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
 }
 
+const FILES: [&str; 7] = [
+    "area.rs", "gc.rs", "insn.rs", "page.rs", "slot.rs", "table.rs", "task.rs",
+];
+
 fn kernel_file(name: &str) -> String {
     let path = tree().join("kernel/events/uprobes_xol").join(name);
     fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
@@ -125,7 +129,7 @@ fn orderings_name_their_litmus_tests() {
     const RELAXED_DECIDES_NOTHING: &str = "Relaxed: decides nothing";
 
     let mut named = BTreeSet::new();
-    for file in ["area.rs", "gc.rs", "slot.rs", "task.rs"] {
+    for file in FILES {
         let text = kernel_file(file);
         named.extend(litmus_tests_named_by(&text));
         for comment in text.split("// ORDERING: ").skip(1) {
@@ -166,7 +170,7 @@ fn orderings_have_mutants() {
         .collect();
 
     let mut orderings = 0;
-    for file in ["area.rs", "gc.rs", "slot.rs", "task.rs"] {
+    for file in FILES {
         let text = kernel_file(file);
         let code = text.lines().filter(|line| !line.trim().starts_with("//"));
         for (line, ordering) in code.filter_map(|line| Some((line, ordering_of(line)?))) {

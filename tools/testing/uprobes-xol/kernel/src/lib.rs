@@ -41,7 +41,9 @@ pub mod page {
 
     impl Drop for Page {
         fn drop(&mut self) {
-            self.0.take().map(bindings::free_page);
+            if let Some(page) = self.0.take() {
+                bindings::free_page(page);
+            }
         }
     }
 }
