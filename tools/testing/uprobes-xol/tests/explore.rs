@@ -29,31 +29,35 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let mut trials: Vec<_> = SCENARIOS
-        .iter()
-        .map(|scenario| {
-            let name = scenario.name;
-            Trial::test(name, move || holds(&[name])).with_kind(EXPLORER)
-        })
-        .collect();
-    #[cfg(mutants)]
-    {
-        let small_steps = mutants::SMALL_STEPS.name;
-        trials.extend(SCENARIOS.iter().map(|scenario| {
-            let name = scenario.name;
-            Trial::test(name, move || holds(&[name, small_steps])).with_kind("in small steps")
-        }));
-        let of_build = mutants::MUTANTS.iter().filter(|mutant| {
-            uprobes_xol::mutated::SCENARIOS
-                .iter()
-                .any(|(name, _)| *name == mutant.name)
-        });
-        trials.extend(of_build.map(|mutant| {
-            Trial::test(mutant.name, move || is_caught(mutant))
-                .with_kind(format!("caught by: {}", mutant.caught_by))
-        }));
-    }
+    let scenarios = SCENARIOS.iter().map(|scenario| {
+        let name = scenario.name;
+        Trial::test(name, move || holds(&[name])).with_kind(EXPLORER)
+    });
+    let trials = scenarios.chain(trials_of_mutants()).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+#[cfg(mutants)]
+fn trials_of_mutants() -> Vec<Trial> {
+    let in_small_steps = SCENARIOS.iter().map(|scenario| {
+        let name = scenario.name;
+        let run = move || holds(&[name, mutants::SMALL_STEPS.name]);
+        Trial::test(name, run).with_kind("in small steps")
+    });
+    let made = |mutant: &&mutants::Mutant| {
+        let mut all = uprobes_xol::mutated::SCENARIOS.iter();
+        all.any(|(name, _)| *name == mutant.name)
+    };
+    let caught = mutants::MUTANTS.iter().filter(made).map(|mutant| {
+        Trial::test(mutant.name, move || is_caught(mutant))
+            .with_kind(format!("caught by: {}", mutant.caught_by))
+    });
+    in_small_steps.chain(caught).collect()
+}
+
+#[cfg(not(mutants))]
+fn trials_of_mutants() -> Vec<Trial> {
+    Vec::new()
 }
 
 fn holds(arguments: &[&str]) -> Result<(), Failed> {
