@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! KUnit tests of the slots' state machine, of allocation, recycling and exhaustion.
+//! KUnit tests of the slots' state machine, of sharing, collecting, growing and exhaustion.
 
 use kernel::prelude::*;
 
@@ -9,69 +9,106 @@ mod uprobes_xol {
     use super::super::{
         area::XolArea,
         gc::Gc,
-        slot::{Contents, Insn, Slot, INSN_SIZE, SLOT_COUNT, SLOT_SIZE},
+        insn::{Insn, INSN_SIZE, INSN_WORDS},
+        page::SlotPage,
+        slot::{Slot, PAGES, SLOTS_PER_PAGE, SLOT_COUNT, SLOT_SIZE},
+        table::{SlotPageRecords, Table},
         task::{GcLocked, Task},
     };
     use kernel::{page::PAGE_SIZE, prelude::*, sync::Arc};
 
-    /// Slots that tasks can hold: all but the trampoline's.
-    const TASK_SLOTS: usize = SLOT_COUNT - 1;
+    /// Slots of the first page that tasks can be in: all but the trampoline's.
+    const FIRST_SLOTS: usize = SLOTS_PER_PAGE - 1;
+
+    /// Where areas are mapped.
+    const VADDR: usize = 0x7000_0000;
 
     fn task() -> Result<Arc<Task>> {
         Arc::pin_init(Task::new(), GFP_KERNEL)
     }
 
-    fn gc() -> Result<Pin<KBox<Gc>>> {
-        KBox::try_pin_init(Gc::new(), GFP_KERNEL)
+    /// The instruction of a probe. Not all zeroes.
+    fn insn(probe: usize) -> Insn {
+        let mut words = [0; INSN_WORDS];
+        words[0] = probe + 1;
+        Insn::new(words)
     }
 
-    /// Enters, if there is a slot without waiting for one, and returns the slot.
-    fn enter(gc: &Gc, task: &Arc<Task>) -> Option<Slot> {
-        match Task::enter(&task.as_arc_borrow()).or_else(|vacant| gc.try_take(vacant, true)) {
-            Ok(held) => Some(held.slot()),
-            Err(vacant) => {
-                vacant.leave();
-                None
+    /// Slots of one page, and what they hold.
+    struct Slots {
+        table: Table,
+        gc: Pin<KBox<Gc>>,
+    }
+
+    impl Slots {
+        fn new() -> Result<Self> {
+            Ok(Self {
+                table: Table::new(SlotPageRecords::new(SlotPage::new()?)?)?,
+                gc: KBox::try_pin_init(Gc::new(), GFP_KERNEL)?,
+            })
+        }
+
+        /// Enters, if there is a slot without growing or waiting, and returns the slot.
+        fn enter(&self, task: &Arc<Task>, insn: &Insn, turn: bool) -> Option<Slot> {
+            let borrow = task.as_arc_borrow();
+            let entered = Task::enter(&borrow);
+            if let Some(held) = entered.cached(insn) {
+                return Some(held.slot());
+            }
+            entered.forget();
+            let held = self.gc.try_take(&self.table, &entered, insn, turn);
+            if held.is_none() {
+                entered.leave();
+            }
+            held.map(|held| held.slot())
+        }
+
+        fn leave(&self, task: &Task) {
+            self.gc.leave(&self.table, task);
+        }
+
+        /// Enters without the lock.
+        fn find(&self, task: &Arc<Task>, insn: &Insn) -> Option<Slot> {
+            let borrow = task.as_arc_borrow();
+            let entered = Task::enter(&borrow);
+            let held = self.table.find(&entered, insn);
+            if held.is_none() {
+                entered.leave();
+            }
+            held.map(|held| held.slot())
+        }
+
+        /// Tasks that are in all slots, the task `n` in that of the probe `n`.
+        fn fill(&self) -> Result<KVec<Arc<Task>>> {
+            let mut tasks = KVec::with_capacity(FIRST_SLOTS, GFP_KERNEL)?;
+            for probe in 0..FIRST_SLOTS {
+                let task = task()?;
+                assert!(self.enter(&task, &insn(probe), true).is_some());
+                tasks.push(task, GFP_KERNEL)?;
+            }
+            Ok(tasks)
+        }
+
+        fn evict_all(&self, tasks: &[Arc<Task>]) {
+            for task in tasks {
+                self.gc.evict(task);
             }
         }
     }
 
-    /// Enters without asking anybody for a slot.
-    fn enter_cached(task: &Arc<Task>) -> Option<Slot> {
-        match Task::enter(&task.as_arc_borrow()) {
-            Ok(held) => Some(held.slot()),
-            Err(vacant) => {
-                vacant.leave();
-                None
-            }
-        }
+    /// The slot that a task has cached.
+    fn cached(task: &Arc<Task>) -> Option<Slot> {
+        let borrow = task.as_arc_borrow();
+        let slot = Task::enter(&borrow).slot();
+        task.leave();
+        slot
     }
 
-    /// Enters with a given slot, for a task that has none.
-    fn enter_with(task: &Arc<Task>, slot: Slot, locked: &mut GcLocked) {
-        match Task::enter(&task.as_arc_borrow()) {
-            Ok(_) => panic!("has a slot"),
-            Err(vacant) => assert_eq!(vacant.assign(slot, locked).slot(), slot),
-        };
-    }
-
-    /// Tasks that hold all slots of `gc`, idle.
-    fn fill(gc: &Gc) -> Result<KVec<Arc<Task>>> {
-        let mut tasks = KVec::with_capacity(TASK_SLOTS, GFP_KERNEL)?;
-        for _ in 0..TASK_SLOTS {
-            let task = task()?;
-            assert!(enter(gc, &task).is_some());
-            gc.leave(&task);
-            tasks.push(task, GFP_KERNEL)?;
-        }
-        assert_eq!(gc.holding(), TASK_SLOTS);
-        Ok(tasks)
-    }
-
-    fn evict_all(gc: &Gc, tasks: &[Arc<Task>]) {
-        for task in tasks {
-            gc.evict(task);
-        }
+    /// Enters a given slot.
+    fn enter_slot(task: &Arc<Task>, slot: Slot, insn: &Insn) {
+        let borrow = task.as_arc_borrow();
+        let held = Task::enter(&borrow).claim(slot, insn, || true);
+        assert_eq!(held.map(|held| held.slot()), Some(slot));
     }
 
     #[test]
@@ -79,257 +116,267 @@ mod uprobes_xol {
         assert!(Slot::new(0).is_none());
         assert!(Slot::new(SLOT_COUNT as u32).is_none());
         let last = Slot::new(SLOT_COUNT as u32 - 1).unwrap();
-        assert!(last.offset() + SLOT_SIZE <= PAGE_SIZE);
+        assert_eq!(last.page(), PAGES - 1);
+        assert_eq!(last.index(), SLOTS_PER_PAGE - 1);
+        assert!(last.offset() + SLOT_SIZE <= PAGES * PAGE_SIZE);
         assert_eq!(Slot::new(1).unwrap().offset(), SLOT_SIZE);
     }
 
     #[test]
-    fn instruction_survives_padding() {
-        let mut bytes = [0; INSN_SIZE];
-        for (i, byte) in bytes.iter_mut().enumerate() {
-            *byte = 0xa0 + i as u8;
+    fn instruction_is_the_beginning_of_its_words() {
+        let mut words = [0; INSN_WORDS];
+        for (i, word) in words.iter_mut().enumerate() {
+            *word = usize::from_ne_bytes([0xa0 + i as u8; size_of::<usize>()]);
         }
-        let insn = Insn::new(&bytes);
-        assert_eq!(insn.bytes(), bytes);
+        let insn = Insn::new(words);
+        for (i, byte) in insn.bytes().iter().enumerate() {
+            assert_eq!(usize::from(*byte), 0xa0 + i / size_of::<usize>());
+        }
+        assert_eq!(insn.bytes().len(), INSN_SIZE);
 
-        bytes[INSN_SIZE - 1] ^= 1;
-        let other = Insn::new(&bytes);
-        assert!(insn != other);
-    }
-
-    #[test]
-    fn contents_are_remembered_for_each_slot() -> Result {
-        let gc = gc()?;
-        let contents = Contents::new()?;
-        let insn = Insn::new(&[0x5a; INSN_SIZE]);
-        let other = Insn::new(&[0xa5; INSN_SIZE]);
-        let (first, second) = (task()?, task()?);
-
-        let borrow = first.as_arc_borrow();
-        let held = Task::enter(&borrow).or_else(|vacant| gc.try_take(vacant, true));
-        let Ok(held) = held else { return Err(EBUSY) };
-        assert!(!contents.holds(&held, &insn));
-        contents.set(&held, &insn);
-        assert!(contents.holds(&held, &insn));
-        assert!(!contents.holds(&held, &other));
-
-        let borrow = second.as_arc_borrow();
-        let held = Task::enter(&borrow).or_else(|vacant| gc.try_take(vacant, true));
-        let Ok(held) = held else { return Err(EBUSY) };
-        assert!(!contents.holds(&held, &insn));
-
-        gc.evict(&first);
-        gc.evict(&second);
-        Ok(())
+        // What is done after the step counts, too.
+        words[INSN_WORDS - 1] ^= 1;
+        assert!(Insn::new(words) != insn);
     }
 
     #[test]
     fn new_task_has_no_slot() -> Result {
-        assert!(enter_cached(&task()?).is_none());
+        assert!(cached(&task()?).is_none());
         Ok(())
     }
 
     #[test]
     fn slot_is_kept() -> Result {
-        let gc = gc()?;
+        let slots = Slots::new()?;
         let task = task()?;
-        let first = enter(&gc, &task);
+        let first = slots.enter(&task, &insn(0), true);
         assert!(first.is_some());
-        gc.leave(&task);
-        assert_eq!(enter(&gc, &task), first);
-        gc.leave(&task);
-        assert_eq!(gc.holding(), 1);
-        gc.evict(&task);
+        slots.leave(&task);
+        assert_eq!(cached(&task), first);
+        assert_eq!(slots.enter(&task, &insn(0), true), first);
+        slots.leave(&task);
+        slots.gc.evict(&task);
+        assert!(cached(&task).is_none());
         Ok(())
     }
 
     #[test]
-    fn idle_slot_is_recycled() -> Result {
+    fn idle_slot_is_vacated() -> Result {
         let mut locked = GcLocked::new();
         let task = task()?;
         let slot = Slot::new(1).unwrap();
 
-        enter_with(&task, slot, &mut locked);
+        enter_slot(&task, slot, &insn(0));
         task.leave();
 
-        assert_eq!(task.recycle(&mut locked), Some(slot));
-        // Back in state 1, without a slot.
-        assert!(enter_cached(&task).is_none());
+        // Another one is wanted.
+        assert!(task.vacate(|other| other != slot, &mut locked).is_none());
+        assert_eq!(cached(&task), Some(slot));
+
+        assert!(task.vacate(|other| other == slot, &mut locked).is_none());
+        assert!(cached(&task).is_none());
         Ok(())
     }
 
     #[test]
-    fn slot_in_use_is_not_recycled() -> Result {
+    fn slot_in_use_is_not_vacated() -> Result {
         let mut locked = GcLocked::new();
         let task = task()?;
         let slot = Slot::new(1).unwrap();
 
-        enter_with(&task, slot, &mut locked);
-        assert_eq!(task.recycle(&mut locked), None);
+        enter_slot(&task, slot, &insn(0));
+        assert_eq!(task.vacate(|_| true, &mut locked), Some(slot));
+        task.leave();
+        assert_eq!(cached(&task), Some(slot));
+        assert!(task.vacate(|_| true, &mut locked).is_none());
+        Ok(())
+    }
 
-        task.leave();
-        assert_eq!(enter_cached(&task), Some(slot));
-        assert_eq!(task.recycle(&mut locked), None);
-        task.leave();
-        assert_eq!(task.recycle(&mut locked), Some(slot));
+    #[test]
+    fn claim_of_a_wrong_slot_leaves_none() -> Result {
+        let task = task()?;
+        let borrow = task.as_arc_borrow();
+        let entered = Task::enter(&borrow);
+        let held = entered.claim(Slot::new(1).unwrap(), &insn(0), || false);
+        assert!(held.is_none());
+        assert!(entered.slot().is_none());
+        entered.leave();
+        Ok(())
+    }
+
+    #[test]
+    fn same_instruction_shares_a_slot() -> Result {
+        let slots = Slots::new()?;
+        let (first, second, third) = (task()?, task()?, task()?);
+        let slot = slots.enter(&first, &insn(0), true);
+        assert!(slot.is_some());
+        assert_eq!(slots.enter(&second, &insn(0), true), slot);
+        let other = slots.enter(&third, &insn(1), true);
+        assert!(other.is_some() && other != slot);
+
+        // Found without the lock from now on.
+        slots.leave(&third);
+        assert_eq!(slots.find(&third, &insn(0)), slot);
+        slots.leave(&third);
+        assert_eq!(slots.find(&third, &insn(1)), other);
+        for task in [&first, &second, &third] {
+            slots.leave(task);
+            slots.gc.evict(task);
+        }
         Ok(())
     }
 
     #[test]
     fn slots_are_distinct() -> Result {
-        let gc = gc()?;
-        let tasks = fill(&gc)?;
-        let mut seen = KVec::from_elem(false, SLOT_COUNT, GFP_KERNEL)?;
+        let slots = Slots::new()?;
+        let tasks = slots.fill()?;
+        let mut seen = KVec::from_elem(false, SLOTS_PER_PAGE, GFP_KERNEL)?;
         for task in &tasks {
-            let slot = enter(&gc, task).unwrap();
-            let number = slot.number() as usize;
+            slots.leave(task);
+            let number = cached(task).unwrap().number() as usize;
             assert!(!seen[number]);
             seen[number] = true;
-            gc.leave(task);
         }
         assert!(!seen[0]);
-        evict_all(&gc, &tasks);
-        Ok(())
-    }
-
-    #[test]
-    fn first_holder_is_recycled_first() -> Result {
-        let gc = gc()?;
-        let tasks = fill(&gc)?;
-        let first = enter(&gc, &tasks[0]);
-        gc.leave(&tasks[0]);
-
-        let late = task()?;
-        assert_eq!(enter(&gc, &late), first);
-        assert_eq!(gc.holding(), TASK_SLOTS);
-        gc.leave(&late);
-
-        // The one that lost its slot takes that of the next in line, not one that is in use.
-        let second = enter(&gc, &tasks[1]);
-        assert!(second.is_some());
-        let other = enter(&gc, &tasks[0]);
-        assert!(other.is_some());
-        assert!(other != second);
-        gc.leave(&tasks[0]);
-        gc.leave(&tasks[1]);
-
-        evict_all(&gc, &tasks);
-        gc.evict(&late);
-        assert_eq!(gc.holding(), 0);
+        slots.evict_all(&tasks);
         Ok(())
     }
 
     #[test]
     fn exhausted_area_gives_nothing_until_a_slot_is_left() -> Result {
-        let gc = gc()?;
-        let tasks = fill(&gc)?;
-        for task in &tasks {
-            assert!(enter(&gc, task).is_some());
-        }
-
+        let slots = Slots::new()?;
+        let tasks = slots.fill()?;
         let late = task()?;
-        assert!(enter(&gc, &late).is_none());
+        let new = insn(FIRST_SLOTS);
+        assert!(slots.enter(&late, &new, true).is_none());
 
-        let last = tasks.last().unwrap();
-        gc.leave(last);
-        assert!(enter(&gc, &late).is_some());
-        // The slot is now that of `late`.
-        assert!(enter(&gc, last).is_none());
+        // What is there can be shared all the same.
+        assert!(slots.enter(&late, &insn(0), true).is_some());
+        slots.leave(&late);
 
-        gc.leave(&late);
-        assert!(enter(&gc, last).is_some());
+        slots.leave(&tasks[1]);
+        assert!(slots.enter(&late, &new, true).is_some());
+        // The slot now holds something else.
+        assert!(cached(&tasks[1]).is_none());
+        assert!(slots.enter(&tasks[1], &insn(1), true).is_none());
 
-        for task in &tasks {
-            gc.leave(task);
-        }
-        evict_all(&gc, &tasks);
-        gc.evict(&late);
-        assert_eq!(gc.holding(), 0);
+        slots.leave(&late);
+        assert!(slots.enter(&tasks[1], &insn(1), true).is_some());
+        slots.evict_all(&tasks);
+        slots.gc.evict(&late);
         Ok(())
     }
 
     #[test]
-    fn last_free_slot_is_left_to_those_who_wait() -> Result {
-        let gc = gc()?;
-        let tasks = fill(&gc)?;
-        for task in &tasks {
-            assert!(enter(&gc, task).is_some());
-        }
-        gc.evict(&tasks[0]);
+    fn slot_that_is_shared_is_kept_for_the_last() -> Result {
+        let slots = Slots::new()?;
+        let tasks = slots.fill()?;
+        let (sharing, late) = (task()?, task()?);
+        let slot = slots.enter(&sharing, &insn(0), true);
+        assert!(slot.is_some());
 
-        let late = task()?;
-        let borrow = late.as_arc_borrow();
-        let held = Task::enter(&borrow).or_else(|vacant| gc.try_take(vacant, false));
-        let Err(vacant) = held else { return Err(EBUSY) };
+        slots.leave(&tasks[0]);
+        assert!(slots.enter(&late, &insn(FIRST_SLOTS), true).is_none());
+        // It is offered again.
+        assert_eq!(slots.find(&tasks[0], &insn(0)), slot);
+        slots.leave(&tasks[0]);
 
-        // Two are free: one of them may be taken.
-        gc.evict(&tasks[1]);
-        assert!(gc.try_take(vacant, false).is_ok());
-
-        gc.leave(&late);
-        gc.evict(&late);
-        evict_all(&gc, &tasks);
-        assert_eq!(gc.holding(), 0);
+        slots.leave(&sharing);
+        assert_eq!(slots.enter(&late, &insn(FIRST_SLOTS), true), slot);
+        slots.evict_all(&tasks);
+        slots.gc.evict(&sharing);
+        slots.gc.evict(&late);
         Ok(())
     }
 
     #[test]
-    fn evicted_slot_is_free() -> Result {
-        let gc = gc()?;
-        let tasks = fill(&gc)?;
-        for task in &tasks {
-            assert!(enter(&gc, task).is_some());
-        }
+    fn last_unused_slot_is_left_to_those_who_wait() -> Result {
+        let slots = Slots::new()?;
+        let tasks = slots.fill()?;
+        let late = task()?;
+        let new = insn(FIRST_SLOTS);
+
+        slots.gc.evict(&tasks[0]);
+        assert!(slots.enter(&late, &new, false).is_none());
+
+        // Two are unused: one of them may be taken.
+        slots.gc.evict(&tasks[1]);
+        assert!(slots.enter(&late, &new, false).is_some());
+        slots.gc.evict(&late);
+        slots.evict_all(&tasks);
+        Ok(())
+    }
+
+    #[test]
+    fn slot_of_a_dead_task_is_collected() -> Result {
+        let slots = Slots::new()?;
+        let tasks = slots.fill()?;
         // Dies while it is in its slot.
-        gc.evict(&tasks[0]);
-        assert_eq!(gc.holding(), TASK_SLOTS - 1);
+        slots.gc.evict(&tasks[0]);
 
         let late = task()?;
-        assert!(enter(&gc, &late).is_some());
-        gc.leave(&late);
-        gc.evict(&late);
-        evict_all(&gc, &tasks);
-        assert_eq!(gc.holding(), 0);
+        assert!(slots.enter(&late, &insn(FIRST_SLOTS), true).is_some());
+        slots.gc.evict(&late);
+        slots.evict_all(&tasks);
         Ok(())
     }
 
     #[test]
     fn evicting_a_task_without_a_slot_changes_nothing() -> Result {
-        let gc = gc()?;
-        let tasks = fill(&gc)?;
+        let slots = Slots::new()?;
+        let tasks = slots.fill()?;
         let late = task()?;
-        gc.evict(&late);
-        assert_eq!(gc.holding(), TASK_SLOTS);
-
-        // All slots are still taken, the trampoline's too.
-        for task in &tasks {
-            assert!(enter(&gc, task).is_some());
-        }
-        assert!(enter(&gc, &late).is_none());
-        for task in &tasks {
-            gc.leave(task);
-        }
-        evict_all(&gc, &tasks);
+        slots.gc.evict(&late);
+        assert!(slots.enter(&late, &insn(FIRST_SLOTS), true).is_none());
+        slots.gc.evict(&late);
+        slots.evict_all(&tasks);
         Ok(())
     }
 
     #[test]
     fn area_never_uses_the_trampoline() -> Result {
-        const VADDR: usize = 0x7000_0000;
-
         let area = XolArea::new(VADDR)?;
-        let insn = Insn::new(&[0x5a; INSN_SIZE]);
-        let other = Insn::new(&[0xa5; INSN_SIZE]);
         let task = task()?;
-
         let task = task.as_arc_borrow();
-        let first = area.get(&task, &insn)?;
+        let first = area.get(&task, &insn(0))?;
         assert!(first >= VADDR + SLOT_SIZE && first < VADDR + PAGE_SIZE);
         area.put(&task);
-        // Another instruction goes into the slot that the task has.
-        assert_eq!(area.get(&task, &other)?, first);
+        // Each instruction has a slot of its own, which is found again.
+        let second = area.get(&task, &insn(1))?;
+        assert!(second != first);
+        area.put(&task);
+        assert_eq!(area.get(&task, &insn(0))?, first);
+        area.put(&task);
+        assert_eq!(area.get(&task, &insn(1))?, second);
         area.put(&task);
         area.evict(&task);
+        Ok(())
+    }
+
+    #[test]
+    fn area_grows() -> Result {
+        let area = XolArea::new(VADDR)?;
+        assert!(area.page(0).is_some());
+        let mut tasks = KVec::with_capacity(SLOTS_PER_PAGE, GFP_KERNEL)?;
+        for probe in 0..FIRST_SLOTS {
+            let task = task()?;
+            assert!(area.get(&task.as_arc_borrow(), &insn(probe))? < VADDR + PAGE_SIZE);
+            tasks.push(task, GFP_KERNEL)?;
+        }
+        assert!(PAGES == 1 || area.page(1).is_none());
+        assert!(area.page(PAGES).is_none());
+
+        if PAGES > 1 {
+            let task = task()?;
+            let vaddr = area.get(&task.as_arc_borrow(), &insn(FIRST_SLOTS))?;
+            assert!(vaddr >= VADDR + PAGE_SIZE && vaddr < VADDR + 2 * PAGE_SIZE);
+            assert!(area.page(1).is_some());
+            tasks.push(task, GFP_KERNEL)?;
+        }
+        for task in &tasks {
+            area.put(task);
+            area.evict(task);
+        }
         Ok(())
     }
 }
