@@ -325,7 +325,8 @@ impl Task {
         None
     }
 
-    /// The owner will not enter any more; it may have died while it was in its slot.
+    /// The owner, which is taken off the list, will not enter any more; it may have died while it
+    /// was in its slot.
     ///
     /// To be called for the owner.
     pub(crate) fn evict(&self, _: &mut GcLocked) {
@@ -335,6 +336,7 @@ impl Task {
         // INVARIANT: `IN_USE` or `IDLE` -> `IDLE` by the owner.
         self.cached.store(NO_SLOT, Relaxed);
         self.state.store(IDLE, Relaxed);
+        self.listed.store(0, Relaxed);
     }
 
     /// The slot that the task has cached.

@@ -13,6 +13,10 @@ pub mod explore;
 mod gc;
 #[path = "../../../../kernel/events/uprobes_xol/insn.rs"]
 mod insn;
+/// The kernel's KUnit tests, run by the host's threads.
+#[cfg(all(test, not(any(feature = "loom", feature = "shuttle"))))]
+#[path = "../../../../kernel/events/uprobes_xol/tests.rs"]
+mod kunit;
 pub mod mutants;
 #[path = "../../../../kernel/events/uprobes_xol/page.rs"]
 mod page;

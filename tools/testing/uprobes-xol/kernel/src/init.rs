@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use std::{
     convert::Infallible,
     marker::PhantomData,
-    ops::{BitOr, Deref},
+    ops::{BitOr, Deref, DerefMut},
     pin::Pin,
 };
 
@@ -129,7 +129,17 @@ impl<T> Deref for KBox<T> {
 /// A vector.
 pub struct KVVec<T>(Vec<T>);
 
+/// The same on the host.
+pub type KVec<T> = KVVec<T>;
+
 impl<T> KVVec<T> {
+    pub fn from_elem(value: T, number: usize, _: Flags) -> Result<Self>
+    where
+        T: Clone,
+    {
+        Ok(Self(vec![value; number]))
+    }
+
     pub fn with_capacity(capacity: usize, _: Flags) -> Result<Self> {
         bindings::might_sleep();
         Ok(Self(Vec::with_capacity(capacity)))
@@ -138,6 +148,21 @@ impl<T> KVVec<T> {
     pub fn push(&mut self, value: T, _: Flags) -> Result {
         self.0.push(value);
         Ok(())
+    }
+}
+
+impl<T> DerefMut for KVVec<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.0
+    }
+}
+
+impl<'a, T> IntoIterator for &'a KVVec<T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }
 

@@ -5,8 +5,8 @@
 pub use crate::{
     error::{code::*, Error, Result},
     ffi::c_void,
-    init::{InPlaceInit as _, KBox, KVVec, PinInit, GFP_HIGHUSER, GFP_KERNEL, __GFP_ZERO},
+    init::{InPlaceInit as _, KBox, KVVec, KVec, PinInit, GFP_HIGHUSER, GFP_KERNEL, __GFP_ZERO},
     pin_init, static_assert, try_pin_init,
 };
-pub use macros::pin_data;
+pub use macros::{kunit_tests, pin_data};
 pub use std::{mem::size_of, pin::Pin};
