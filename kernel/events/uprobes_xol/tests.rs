@@ -339,7 +339,7 @@ mod uprobes_xol {
         let task = task()?;
         let task = task.as_arc_borrow();
         let first = area.get(&task, &insn(0))?;
-        assert!(first >= VADDR + SLOT_SIZE && first < VADDR + PAGE_SIZE);
+        assert!((VADDR + SLOT_SIZE..VADDR + PAGE_SIZE).contains(&first));
         area.put(&task);
         // Each instruction has a slot of its own, which is found again.
         let second = area.get(&task, &insn(1))?;
@@ -369,7 +369,7 @@ mod uprobes_xol {
         if PAGES > 1 {
             let task = task()?;
             let vaddr = area.get(&task.as_arc_borrow(), &insn(FIRST_SLOTS))?;
-            assert!(vaddr >= VADDR + PAGE_SIZE && vaddr < VADDR + 2 * PAGE_SIZE);
+            assert!((VADDR + PAGE_SIZE..VADDR + 2 * PAGE_SIZE).contains(&vaddr));
             assert!(area.page(1).is_some());
             tasks.push(task, GFP_KERNEL)?;
         }

@@ -97,7 +97,7 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "shared-while-asked",
         about: "a task comes for an instruction whose slot is being taken away, with a task in it",
         run: shared_while_asked,
-        preemptions: Some(3),
+        preemptions: Some(2),
     },
     Scenario {
         name: "found-when-written",
@@ -151,7 +151,7 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "waiters-share",
         about: "two tasks wait to execute the same instruction, and one of them stays in the slot",
         run: waiters_share,
-        preemptions: Some(3),
+        preemptions: Some(2),
     },
     Scenario {
         name: "left-to-waiter",
