@@ -452,8 +452,8 @@ impl Gc {
         }
     }
 
-    /// Makes sure that there is an unused slot for those who wait, if nobody is in `slot`, and wakes
-    /// the first of them.
+    /// Makes sure that there is an unused slot for those who wait, if nobody is in `slot`, and
+    /// wakes the first of them.
     ///
     /// That nobody is in `slot` would be enough for them to find it, but a task that hits probes at
     /// a high rate would be back in it each time before they do.

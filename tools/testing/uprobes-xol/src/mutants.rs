@@ -55,76 +55,709 @@ pub const SMALL_STEPS: Mutant = Mutant {
 /// All of them.
 pub const MUTANTS: &[Mutant] = &[
     // Orderings.
-    Mutant { name: "enter-relaxed", file: "task.rs", edits: &[("cmpxchg(IDLE, IN_USE, Acquire)", "cmpxchg(IDLE, IN_USE, Relaxed)")], build: Build::OneSlot, scenario: "vacated-owner", caught_by: "no stale slot after it was taken away" },
-    Mutant { name: "leave-release", file: "task.rs", edits: &[("xchg(IDLE, Full)", "xchg(IDLE, Release)")], build: Build::OneSlot, scenario: "left-idle", caught_by: "no lost wake-up" },
-    Mutant { name: "leave-acquire", file: "task.rs", edits: &[("xchg(IDLE, Full)", "xchg(IDLE, Acquire)")], build: Build::OneSlot, scenario: "two-tasks", caught_by: "no write while anyone is inside" },
-    Mutant { name: "vacate-look-relaxed", file: "task.rs", edits: &[("self.cached.load(Acquire)", "self.cached.load(Relaxed)")], build: Build::OneSlot, scenario: "vacated-mover", caught_by: "no write while anyone is inside" },
-    Mutant { name: "vacate-take-relaxed", file: "task.rs", edits: &[("cmpxchg(IDLE, RECYCLED, Acquire)", "cmpxchg(IDLE, RECYCLED, Relaxed)")], build: Build::OneSlot, scenario: "two-tasks", caught_by: "no write while anyone is inside" },
-    Mutant { name: "vacate-restore-relaxed", file: "task.rs", edits: &[("store(IDLE, Release)", "store(IDLE, Relaxed)")], build: Build::OneSlot, scenario: "vacated-owner", caught_by: "no stale slot after it was taken away" },
-    Mutant { name: "claim-release", file: "task.rs", edits: &[("xchg(slot.number(), Full)", "xchg(slot.number(), Release)")], build: Build::OneSlot, scenario: "claim-retract", caught_by: "no write while anyone is inside" },
-    Mutant { name: "claim-acquire", file: "task.rs", edits: &[("xchg(slot.number(), Full)", "xchg(slot.number(), Acquire)")], build: Build::OneSlot, scenario: "claim-retract", caught_by: "no write while anyone is inside" },
-    Mutant { name: "offers-relaxed", file: "table.rs", edits: &[("self.version.load(Acquire)", "self.version.load(Relaxed)")], build: Build::OneSlot, scenario: "claim-retract", caught_by: "the slot holds the instruction" },
-    Mutant { name: "open-relaxed", file: "table.rs", edits: &[("self.version.store(version, Release)", "self.version.store(version, Relaxed)")], build: Build::OneSlot, scenario: "claim-retract", caught_by: "the slot holds the instruction" },
-    Mutant { name: "close-release", file: "table.rs", edits: &[("self.version.xchg(version, Full)", "self.version.xchg(version, Release)")], build: Build::OneSlot, scenario: "claim-retract", caught_by: "no write while anyone is inside" },
-    Mutant { name: "close-acquire", file: "table.rs", edits: &[("self.version.xchg(version, Full)", "self.version.xchg(version, Acquire)")], build: Build::OneSlot, scenario: "claim-retract", caught_by: "no write while anyone is inside" },
+    Mutant {
+        name: "enter-relaxed",
+        file: "task.rs",
+        edits: &[(
+            "cmpxchg(IDLE, IN_USE, Acquire)",
+            "cmpxchg(IDLE, IN_USE, Relaxed)",
+        )],
+        build: Build::OneSlot,
+        scenario: "vacated-owner",
+        caught_by: "no stale slot after it was taken away",
+    },
+    Mutant {
+        name: "leave-release",
+        file: "task.rs",
+        edits: &[("xchg(IDLE, Full)", "xchg(IDLE, Release)")],
+        build: Build::OneSlot,
+        scenario: "left-idle",
+        caught_by: "no lost wake-up",
+    },
+    Mutant {
+        name: "leave-acquire",
+        file: "task.rs",
+        edits: &[("xchg(IDLE, Full)", "xchg(IDLE, Acquire)")],
+        build: Build::OneSlot,
+        scenario: "two-tasks",
+        caught_by: "no write while anyone is inside",
+    },
+    Mutant {
+        name: "vacate-look-relaxed",
+        file: "task.rs",
+        edits: &[("self.cached.load(Acquire)", "self.cached.load(Relaxed)")],
+        build: Build::OneSlot,
+        scenario: "vacated-mover",
+        caught_by: "no write while anyone is inside",
+    },
+    Mutant {
+        name: "vacate-take-relaxed",
+        file: "task.rs",
+        edits: &[(
+            "cmpxchg(IDLE, RECYCLED, Acquire)",
+            "cmpxchg(IDLE, RECYCLED, Relaxed)",
+        )],
+        build: Build::OneSlot,
+        scenario: "two-tasks",
+        caught_by: "no write while anyone is inside",
+    },
+    Mutant {
+        name: "vacate-restore-relaxed",
+        file: "task.rs",
+        edits: &[("store(IDLE, Release)", "store(IDLE, Relaxed)")],
+        build: Build::OneSlot,
+        scenario: "vacated-owner",
+        caught_by: "no stale slot after it was taken away",
+    },
+    Mutant {
+        name: "claim-release",
+        file: "task.rs",
+        edits: &[("xchg(slot.number(), Full)", "xchg(slot.number(), Release)")],
+        build: Build::OneSlot,
+        scenario: "claim-retract",
+        caught_by: "no write while anyone is inside",
+    },
+    Mutant {
+        name: "claim-acquire",
+        file: "task.rs",
+        edits: &[("xchg(slot.number(), Full)", "xchg(slot.number(), Acquire)")],
+        build: Build::OneSlot,
+        scenario: "claim-retract",
+        caught_by: "no write while anyone is inside",
+    },
+    Mutant {
+        name: "offers-relaxed",
+        file: "table.rs",
+        edits: &[("self.version.load(Acquire)", "self.version.load(Relaxed)")],
+        build: Build::OneSlot,
+        scenario: "claim-retract",
+        caught_by: "the slot holds the instruction",
+    },
+    Mutant {
+        name: "open-relaxed",
+        file: "table.rs",
+        edits: &[(
+            "self.version.store(version, Release)",
+            "self.version.store(version, Relaxed)",
+        )],
+        build: Build::OneSlot,
+        scenario: "claim-retract",
+        caught_by: "the slot holds the instruction",
+    },
+    Mutant {
+        name: "close-release",
+        file: "table.rs",
+        edits: &[(
+            "self.version.xchg(version, Full)",
+            "self.version.xchg(version, Release)",
+        )],
+        build: Build::OneSlot,
+        scenario: "claim-retract",
+        caught_by: "no write while anyone is inside",
+    },
+    Mutant {
+        name: "close-acquire",
+        file: "table.rs",
+        edits: &[(
+            "self.version.xchg(version, Full)",
+            "self.version.xchg(version, Acquire)",
+        )],
+        build: Build::OneSlot,
+        scenario: "claim-retract",
+        caught_by: "no write while anyone is inside",
+    },
     // A task's state and slot.
-    Mutant { name: "enter-while-recycled", file: "task.rs", edits: &[("Err(RECYCLED) => cpu_relax()", "Err(RECYCLED) => break")], build: Build::OneSlot, scenario: "vacated-owner", caught_by: "no stale slot after it was taken away" },
-    Mutant { name: "vacate-in-use", file: "task.rs", edits: &[("if self.state.cmpxchg(IDLE, RECYCLED, Acquire).is_err() {", "if self.state.xchg(RECYCLED, Acquire) == RECYCLED {")], build: Build::OneSlot, scenario: "vacated-owner", caught_by: "no stale slot after it was taken away" },
-    Mutant { name: "vacate-restores-state-first", file: "task.rs", edits: &[("            // INVARIANT: Others write while `RECYCLED`.\n            self.cached.store(NO_SLOT, Relaxed);\n", "            self.state.store(IDLE, Release);\n            // INVARIANT: Others write while `RECYCLED`.\n            self.cached.store(NO_SLOT, Relaxed);\n"),("        self.state.store(IDLE, Release);\n        None", "        None")], build: Build::OneSlot, scenario: "vacated-owner", caught_by: "no stale slot after it was taken away" },
-    Mutant { name: "vacate-leaves-slot", file: "task.rs", edits: &[("            // INVARIANT: Others write while `RECYCLED`.\n            self.cached.store(NO_SLOT, Relaxed);\n", "")], build: Build::OneSlot, scenario: "vacated-owner", caught_by: "no stale slot after it was taken away" },
-    Mutant { name: "vacate-does-not-restore", file: "task.rs", edits: &[("self.state.store(IDLE, Release);", "")], build: Build::OneSlot, scenario: "vacated-owner", caught_by: "no livelock" },
-    Mutant { name: "claim-says-nothing", file: "task.rs", edits: &[("self.task.cached.xchg(slot.number(), Full);", "")], build: Build::OneSlot, scenario: "two-tasks", caught_by: "no write while anyone is inside" },
-    Mutant { name: "claim-does-not-ask", file: "task.rs", edits: &[("if !is_right() {", "if false {")], build: Build::OneSlot, scenario: "claim-retract", caught_by: "the slot holds the instruction" },
-    Mutant { name: "claim-asks-first", file: "task.rs", edits: &[("        self.task.cached.xchg(slot.number(), Full);\n        if !is_right() {", "        let is_right = is_right();\n        self.task.cached.xchg(slot.number(), Full);\n        if !is_right {")], build: Build::OneSlot, scenario: "claim-retract", caught_by: "the slot holds the instruction" },
-    Mutant { name: "claim-keeps-no-copy", file: "task.rs", edits: &[("        self.task.insn.set(insn);\n", "")], build: Build::OneSlot, scenario: "vacated-owner", caught_by: "the slot holds the instruction" },
-    Mutant { name: "evict-leaves-slot", file: "task.rs", edits: &[("self.cached.store(NO_SLOT, Relaxed);\n        self.state", "self.state")], build: Build::OneSlot, scenario: "death-in-slot", caught_by: "no stale slot after it was taken away" },
-    Mutant { name: "evict-leaves-state", file: "task.rs", edits: &[("self.state.store(IDLE, Relaxed);", "")], build: Build::OneSlot, scenario: "death-in-slot", caught_by: "no warning" },
+    Mutant {
+        name: "enter-while-recycled",
+        file: "task.rs",
+        edits: &[("Err(RECYCLED) => cpu_relax()", "Err(RECYCLED) => break")],
+        build: Build::OneSlot,
+        scenario: "vacated-owner",
+        caught_by: "no stale slot after it was taken away",
+    },
+    Mutant {
+        name: "vacate-in-use",
+        file: "task.rs",
+        edits: &[(
+            "if self.state.cmpxchg(IDLE, RECYCLED, Acquire).is_err() {",
+            "if self.state.xchg(RECYCLED, Acquire) == RECYCLED {",
+        )],
+        build: Build::OneSlot,
+        scenario: "vacated-owner",
+        caught_by: "no stale slot after it was taken away",
+    },
+    Mutant {
+        name: "vacate-restores-state-first",
+        file: "task.rs",
+        edits: &[
+            (
+                "            // INVARIANT: Others write while `RECYCLED`.
+            self.cached.store(NO_SLOT, Relaxed);
+",
+                "            self.state.store(IDLE, Release);
+            // INVARIANT: Others write while `RECYCLED`.
+            self.cached.store(NO_SLOT, Relaxed);
+",
+            ),
+            (
+                "        self.state.store(IDLE, Release);
+        None",
+                "        None",
+            ),
+        ],
+        build: Build::OneSlot,
+        scenario: "vacated-owner",
+        caught_by: "no stale slot after it was taken away",
+    },
+    Mutant {
+        name: "vacate-leaves-slot",
+        file: "task.rs",
+        edits: &[(
+            "            // INVARIANT: Others write while `RECYCLED`.
+            self.cached.store(NO_SLOT, Relaxed);
+",
+            "",
+        )],
+        build: Build::OneSlot,
+        scenario: "vacated-owner",
+        caught_by: "no stale slot after it was taken away",
+    },
+    Mutant {
+        name: "vacate-does-not-restore",
+        file: "task.rs",
+        edits: &[("self.state.store(IDLE, Release);", "")],
+        build: Build::OneSlot,
+        scenario: "vacated-owner",
+        caught_by: "no livelock",
+    },
+    Mutant {
+        name: "claim-says-nothing",
+        file: "task.rs",
+        edits: &[("self.task.cached.xchg(slot.number(), Full);", "")],
+        build: Build::OneSlot,
+        scenario: "two-tasks",
+        caught_by: "no write while anyone is inside",
+    },
+    Mutant {
+        name: "claim-does-not-ask",
+        file: "task.rs",
+        edits: &[("if !is_right() {", "if false {")],
+        build: Build::OneSlot,
+        scenario: "claim-retract",
+        caught_by: "the slot holds the instruction",
+    },
+    Mutant {
+        name: "claim-asks-first",
+        file: "task.rs",
+        edits: &[(
+            "        self.task.cached.xchg(slot.number(), Full);
+        if !is_right() {",
+            "        let is_right = is_right();
+        self.task.cached.xchg(slot.number(), Full);
+        if !is_right {",
+        )],
+        build: Build::OneSlot,
+        scenario: "claim-retract",
+        caught_by: "the slot holds the instruction",
+    },
+    Mutant {
+        name: "claim-keeps-no-copy",
+        file: "task.rs",
+        edits: &[(
+            "        self.task.insn.set(insn);
+",
+            "",
+        )],
+        build: Build::OneSlot,
+        scenario: "vacated-owner",
+        caught_by: "the slot holds the instruction",
+    },
+    Mutant {
+        name: "evict-leaves-slot",
+        file: "task.rs",
+        edits: &[(
+            "self.cached.store(NO_SLOT, Relaxed);
+        self.state",
+            "self.state",
+        )],
+        build: Build::OneSlot,
+        scenario: "death-in-slot",
+        caught_by: "no stale slot after it was taken away",
+    },
+    Mutant {
+        name: "evict-leaves-state",
+        file: "task.rs",
+        edits: &[("self.state.store(IDLE, Relaxed);", "")],
+        build: Build::OneSlot,
+        scenario: "death-in-slot",
+        caught_by: "no warning",
+    },
     // The table.
-    Mutant { name: "offer-writes-nothing", file: "table.rs", edits: &[("            page.page.write(&unused, insn);\n", "")], build: Build::OneSlot, scenario: "alternating", caught_by: "the slot holds the instruction" },
-    Mutant { name: "offer-writes-always", file: "table.rs", edits: &[("if !self.holds(slot, insn, locked) {", "if true {")], build: Build::TwoSlots, scenario: "written-before", caught_by: "what a slot holds is not written again" },
-    Mutant { name: "offer-does-not-remember", file: "table.rs", edits: &[("            record.insn.set(insn);\n", "")], build: Build::OneSlot, scenario: "same-probe", caught_by: "what a slot holds is not written again" },
-    Mutant { name: "offer-trusts-zeroes", file: "table.rs", edits: &[("!record.is_version(0) && ", "")], build: Build::OneSlot, scenario: "zeroes", caught_by: "the slot holds the instruction" },
-    Mutant { name: "retract-does-not-close", file: "table.rs", edits: &[("        record.close();\n", "")], build: Build::OneSlot, scenario: "claim-retract", caught_by: "no lost wake-up" },
-    Mutant { name: "restore-does-not-link", file: "table.rs", edits: &[("        head.store(slot.number(), Relaxed);\n", "")], build: Build::OneSlot, scenario: "shared-slot", caught_by: "no lost wake-up" },
+    Mutant {
+        name: "offer-writes-nothing",
+        file: "table.rs",
+        edits: &[(
+            "            page.page.write(&unused, insn);
+",
+            "",
+        )],
+        build: Build::OneSlot,
+        scenario: "alternating",
+        caught_by: "the slot holds the instruction",
+    },
+    Mutant {
+        name: "offer-writes-always",
+        file: "table.rs",
+        edits: &[("if !self.holds(slot, insn, locked) {", "if true {")],
+        build: Build::TwoSlots,
+        scenario: "written-before",
+        caught_by: "what a slot holds is not written again",
+    },
+    Mutant {
+        name: "offer-does-not-remember",
+        file: "table.rs",
+        edits: &[(
+            "            record.insn.set(insn);
+",
+            "",
+        )],
+        build: Build::OneSlot,
+        scenario: "same-probe",
+        caught_by: "what a slot holds is not written again",
+    },
+    Mutant {
+        name: "offer-trusts-zeroes",
+        file: "table.rs",
+        edits: &[("!record.is_version(0) && ", "")],
+        build: Build::OneSlot,
+        scenario: "zeroes",
+        caught_by: "the slot holds the instruction",
+    },
+    Mutant {
+        name: "retract-does-not-close",
+        file: "table.rs",
+        edits: &[(
+            "        record.close();
+",
+            "",
+        )],
+        build: Build::OneSlot,
+        scenario: "claim-retract",
+        caught_by: "no lost wake-up",
+    },
+    Mutant {
+        name: "restore-does-not-link",
+        file: "table.rs",
+        edits: &[(
+            "        head.store(slot.number(), Relaxed);
+",
+            "",
+        )],
+        build: Build::OneSlot,
+        scenario: "shared-slot",
+        caught_by: "no lost wake-up",
+    },
     // Who gets a slot.
-    Mutant { name: "take-out-of-turn", file: "gc.rs", edits: &[("let turn = !self.waiters.is_active();", "let turn = true;")], build: Build::OneSlot, scenario: "freed-to-waiter", caught_by: "those who wait come first" },
-    Mutant { name: "take-spares-none", file: "gc.rs", edits: &[("usize::from(!turn)", "usize::from(turn && !turn)")], build: Build::OneSlot, scenario: "freed-to-waiter", caught_by: "those who wait come first" },
-    Mutant { name: "take-spares-always", file: "gc.rs", edits: &[("usize::from(!turn)", "usize::from(turn || !turn)")], build: Build::OneSlot, scenario: "two-tasks", caught_by: "no lost wake-up" },
-    Mutant { name: "take-keeps-slot", file: "gc.rs", edits: &[("        entered.forget();\n", "")], build: Build::OneSlot, scenario: "changing-probes", caught_by: "no lost wake-up" },
-    Mutant { name: "take-wakes-nobody", file: "gc.rs", edits: &[("            self.wake_one();\n            return Ok(held);", "            return Ok(held);")], build: Build::TwoSlots, scenario: "moved-on", caught_by: "no lost wake-up" },
-    Mutant { name: "take-enlists-nobody", file: "gc.rs", edits: &[("        self.enlist(entered);\n", "")], build: Build::OneSlot, scenario: "two-tasks", caught_by: "no write while anyone is inside" },
-    Mutant { name: "take-keeps-nothing-retracted", file: "gc.rs", edits: &[("match slots.find(|&slot| table", "match slots.find(|&slot| false && table"),("const TASKS_AT_ONCE: usize = 32;", "const TASKS_AT_ONCE: usize = 1;")], build: Build::OneSlot, scenario: "shared-while-asked", caught_by: "no lost wake-up" },
-    Mutant { name: "take-spoils-what-it-keeps", file: "gc.rs", edits: &[("                self.batch.remove(slot);\n                table.restore(slot, &mut self.locked);\n                slot\n", "                table.restore(slot, &mut self.locked);\n                slot\n"),("const TASKS_AT_ONCE: usize = 32;", "const TASKS_AT_ONCE: usize = 1;")], build: Build::OneSlot, scenario: "shared-while-asked", caught_by: "everything freed at the end" },
-    Mutant { name: "killed-stays-in-use", file: "gc.rs", edits: &[("            entered.leave();\n", "")], build: Build::OneSlot, scenario: "killed-waiter", caught_by: "no warning" },
+    Mutant {
+        name: "take-out-of-turn",
+        file: "gc.rs",
+        edits: &[("let turn = !self.waiters.is_active();", "let turn = true;")],
+        build: Build::OneSlot,
+        scenario: "freed-to-waiter",
+        caught_by: "those who wait come first",
+    },
+    Mutant {
+        name: "take-spares-none",
+        file: "gc.rs",
+        edits: &[("usize::from(!turn)", "usize::from(turn && !turn)")],
+        build: Build::OneSlot,
+        scenario: "freed-to-waiter",
+        caught_by: "those who wait come first",
+    },
+    Mutant {
+        name: "take-spares-always",
+        file: "gc.rs",
+        edits: &[("usize::from(!turn)", "usize::from(turn || !turn)")],
+        build: Build::OneSlot,
+        scenario: "two-tasks",
+        caught_by: "no lost wake-up",
+    },
+    Mutant {
+        name: "take-keeps-slot",
+        file: "gc.rs",
+        edits: &[(
+            "        entered.forget();
+",
+            "",
+        )],
+        build: Build::OneSlot,
+        scenario: "changing-probes",
+        caught_by: "no lost wake-up",
+    },
+    Mutant {
+        name: "take-wakes-nobody",
+        file: "gc.rs",
+        edits: &[(
+            "            self.wake_one();
+            return Ok(held);",
+            "            return Ok(held);",
+        )],
+        build: Build::TwoSlots,
+        scenario: "moved-on",
+        caught_by: "no lost wake-up",
+    },
+    Mutant {
+        name: "take-enlists-nobody",
+        file: "gc.rs",
+        edits: &[(
+            "        self.enlist(entered);
+",
+            "",
+        )],
+        build: Build::OneSlot,
+        scenario: "two-tasks",
+        caught_by: "no write while anyone is inside",
+    },
+    Mutant {
+        name: "take-keeps-nothing-retracted",
+        file: "gc.rs",
+        edits: &[
+            (
+                "match slots.find(|&slot| table",
+                "match slots.find(|&slot| false && table",
+            ),
+            (
+                "const TASKS_AT_ONCE: usize = 32;",
+                "const TASKS_AT_ONCE: usize = 1;",
+            ),
+        ],
+        build: Build::OneSlot,
+        scenario: "shared-while-asked",
+        caught_by: "no lost wake-up",
+    },
+    Mutant {
+        name: "take-spoils-what-it-keeps",
+        file: "gc.rs",
+        edits: &[
+            (
+                "                self.batch.remove(slot);
+                table.restore(slot, &mut self.locked);
+                slot
+",
+                "                table.restore(slot, &mut self.locked);
+                slot
+",
+            ),
+            (
+                "const TASKS_AT_ONCE: usize = 32;",
+                "const TASKS_AT_ONCE: usize = 1;",
+            ),
+        ],
+        build: Build::OneSlot,
+        scenario: "shared-while-asked",
+        caught_by: "everything freed at the end",
+    },
+    Mutant {
+        name: "killed-stays-in-use",
+        file: "gc.rs",
+        edits: &[(
+            "            entered.leave();
+",
+            "",
+        )],
+        build: Build::OneSlot,
+        scenario: "killed-waiter",
+        caught_by: "no warning",
+    },
     // Taking slots away.
-    Mutant { name: "collect-loses-task", file: "gc.rs", edits: &[("            self.tasks.push_back(task);\n        }\n    }\n\n    /// All", "        }\n    }\n\n    /// All")], build: Build::OneSlot, scenario: "claim-retract", caught_by: "no write while anyone is inside" },
-    Mutant { name: "collect-asks-nobody", file: "gc.rs", edits: &[("let mut left = inner.task_count;", "let mut left = 0;")], build: Build::OneSlot, scenario: "two-tasks", caught_by: "no write while anyone is inside" },
-    Mutant { name: "collect-asks-first-only", file: "gc.rs", edits: &[("if left == 0 || inner.batch", "if left < 99 || inner.batch"),("const TASKS_AT_ONCE: usize = 32;", "const TASKS_AT_ONCE: usize = 1;")], build: Build::OneSlot, scenario: "two-tasks", caught_by: "no write while anyone is inside" },
-    Mutant { name: "collect-ignores-answer", file: "gc.rs", edits: &[("                self.batch.remove(slot);\n                table.restore(slot, &mut self.locked);\n            }\n            self.tasks", "            }\n            self.tasks")], build: Build::OneSlot, scenario: "two-tasks", caught_by: "no write while anyone is inside" },
-    Mutant { name: "collect-restores-nothing", file: "gc.rs", edits: &[("                self.batch.remove(slot);\n                table.restore(slot, &mut self.locked);\n            }\n            self.tasks", "                self.batch.remove(slot);\n            }\n            self.tasks")], build: Build::OneSlot, scenario: "two-tasks", caught_by: "no lost wake-up" },
-    Mutant { name: "collect-together", file: "gc.rs", edits: &[("if self.collecting {", "if false {"),("const TASKS_AT_ONCE: usize = 32;", "const TASKS_AT_ONCE: usize = 1;")], build: Build::OneSlot, scenario: "three-tasks", caught_by: "no lost wake-up" },
-    Mutant { name: "collect-forgets-who-came", file: "gc.rs", edits: &[("        core::mem::take(&mut self.awaited)\n", "        false\n"),("const BATCH: usize = u64::BITS as usize;", "const BATCH: usize = 1;")], build: Build::TwoSlots, scenario: "left-idle", caught_by: "no lost wake-up" },
-    Mutant { name: "collect-leaves-slot", file: "gc.rs", edits: &[("            self.put_unused(slot);\n        }\n        !batch", "        }\n        !batch")], build: Build::OneSlot, scenario: "alternating", caught_by: "no lost wake-up" },
+    Mutant {
+        name: "collect-loses-task",
+        file: "gc.rs",
+        edits: &[(
+            "            self.tasks.push_back(task);
+        }
+    }
+
+    /// All",
+            "        }
+    }
+
+    /// All",
+        )],
+        build: Build::OneSlot,
+        scenario: "claim-retract",
+        caught_by: "no write while anyone is inside",
+    },
+    Mutant {
+        name: "collect-asks-nobody",
+        file: "gc.rs",
+        edits: &[("let mut left = inner.task_count;", "let mut left = 0;")],
+        build: Build::OneSlot,
+        scenario: "two-tasks",
+        caught_by: "no write while anyone is inside",
+    },
+    Mutant {
+        name: "collect-asks-first-only",
+        file: "gc.rs",
+        edits: &[
+            ("if left == 0 || inner.batch", "if left < 99 || inner.batch"),
+            (
+                "const TASKS_AT_ONCE: usize = 32;",
+                "const TASKS_AT_ONCE: usize = 1;",
+            ),
+        ],
+        build: Build::OneSlot,
+        scenario: "two-tasks",
+        caught_by: "no write while anyone is inside",
+    },
+    Mutant {
+        name: "collect-ignores-answer",
+        file: "gc.rs",
+        edits: &[(
+            "                self.batch.remove(slot);
+                table.restore(slot, &mut self.locked);
+            }
+            self.tasks",
+            "            }
+            self.tasks",
+        )],
+        build: Build::OneSlot,
+        scenario: "two-tasks",
+        caught_by: "no write while anyone is inside",
+    },
+    Mutant {
+        name: "collect-restores-nothing",
+        file: "gc.rs",
+        edits: &[(
+            "                self.batch.remove(slot);
+                table.restore(slot, &mut self.locked);
+            }
+            self.tasks",
+            "                self.batch.remove(slot);
+            }
+            self.tasks",
+        )],
+        build: Build::OneSlot,
+        scenario: "two-tasks",
+        caught_by: "no lost wake-up",
+    },
+    Mutant {
+        name: "collect-together",
+        file: "gc.rs",
+        edits: &[
+            ("if self.collecting {", "if false {"),
+            (
+                "const TASKS_AT_ONCE: usize = 32;",
+                "const TASKS_AT_ONCE: usize = 1;",
+            ),
+        ],
+        build: Build::OneSlot,
+        scenario: "three-tasks",
+        caught_by: "no lost wake-up",
+    },
+    Mutant {
+        name: "collect-forgets-who-came",
+        file: "gc.rs",
+        edits: &[
+            (
+                "        core::mem::take(&mut self.awaited)
+",
+                "        false
+",
+            ),
+            (
+                "const BATCH: usize = u64::BITS as usize;",
+                "const BATCH: usize = 1;",
+            ),
+        ],
+        build: Build::TwoSlots,
+        scenario: "left-idle",
+        caught_by: "no lost wake-up",
+    },
+    Mutant {
+        name: "collect-leaves-slot",
+        file: "gc.rs",
+        edits: &[(
+            "            self.put_unused(slot);
+        }
+        !batch",
+            "        }
+        !batch",
+        )],
+        build: Build::OneSlot,
+        scenario: "alternating",
+        caught_by: "no lost wake-up",
+    },
     // Growing.
-    Mutant { name: "grow-twice", file: "gc.rs", edits: &[("if inner.pages == index {", "if true {")], build: Build::TwoPages, scenario: "two-grow", caught_by: "no sleep where it is forbidden" },
-    Mutant { name: "grow-wakes-nobody", file: "gc.rs", edits: &[("        drop(inner);\n        self.wake_one();\n        Ok(())", "        Ok(())"),("            self.wake_one();\n            return Ok(held);", "            return Ok(held);")], build: Build::TwoPages, scenario: "grown-for-waiter", caught_by: "no lost wake-up" },
-    Mutant { name: "grow-in-the-wait", file: "gc.rs", edits: &[("            if turn {\n                self.try_take(table, &entered, insn, turn)", "            if turn {\n                self.take_or_grow(table, &entered, insn)")], build: Build::TwoPages, scenario: "grown-for-waiter", caught_by: "no sleep where it is forbidden" },
+    Mutant {
+        name: "grow-twice",
+        file: "gc.rs",
+        edits: &[("if inner.pages == index {", "if true {")],
+        build: Build::TwoPages,
+        scenario: "two-grow",
+        caught_by: "no sleep where it is forbidden",
+    },
+    Mutant {
+        name: "grow-wakes-nobody",
+        file: "gc.rs",
+        edits: &[
+            (
+                "        drop(inner);
+        self.wake_one();
+        Ok(())",
+                "        Ok(())",
+            ),
+            (
+                "            self.wake_one();
+            return Ok(held);",
+                "            return Ok(held);",
+            ),
+        ],
+        build: Build::TwoPages,
+        scenario: "grown-for-waiter",
+        caught_by: "no lost wake-up",
+    },
+    Mutant {
+        name: "grow-in-the-wait",
+        file: "gc.rs",
+        edits: &[(
+            "            if turn {
+                self.try_take(table, &entered, insn, turn)",
+            "            if turn {
+                self.take_or_grow(table, &entered, insn)",
+        )],
+        build: Build::TwoPages,
+        scenario: "grown-for-waiter",
+        caught_by: "no sleep where it is forbidden",
+    },
     // Waking those who wait.
-    Mutant { name: "leave-looks-first", file: "gc.rs", edits: &[("        let slot = task.slot();\n        task.leave();\n        self.moved(table, slot);", "        let slot = task.slot();\n        let active = self.waiters.is_active();\n        task.leave();\n        if active {\n            self.hand_over(table, slot);\n        }")], build: Build::OneSlot, scenario: "left-idle", caught_by: "no lost wake-up" },
-    Mutant { name: "leave-hands-nothing-over", file: "gc.rs", edits: &[("if inner.unused == 0 {", "if false {")], build: Build::OneSlot, scenario: "left-to-waiter", caught_by: "those who wait come first" },
-    Mutant { name: "leave-wakes-nobody", file: "gc.rs", edits: &[("        self.waiters.wake_one();\n    }\n\n    /// Wakes", "    }\n\n    /// Wakes")], build: Build::OneSlot, scenario: "left-idle", caught_by: "no lost wake-up" },
-    Mutant { name: "move-hands-nothing-over", file: "area.rs", edits: &[("                self.gc.moved(&self.table, before);\n", "")], build: Build::TwoSlots, scenario: "moved-on", caught_by: "no lost wake-up" },
-    Mutant { name: "evict-looks-first", file: "gc.rs", edits: &[("        let mut inner = self.inner.lock();\n        task.evict", "        let active = self.waiters.is_active();\n        let mut inner = self.inner.lock();\n        task.evict"),("            inner.task_count -= 1;\n        }\n        drop(inner);\n        self.wake_one();", "            inner.task_count -= 1;\n        }\n        drop(inner);\n        if active {\n            self.wake_one();\n        }")], build: Build::OneSlot, scenario: "death-in-slot", caught_by: "no lost wake-up" },
-    Mutant { name: "evict-wakes-nobody", file: "gc.rs", edits: &[("            inner.task_count -= 1;\n        }\n        drop(inner);\n        self.wake_one();", "            inner.task_count -= 1;\n        }\n        drop(inner);")], build: Build::OneSlot, scenario: "death-in-slot", caught_by: "no lost wake-up" },
-    Mutant { name: "evict-leaves-task", file: "gc.rs", edits: &[("let item = unsafe { inner.tasks.remove(task) };", "let item = Some(());")], build: Build::OneSlot, scenario: "exit-while-asked", caught_by: "everything freed at the end" },
+    Mutant {
+        name: "leave-looks-first",
+        file: "gc.rs",
+        edits: &[(
+            "        let slot = task.slot();
+        task.leave();
+        self.moved(table, slot);",
+            "        let slot = task.slot();
+        let active = self.waiters.is_active();
+        task.leave();
+        if active {
+            self.hand_over(table, slot);
+        }",
+        )],
+        build: Build::OneSlot,
+        scenario: "left-idle",
+        caught_by: "no lost wake-up",
+    },
+    Mutant {
+        name: "leave-hands-nothing-over",
+        file: "gc.rs",
+        edits: &[("if inner.unused == 0 {", "if false {")],
+        build: Build::OneSlot,
+        scenario: "left-to-waiter",
+        caught_by: "those who wait come first",
+    },
+    Mutant {
+        name: "leave-wakes-nobody",
+        file: "gc.rs",
+        edits: &[(
+            "        self.waiters.wake_one();
+    }
+
+    /// Wakes",
+            "    }
+
+    /// Wakes",
+        )],
+        build: Build::OneSlot,
+        scenario: "left-idle",
+        caught_by: "no lost wake-up",
+    },
+    Mutant {
+        name: "move-hands-nothing-over",
+        file: "area.rs",
+        edits: &[(
+            "                self.gc.moved(&self.table, before);
+",
+            "",
+        )],
+        build: Build::TwoSlots,
+        scenario: "moved-on",
+        caught_by: "no lost wake-up",
+    },
+    Mutant {
+        name: "evict-looks-first",
+        file: "gc.rs",
+        edits: &[
+            (
+                "        let mut inner = self.inner.lock();
+        task.evict",
+                "        let active = self.waiters.is_active();
+        let mut inner = self.inner.lock();
+        task.evict",
+            ),
+            (
+                "            inner.task_count -= 1;
+        }
+        drop(inner);
+        self.wake_one();",
+                "            inner.task_count -= 1;
+        }
+        drop(inner);
+        if active {
+            self.wake_one();
+        }",
+            ),
+        ],
+        build: Build::OneSlot,
+        scenario: "death-in-slot",
+        caught_by: "no lost wake-up",
+    },
+    Mutant {
+        name: "evict-wakes-nobody",
+        file: "gc.rs",
+        edits: &[(
+            "            inner.task_count -= 1;
+        }
+        drop(inner);
+        self.wake_one();",
+            "            inner.task_count -= 1;
+        }
+        drop(inner);",
+        )],
+        build: Build::OneSlot,
+        scenario: "death-in-slot",
+        caught_by: "no lost wake-up",
+    },
+    Mutant {
+        name: "evict-leaves-task",
+        file: "gc.rs",
+        edits: &[(
+            "let item = unsafe { inner.tasks.remove(task) };",
+            "let item = Some(());",
+        )],
+        build: Build::OneSlot,
+        scenario: "exit-while-asked",
+        caught_by: "everything freed at the end",
+    },
     // The wait.
     Mutant {
         name: "wait-asks-before-enqueuing",
         file: "wait_queue.rs",
         edits: &[
             ("let mut turn = enqueue();", "let mut turn = true;"),
-            ("            // SAFETY: `task` is the current task.\n", "            enqueue();\n"),
-            ("            enqueue();\n            turn = true;\n", ""),
+            (
+                "            // SAFETY: `task` is the current task.
+",
+                "            enqueue();
+",
+            ),
+            (
+                "            enqueue();
+            turn = true;
+",
+                "",
+            ),
         ],
         build: Build::OneSlot,
         scenario: "left-idle",
@@ -133,7 +766,13 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "wait-does-not-prepare-again",
         file: "wait_queue.rs",
-        edits: &[("            enqueue();\n            turn = true;\n", "            turn = true;\n")],
+        edits: &[(
+            "            enqueue();
+            turn = true;
+",
+            "            turn = true;
+",
+        )],
         build: Build::OneSlot,
         scenario: "two-tasks",
         caught_by: "no livelock",
@@ -141,7 +780,13 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "wait-gets-no-turn",
         file: "wait_queue.rs",
-        edits: &[("            enqueue();\n            turn = true;\n", "            turn = enqueue();\n")],
+        edits: &[(
+            "            enqueue();
+            turn = true;
+",
+            "            turn = enqueue();
+",
+        )],
         build: Build::OneSlot,
         scenario: "killed-waiter",
         caught_by: "no lost wake-up",
@@ -149,7 +794,10 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "wait-ignores-kill",
         file: "wait_queue.rs",
-        edits: &[("fatal_signal_pending(task) } != 0", "fatal_signal_pending(task) } > 1")],
+        edits: &[(
+            "fatal_signal_pending(task) } != 0",
+            "fatal_signal_pending(task) } > 1",
+        )],
         build: Build::OneSlot,
         scenario: "killed-waiter",
         caught_by: "no livelock",
@@ -157,7 +805,10 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "wait-fails",
         file: "wait_queue.rs",
-        edits: &[("fatal_signal_pending(task) } != 0", "fatal_signal_pending(task) } == 0")],
+        edits: &[(
+            "fatal_signal_pending(task) } != 0",
+            "fatal_signal_pending(task) } == 0",
+        )],
         build: Build::OneSlot,
         scenario: "two-tasks",
         caught_by: "a take never fails",
@@ -165,7 +816,10 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "wait-stays-enqueued",
         file: "wait_queue.rs",
-        edits: &[("unsafe { bindings::finish_wait(self.head.get(), entry.get()) };", "")],
+        edits: &[(
+            "unsafe { bindings::finish_wait(self.head.get(), entry.get()) };",
+            "",
+        )],
         build: Build::OneSlot,
         scenario: "two-tasks",
         caught_by: "no lost wake-up",
@@ -173,7 +827,15 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "wait-drops-baton",
         file: "wait_queue.rs",
-        edits: &[("        if self.is_active() {\n            self.wake_one();\n        }\n        result\n", "        result\n")],
+        edits: &[(
+            "        if self.is_active() {
+            self.wake_one();
+        }
+        result
+",
+            "        result
+",
+        )],
         build: Build::OneSlot,
         scenario: "waiters-share",
         caught_by: "no lost wake-up",
