@@ -16,6 +16,7 @@
 #include "kselftest.h"
 #include "blocked.h"
 #include "functions.h"
+#include "probe.h"
 
 #define STACK_SIZE	(256 * 1024)
 
@@ -23,16 +24,31 @@ struct blocked {
 	int uffd;
 	char *page;
 	unsigned int number, wrong;
-	pthread_t threads[];
+	struct blocked_thread {
+		pthread_t id;
+		struct blocked *all;
+		unsigned int load;
+	} threads[];
 };
 
 static void *load(void *argument)
 {
-	struct blocked *blocked = argument;
+	struct blocked_thread *thread = argument;
 
-	if (load_function(blocked->page))
-		__atomic_add_fetch(&blocked->wrong, 1, __ATOMIC_RELAXED);
+	if (call_load(thread->load, thread->all->page))
+		__atomic_add_fetch(&thread->all->wrong, 1, __ATOMIC_RELAXED);
 	return NULL;
+}
+
+int blocked_attach(unsigned int number, int counters, unsigned int index)
+{
+	const void *addresses[NUMBERED_FUNCTIONS];
+
+	if (number > NUMBERED_FUNCTIONS)
+		ksft_exit_fail_msg("%u loads: there are not so many\n", number);
+	for (unsigned int i = 0; i < number; i++)
+		addresses[i] = numbered_load(i);
+	return probe_attach_many(addresses, number, counters, index);
 }
 
 /* Each thread's fault is a message of its own, though the page is the same. */
@@ -47,7 +63,7 @@ bool blocked_wait(struct blocked *blocked, unsigned int seconds)
 }
 
 bool blocked_start(struct blocked **result, unsigned int number,
-		   unsigned int seconds)
+		   unsigned int loads, unsigned int seconds)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
@@ -81,7 +97,10 @@ bool blocked_start(struct blocked **result, unsigned int number,
 		ksft_exit_fail_perror("userfaultfd");
 
 	for (i = 0; i < number; i++) {
-		error = pthread_create(&blocked->threads[i], &attr, load, blocked);
+		blocked->threads[i].all = blocked;
+		blocked->threads[i].load = i % loads;
+		error = pthread_create(&blocked->threads[i].id, &attr, load,
+				       &blocked->threads[i]);
 		if (error)
 			ksft_exit_fail_msg("thread %u of %u: %s\n", i + 1, number,
 					   strerror(error));
@@ -100,7 +119,7 @@ const void *blocked_page(const struct blocked *blocked)
 
 void blocked_signal(struct blocked *blocked, int signal)
 {
-	int error = pthread_kill(blocked->threads[0], signal);
+	int error = pthread_kill(blocked->threads[0].id, signal);
 
 	if (error)
 		ksft_exit_fail_msg("pthread_kill: %s\n", strerror(error));
@@ -122,7 +141,7 @@ unsigned int blocked_join(struct blocked *blocked)
 	unsigned int i, wrong;
 
 	for (i = 0; i < blocked->number; i++)
-		pthread_join(blocked->threads[i], NULL);
+		pthread_join(blocked->threads[i].id, NULL);
 	wrong = blocked->wrong;
 	close(blocked->uffd);
 	munmap(blocked->page, sysconf(_SC_PAGESIZE));

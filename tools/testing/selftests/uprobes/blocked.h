@@ -11,13 +11,20 @@
 struct blocked;
 
 /*
+ * Attaches a program that counts in @counters[@index] to the first @number
+ * loads. Closing the returned file descriptor removes the probes.
+ */
+int blocked_attach(unsigned int number, int counters, unsigned int index);
+
+/*
  * Starts @number threads and returns when all of them are blocked in the middle
- * of the step. The probe on load_function() must be attached. Returns false if
+ * of the step, of @loads different instructions. These must be probed. Returns
+ * false if
  * not all of them were within @seconds; *@blocked is to be released in any case.
  * Ends the process with KSFT_SKIP when the kernel has no userfaultfd.
  */
 bool blocked_start(struct blocked **blocked, unsigned int number,
-		   unsigned int seconds);
+		   unsigned int loads, unsigned int seconds);
 
 /*
  * Where @blocked's threads load from, for a process that shares the mm to do the

@@ -4,9 +4,9 @@
  * serves: other threads' probes still run, that of the thread that serves the
  * fault among them, and the process can be killed.
  *
- * An area of one page has no slot left when as many threads block as it has
- * slots. That is an expected failure; the time that others may take is limited
- * for that reason, and only for that.
+ * No slot is left when as many threads block, each in an instruction of its own,
+ * as an area can have slots. That is an expected failure; the time that others
+ * may take is limited for that reason, and only for that.
  */
 #include <poll.h>
 #include <sched.h>
@@ -18,6 +18,7 @@
 #include "blocked.h"
 #include "functions.h"
 #include "probe.h"
+#include "slots.h"
 #include "threads.h"
 
 #define NUMBER		3
@@ -29,7 +30,7 @@
 #define TIME_LIMIT	300
 
 static const char reason[] =
-	"all slots are held by blocked steps, and the area cannot grow";
+	"all slots are held by blocked steps, and the area cannot grow further";
 
 static int finished;	/* an eventfd: the others that are done */
 static unsigned int wrong_results;
@@ -59,24 +60,33 @@ static bool all_finish(unsigned int number, unsigned int seconds)
 FIXTURE(blocked_step) {
 	int counters;
 	int probe, load_probe;
+	unsigned int number, loads;
+	bool may_stall;
 };
 
 FIXTURE_VARIANT(blocked_step) {
-	bool all_slots;
+	/* Threads that block: so many, or as many as there are slots but @left */
+	unsigned int number, left;
+	/* Instructions that they block in: so many, or each in one of its own */
+	unsigned int loads;
 };
 
-FIXTURE_VARIANT_ADD(blocked_step, one_slot_left) { .all_slots = false };
-FIXTURE_VARIANT_ADD(blocked_step, no_slot_left) { .all_slots = true };
+FIXTURE_VARIANT_ADD(blocked_step, one_slot_left) { .left = 1 };
+FIXTURE_VARIANT_ADD(blocked_step, no_slot_left) { .left = 0 };
+FIXTURE_VARIANT_ADD(blocked_step, a_thousand) { .number = 1000 };
+FIXTURE_VARIANT_ADD(blocked_step, in_one_instruction) { .number = 1000, .loads = 1 };
 
 FIXTURE_SETUP(blocked_step)
 {
-	if (xol_slots() > 2000)
+	if (xol_slots() > NUMBERED_FUNCTIONS - OTHERS)
 		SKIP(return, "%u slots: too many to block", xol_slots());
+	self->number = variant->number ? : xol_slots() - variant->left;
+	self->loads = variant->loads ? : self->number;
+	self->may_stall = self->number >= xol_slots();
 	self->counters = counters_create(2);
 	self->probe = probe_attach(numbered_function(NUMBER),
 				   program_count(self->counters, 0));
-	self->load_probe = probe_attach(load_function,
-					program_count(self->counters, 1));
+	self->load_probe = blocked_attach(self->loads + OTHERS, self->counters, 1);
 	finished = eventfd(0, 0);
 	ASSERT_GE(finished, 0);
 }
@@ -89,23 +99,21 @@ FIXTURE_TEARDOWN(blocked_step)
 
 TEST_F_TIMEOUT(blocked_step, other_threads_run, TIME_LIMIT)
 {
-	unsigned int number = xol_slots() - !variant->all_slots;
 	struct threads *others;
 	struct blocked *blocked;
 	bool ran;
 
-	ASSERT_TRUE(blocked_start(&blocked, number, STALLED));
+	ASSERT_TRUE(blocked_start(&blocked, self->number, self->loads, STALLED) ||
+		    self->may_stall);
 	others = threads_start(OTHERS, call);
 	ran = all_finish(OTHERS, STALLED);
-
 	blocked_serve(blocked);
 	EXPECT_EQ(blocked_join(blocked), 0);
 	threads_join(others);
 	EXPECT_EQ(counters_read(self->counters, 0), OTHERS * HITS);
-	EXPECT_EQ(counters_read(self->counters, 1), number);
+	EXPECT_EQ(counters_read(self->counters, 1), self->number);
 	EXPECT_EQ(wrong_results, 0);
-
-	if (!ran && variant->all_slots && !_metadata->exit_code)
+	if (!ran && self->may_stall && !_metadata->exit_code)
 		EXPECTED_FAILURE(return, "%s", reason);
 	EXPECT_TRUE(ran);
 }
@@ -113,27 +121,31 @@ TEST_F_TIMEOUT(blocked_step, other_threads_run, TIME_LIMIT)
 /* All threads that want to block get that far. */
 TEST_F_TIMEOUT(blocked_step, more_threads_block, TIME_LIMIT)
 {
-	unsigned int number = xol_slots() + (variant->all_slots ? OTHERS : -1);
+	unsigned int more = variant->left ? 0 : OTHERS;
 	struct blocked *blocked;
 	bool all_blocked;
 
-	all_blocked = blocked_start(&blocked, number, STALLED);
+	all_blocked = blocked_start(&blocked, self->number + more,
+				    variant->loads ? : self->loads + more, STALLED);
 	blocked_serve(blocked);
 	EXPECT_EQ(blocked_join(blocked), 0);
-	EXPECT_EQ(counters_read(self->counters, 1), number);
-
-	if (!all_blocked && variant->all_slots && !_metadata->exit_code)
+	EXPECT_EQ(counters_read(self->counters, 1), self->number + more);
+	if (!all_blocked && self->may_stall && !_metadata->exit_code)
 		EXPECTED_FAILURE(return, "%s", reason);
 	EXPECT_TRUE(all_blocked);
 }
 
+struct load {
+	unsigned int number, loads;
+};
+
 /* Starts a process that blocks, and hits a probe before it serves itself. */
 static int serve_after_hit(const void *argument)
 {
-	unsigned int number = *(const unsigned int *)argument;
+	const struct load *load = argument;
 	struct blocked *blocked;
 
-	if (!blocked_start(&blocked, number, STALLED))
+	if (!blocked_start(&blocked, load->number, load->loads, STALLED))
 		return KSFT_FAIL;
 	if (call_numbered(NUMBER) != NUMBER)
 		return KSFT_FAIL;
@@ -143,21 +155,20 @@ static int serve_after_hit(const void *argument)
 
 TEST_F_TIMEOUT(blocked_step, server_runs, TIME_LIMIT)
 {
-	unsigned int number = xol_slots() - !variant->all_slots;
-	int result = run_isolated(serve_after_hit, &number, STALLED);
+	struct load load = { self->number, self->loads };
+	int result = run_isolated(serve_after_hit, &load, 2 * STALLED);
 
 	/* run_isolated() has found that the process can be killed */
-	EXPECT_EQ(counters_read(self->counters, 0), 1);
-	EXPECT_EQ(counters_read(self->counters, 1), number);
-	if (result && variant->all_slots && !_metadata->exit_code)
+	if (result && self->may_stall && !_metadata->exit_code)
 		EXPECTED_FAILURE(return, "%s", reason);
+	EXPECT_EQ(counters_read(self->counters, 0), 1);
+	EXPECT_EQ(counters_read(self->counters, 1), self->number);
 	EXPECT_EQ(result, KSFT_PASS);
 }
 
 /* With threads blocked, and others waiting for their slots */
 TEST_F_TIMEOUT(blocked_step, can_be_killed, TIME_LIMIT)
 {
-	unsigned int number = xol_slots() - !variant->all_slots;
 	struct pollfd child = { .events = POLLIN };
 	struct blocked *blocked;
 	int ready[2], status;
@@ -168,7 +179,8 @@ TEST_F_TIMEOUT(blocked_step, can_be_killed, TIME_LIMIT)
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
-		if (!blocked_start(&blocked, number, STALLED))
+		if (!blocked_start(&blocked, self->number, self->loads, STALLED) &&
+		    !self->may_stall)
 			_exit(KSFT_FAIL);
 		threads_start(OTHERS, call);
 		if (write(ready[1], "", 1) != 1)
@@ -190,9 +202,11 @@ TEST_F_TIMEOUT(blocked_step, can_be_killed, TIME_LIMIT)
 	EXPECT_EQ(WTERMSIG(status), SIGKILL);
 }
 
+static unsigned int next_load;
+
 static int load_in_process(void *page)
 {
-	_exit(load_function(page) ? KSFT_FAIL : KSFT_PASS);
+	_exit(call_load(next_load, page) ? KSFT_FAIL : KSFT_PASS);
 }
 
 FIXTURE(killed_step) {
@@ -204,13 +218,13 @@ FIXTURE(killed_step) {
 
 FIXTURE_SETUP(killed_step)
 {
-	if (xol_slots() > 2000)
+	if (xol_slots() > NUMBERED_FUNCTIONS)
 		SKIP(return, "%u slots: too many to block", xol_slots());
 	self->counters = counters_create(1);
-	self->probe = probe_attach(load_function, program_count(self->counters, 0));
+	self->probe = blocked_attach(NUMBERED_FUNCTIONS, self->counters, 0);
 	self->stack = malloc(STACK_SIZE);
 	ASSERT_NE(self->stack, NULL);
-	ASSERT_TRUE(blocked_start(&self->blocked, 0, STALLED));
+	ASSERT_TRUE(blocked_start(&self->blocked, 0, 1, STALLED));
 }
 
 FIXTURE_TEARDOWN(killed_step)
@@ -229,12 +243,13 @@ TEST_F_TIMEOUT(killed_step, leaves_its_slot, TIME_LIMIT)
 	unsigned int processes = 2 * xol_slots();
 
 	for (unsigned int i = 0; i < processes; i++) {
-		pid_t pid = clone(load_in_process, self->stack + STACK_SIZE,
-				  CLONE_VM | SIGCHLD,
-				  (void *)blocked_page(self->blocked));
 		bool blocks;
 		int status;
+		pid_t pid;
 
+		next_load = i % NUMBERED_FUNCTIONS;
+		pid = clone(load_in_process, self->stack + STACK_SIZE,
+			    CLONE_VM | SIGCHLD, (void *)blocked_page(self->blocked));
 		ASSERT_GE(pid, 0);
 		blocks = blocked_wait(self->blocked, STALLED);
 		ASSERT_EQ(kill(pid, SIGKILL), 0);

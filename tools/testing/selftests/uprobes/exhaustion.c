@@ -9,6 +9,7 @@
 #include "kselftest_harness.h"
 #include "functions.h"
 #include "probe.h"
+#include "slots.h"
 #include "threads.h"
 
 #define EXCESS		33

@@ -3,7 +3,7 @@
 
 	.text
 	.balign	NUMBERED_FUNCTION_SIZE
-	.globl	numbered_functions, load_function, illegal_function
+	.globl	numbered_functions, numbered_loads, illegal_function
 	.globl	illegal_function_end, emulated_function
 
 #if defined(__x86_64__)
@@ -22,9 +22,16 @@ emulated_function:
 	nop
 	ret
 
-load_function:
-	mov	(%rdi), %rax
+	.balign	NUMBERED_FUNCTION_SIZE
+numbered_loads:
+	.set	number, 0
+	.rept	NUMBERED_FUNCTIONS
+	movzbl	number(%rdi), %eax
 	ret
+	.balign	NUMBERED_FUNCTION_SIZE
+	.set	number, number + 1
+	.endr
+
 
 	/* ud1, as the kernel does not let ud2 be probed */
 illegal_function:
@@ -65,9 +72,16 @@ emulated_function:
 	nop
 	ret
 
-load_function:
-	ldr	x0, [x0]
+	.balign	NUMBERED_FUNCTION_SIZE
+numbered_loads:
+	.set	number, 0
+	.rept	NUMBERED_FUNCTIONS
+	ldrb	w0, [x0, number]
 	ret
+	.balign	NUMBERED_FUNCTION_SIZE
+	.set	number, number + 1
+	.endr
+
 
 illegal_function:
 	udf	0

@@ -7,8 +7,8 @@
 #ifndef UPROBES_FUNCTIONS_H
 #define UPROBES_FUNCTIONS_H
 
-/* More than an area has slots, unless pages are larger than 4K on arm64 */
-#define NUMBERED_FUNCTIONS	1152
+/* More than an area has slots, unless a single page has more */
+#define NUMBERED_FUNCTIONS	2304
 #define NUMBERED_FUNCTION_SIZE	16
 
 #ifndef __ASSEMBLER__
@@ -31,8 +31,18 @@ static inline unsigned int call_numbered(unsigned int number)
 /* Does nothing; its first instruction is emulated, and needs no slot. */
 void emulated_function(void);
 
-/* Returns the word at @address, which the first instruction reads. */
-uint64_t load_function(const void *address);
+/* Load number n returns the byte n behind @page, by an instruction with n in it. */
+extern const char numbered_loads[];
+
+static inline const void *numbered_load(unsigned int number)
+{
+	return numbered_loads + number * NUMBERED_FUNCTION_SIZE;
+}
+
+static inline uint64_t call_load(unsigned int number, const void *page)
+{
+	return ((uint64_t (*)(const void *))numbered_load(number))(page);
+}
 
 /* Raises SIGILL; returns @argument when that skips the first instruction. */
 uint64_t illegal_function(uint64_t argument);
@@ -47,14 +57,11 @@ void popf_function(uint64_t flags);
 extern const char popf_site[];
 #endif
 
-/* Slots that an XOL area has for instructions, one being the trampoline's */
-static inline unsigned int xol_slots(void)
-{
 #if defined(__x86_64__)
-	return sysconf(_SC_PAGESIZE) / 128 - 1;
+#define XOL_SLOT_SIZE	128
 #elif defined(__aarch64__)
-	return sysconf(_SC_PAGESIZE) / 4 - 1;
+#define XOL_SLOT_SIZE	4
 #endif
-}
+
 #endif /* __ASSEMBLER__ */
 #endif /* UPROBES_FUNCTIONS_H */

@@ -13,6 +13,7 @@
 #include "blocked.h"
 #include "functions.h"
 #include "probe.h"
+#include "slots.h"
 #include "threads.h"
 
 #define FIRST		100
@@ -82,7 +83,7 @@ FIXTURE(icache) {
 
 FIXTURE_SETUP(icache)
 {
-	if (xol_slots() > 2000)
+	if (xol_slots() > NUMBERED_FUNCTIONS)
 		SKIP(return, "%u slots: too many to block", xol_slots());
 	ASSERT_EQ(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
 	self->counters = counters_create(3);
@@ -90,8 +91,9 @@ FIXTURE_SETUP(icache)
 				   program_count(self->counters, 0));
 	self->second = probe_attach(numbered_function(SECOND),
 				    program_count(self->counters, 1));
-	self->load = probe_attach(load_function, program_count(self->counters, 2));
-	ASSERT_TRUE(blocked_start(&self->blocked, xol_slots() - 1, PATIENCE));
+	self->load = blocked_attach(xol_slots() - 1, self->counters, 2);
+	ASSERT_TRUE(blocked_start(&self->blocked, xol_slots() - 1, xol_slots() - 1,
+				  PATIENCE));
 }
 
 FIXTURE_TEARDOWN(icache)

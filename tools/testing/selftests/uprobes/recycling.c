@@ -12,6 +12,7 @@
 #include "blocked.h"
 #include "functions.h"
 #include "probe.h"
+#include "slots.h"
 #include "threads.h"
 
 /* Of the first thread; each has a function of its own. */
@@ -83,14 +84,13 @@ FIXTURE(recycling) {
 
 FIXTURE_SETUP(recycling)
 {
-	if (xol_slots() > 2000)
+	if (xol_slots() > NUMBERED_FUNCTIONS)
 		SKIP(return, "%u slots: too many to block", xol_slots());
 	self->counters = counters_create(MOST_THREADS + 1);
 	for (unsigned int i = 0; i < MOST_THREADS; i++)
 		self->probes[i] = probe_attach(numbered_function(FIRST + i),
 					       program_count(self->counters, i));
-	self->load_probe = probe_attach(load_function,
-					program_count(self->counters, MOST_THREADS));
+	self->load_probe = blocked_attach(xol_slots() - 1, self->counters, MOST_THREADS);
 }
 
 FIXTURE_TEARDOWN(recycling)
@@ -111,7 +111,8 @@ TEST_F_TIMEOUT(recycling, taken_while_hit, TIME_LIMIT)
 	threads = CPU_COUNT(&cpus);
 	threads = threads < 2 ? 2 : threads > MOST_THREADS ? MOST_THREADS : threads;
 
-	ASSERT_TRUE(blocked_start(&self->blocked, xol_slots() - (threads - 1), PATIENCE));
+	ASSERT_TRUE(blocked_start(&self->blocked, xol_slots() - (threads - 1),
+				  xol_slots() - 1, PATIENCE));
 	threads_run(threads, call_often);
 	blocked_serve(self->blocked);
 	EXPECT_EQ(blocked_join(self->blocked), 0);
@@ -131,7 +132,8 @@ TEST_F_TIMEOUT(recycling, nobody_is_forgotten, TIME_LIMIT)
 	ASSERT_EQ(sem_init(&begin[0], 0, 0), 0);
 	ASSERT_EQ(sem_init(&begin[1], 0, 0), 0);
 	ASSERT_EQ(sem_init(&done, 0, 0), 0);
-	ASSERT_TRUE(blocked_start(&self->blocked, xol_slots() - 1, PATIENCE));
+	ASSERT_TRUE(blocked_start(&self->blocked, xol_slots() - 1, xol_slots() - 1,
+				  PATIENCE));
 	threads = threads_start(2, meet);
 	for (rounds = 0; rounds < ROUNDS; rounds++) {
 		delay = rounds % DELAYS * DELAY;

@@ -135,10 +135,10 @@ TEST_F_TIMEOUT(registration, several_consumers, TIME_LIMIT)
 /* The step outlives its probe. */
 TEST_F_TIMEOUT(registration, goes_during_a_step, TIME_LIMIT)
 {
-	int probe = probe_attach(load_function, program_count(self->counters, 0));
+	int probe = blocked_attach(2, self->counters, 0);
 	struct blocked *blocked;
 
-	ASSERT_TRUE(blocked_start(&blocked, 8, PATIENCE));
+	ASSERT_TRUE(blocked_start(&blocked, 8, 2, PATIENCE));
 	close(probe);
 	blocked_serve(blocked);
 	EXPECT_EQ(blocked_join(blocked), 0);

@@ -147,8 +147,7 @@ FIXTURE_SETUP(signals)
 				   program_count(self->counters, 0));
 	self->handler_probe = probe_attach(numbered_function(IN_HANDLER),
 					   program_count(self->counters, 1));
-	self->load_probe = probe_attach(load_function,
-					program_count(self->counters, 2));
+	self->load_probe = blocked_attach(1, self->counters, 2);
 	self->self = pthread_self();
 }
 
@@ -258,7 +257,7 @@ TEST_F_TIMEOUT(signals, during_a_step, TIME_LIMIT)
 	struct blocked *blocked;
 
 	set_handler(SIGUSR1, handler_returns, 0);
-	ASSERT_TRUE(blocked_start(&blocked, 1, 60));
+	ASSERT_TRUE(blocked_start(&blocked, 1, 1, 60));
 	blocked_signal(blocked, SIGUSR1);
 	/* a step is not interrupted, so this is for the time after it */
 	call(NUMBER);
@@ -341,17 +340,17 @@ static char *unmapped, *beyond_file;
 
 static uint64_t load_unmapped(void)
 {
-	return load_function(unmapped);
+	return call_load(0, unmapped);
 }
 
 static uint64_t load_kernel(void)
 {
-	return load_function((void *)-4096L);
+	return call_load(0, (void *)-4096L);
 }
 
 static uint64_t load_beyond_file(void)
 {
-	return load_function(beyond_file);
+	return call_load(0, beyond_file);
 }
 
 static uint64_t illegal(void)
@@ -397,18 +396,18 @@ FIXTURE_VARIANT(raised) {
 };
 
 FIXTURE_VARIANT_ADD(raised, sigsegv) {
-	.signal = SIGSEGV, .handler = mend_argument, .site = load_function,
-	.function = load_unmapped, .result = 0x1234, .hits = 2,
+	.signal = SIGSEGV, .handler = mend_argument, .site = numbered_loads,
+	.function = load_unmapped, .result = 0x34, .hits = 2,
 };
 
 FIXTURE_VARIANT_ADD(raised, sigsegv_of_a_kernel_address) {
-	.signal = SIGSEGV, .handler = mend_argument, .site = load_function,
-	.function = load_kernel, .result = 0x1234, .hits = 2,
+	.signal = SIGSEGV, .handler = mend_argument, .site = numbered_loads,
+	.function = load_kernel, .result = 0x34, .hits = 2,
 };
 
 FIXTURE_VARIANT_ADD(raised, sigbus) {
-	.signal = SIGBUS, .handler = mend_argument, .site = load_function,
-	.function = load_beyond_file, .result = 0x1234, .hits = 2,
+	.signal = SIGBUS, .handler = mend_argument, .site = numbered_loads,
+	.function = load_beyond_file, .result = 0x34, .hits = 2,
 };
 
 FIXTURE_VARIANT_ADD(raised, sigill) {
