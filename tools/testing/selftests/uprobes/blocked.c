@@ -27,7 +27,7 @@ struct blocked {
 	struct blocked_thread {
 		pthread_t id;
 		struct blocked *all;
-		unsigned int load;
+		const void *load;
 	} threads[];
 };
 
@@ -35,7 +35,7 @@ static void *load(void *argument)
 {
 	struct blocked_thread *thread = argument;
 
-	if (call_load(thread->load, thread->all->page))
+	if (call_load_at(thread->load, thread->all->page))
 		__atomic_add_fetch(&thread->all->wrong, 1, __ATOMIC_RELAXED);
 	return NULL;
 }
@@ -62,8 +62,14 @@ bool blocked_wait(struct blocked *blocked, unsigned int seconds)
 	       message.event == UFFD_EVENT_PAGEFAULT;
 }
 
-bool blocked_start(struct blocked **result, unsigned int number,
+bool blocked_start(struct blocked **blocked, unsigned int number,
 		   unsigned int loads, unsigned int seconds)
+{
+	return blocked_start_in(blocked, numbered_loads, number, loads, seconds);
+}
+
+bool blocked_start_in(struct blocked **result, const char *copy, unsigned int number,
+		      unsigned int loads, unsigned int seconds)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
@@ -98,7 +104,7 @@ bool blocked_start(struct blocked **result, unsigned int number,
 
 	for (i = 0; i < number; i++) {
 		blocked->threads[i].all = blocked;
-		blocked->threads[i].load = i % loads;
+		blocked->threads[i].load = copy + i % loads * NUMBERED_FUNCTION_SIZE;
 		error = pthread_create(&blocked->threads[i].id, &attr, load,
 				       &blocked->threads[i]);
 		if (error)

@@ -26,6 +26,10 @@ int blocked_attach(unsigned int number, int counters, unsigned int index);
 bool blocked_start(struct blocked **blocked, unsigned int number,
 		   unsigned int loads, unsigned int seconds);
 
+/* The same in a copy of the loads at @copy */
+bool blocked_start_in(struct blocked **blocked, const char *copy, unsigned int number,
+		      unsigned int loads, unsigned int seconds);
+
 /*
  * Where @blocked's threads load from, for a process that shares the mm to do the
  * same; and whether one more load blocks, within @seconds.

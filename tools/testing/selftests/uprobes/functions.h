@@ -39,9 +39,14 @@ static inline const void *numbered_load(unsigned int number)
 	return numbered_loads + number * NUMBERED_FUNCTION_SIZE;
 }
 
+static inline uint64_t call_load_at(const void *load, const void *page)
+{
+	return ((uint64_t (*)(const void *))load)(page);
+}
+
 static inline uint64_t call_load(unsigned int number, const void *page)
 {
-	return ((uint64_t (*)(const void *))numbered_load(number))(page);
+	return call_load_at(numbered_load(number), page);
 }
 
 /* Raises SIGILL; returns @argument when that skips the first instruction. */

@@ -3,12 +3,15 @@
  * Probes that come and go while they are hit, stepped and returned through, and
  * files that change under them.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "kselftest_harness.h"
 #include "blocked.h"
@@ -227,13 +230,13 @@ FIXTURE(file) {
 	int file;
 };
 
-static int copy_executable(char *path, size_t size)
+/* @path: a template for mkstemp() */
+static int copy_executable(char *path)
 {
 	char buffer[65536];
 	ssize_t length;
 	int from, to;
 
-	snprintf(path, size, "/tmp/uprobes-XXXXXX");
 	to = mkstemp(path);
 	from = open(EXECUTABLE, O_RDONLY);
 	if (to < 0 || from < 0)
@@ -251,8 +254,10 @@ FIXTURE_SETUP(file)
 
 	self->counters = counters_create(1);
 	self->offset = probe_file_offset(numbered_function(NUMBER));
-	self->file = copy_executable(self->path, sizeof(self->path));
-	close(copy_executable(self->other_path, sizeof(self->other_path)));
+	strcpy(self->path, "/tmp/uprobes-XXXXXX");
+	strcpy(self->other_path, self->path);
+	self->file = copy_executable(self->path);
+	close(copy_executable(self->other_path));
 	ASSERT_EQ(fstat(self->file, &stat), 0);
 	self->size = stat.st_size;
 }
@@ -318,6 +323,53 @@ TEST_F_TIMEOUT(file, mapped_while_probed, TIME_LIMIT)
 	}
 	EXPECT_EQ(counters_read(self->counters, 0), ROUNDS);
 	close(probe);
+}
+
+/*
+ * A thread is blocked in a step when the probe goes, and the file that it was in,
+ * and the filesystem that the file was in.
+ */
+TEST_F_TIMEOUT(file, unmounted_during_a_step, TIME_LIMIT)
+{
+	char folder[] = "/tmp/uprobes-XXXXXX", path[64];
+	struct probe_at at = {
+		.path = path,
+		.offset = probe_file_offset(numbered_loads),
+	};
+	time_t limit = time(NULL) + PATIENCE;
+	struct blocked *blocked;
+	const char *mapping;
+	int probe, file;
+	void *copy;
+
+	ASSERT_EQ(unshare(CLONE_NEWNS), 0);
+	ASSERT_EQ(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	ASSERT_NE(mkdtemp(folder), NULL);
+	ASSERT_EQ(mount("uprobes", folder, "tmpfs", 0, NULL), 0);
+	snprintf(path, sizeof(path), "%s/XXXXXX", folder);
+	file = copy_executable(path);
+	mapping = map_file(file, self->size);
+	probe = probe_attach_at(&at, program_count(self->counters, 0));
+	ASSERT_TRUE(blocked_start_in(&blocked, mapping + at.offset, 1, 1, PATIENCE));
+
+	/* code to return to, of no file */
+	copy = mmap((void *)mapping, self->size, PROT_READ | PROT_WRITE | PROT_EXEC,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	ASSERT_EQ(copy, mapping);
+	ASSERT_EQ(pread(file, copy, self->size, 0), self->size);
+	__builtin___clear_cache(copy, (char *)copy + self->size);
+	close(file);
+	close(probe);
+	/* the kernel drops the probe's reference to the file in its own time */
+	while (umount(folder)) {
+		ASSERT_EQ(errno, EBUSY);
+		ASSERT_LT(time(NULL), limit);
+		sched_yield();
+	}
+	rmdir(folder);
+	blocked_serve(blocked);
+	EXPECT_EQ(blocked_join(blocked), 0);
+	EXPECT_EQ(counters_read(self->counters, 0), 1);
 }
 
 static sigjmp_buf jump;
