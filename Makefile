@@ -15,7 +15,7 @@ test:
 	@$(XOL) test $(ARCHS)
 
 test-debug:
-	@$(XOL) test-debug $(ARCHS)
+	@$(XOL) test-debug $(ARCHS) $(addprefix --kernel ,$(KERNEL))
 
 test-mutations:
 	@$(XOL) test-mutations $(ARCHS)
@@ -41,7 +41,9 @@ deb:
 help:
 	@echo 'make run        from nothing to the comparison of slots in C and in Rust'
 	@echo 'make test       all tests; closes with "N passed, N failed"'
-	@echo 'make test-debug the selftests on kernels with KASAN, lockdep, KCSAN, PREEMPT_RT'
+	@echo 'make test-debug the selftests on kernels with KASAN and lockdep (KERNEL=debug),'
+	@echo '                KCSAN (kcsan), PREEMPT_RT (rt); on arm64 with pages of 16 and'
+	@echo '                of 64 KiB (pages-16k, pages-64k)'
 	@echo 'make test-mutations'
 	@echo '                known defects, put back one by one: are they caught?'
 	@echo 'make test-host  those that need no kernel'

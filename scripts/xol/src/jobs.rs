@@ -13,4 +13,4 @@ mod tests;
 pub use comparison::run_comparison;
 pub use mutations::test_mutations;
 pub use shell::shell;
-pub use tests::{DEBUG_FLAVOURS, Tally, run_debug_tests, run_tests};
+pub use tests::{Tally, debug_flavours, run_debug_tests, run_tests};

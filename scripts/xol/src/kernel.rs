@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::arch::Arch;
@@ -18,7 +19,9 @@ pub const CONFIGURE_LIMIT: Duration = Duration::from_secs(10 * 60);
 pub const BUILD_LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Which kernel; its fragments are `configs/<name>.config`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flavour {
     /// Upstream's slots in C: the baseline of every comparison.
@@ -33,6 +36,14 @@ pub enum Flavour {
     Kcsan,
     /// Rust, with `PREEMPT_RT`.
     Rt,
+    /// Rust, with pages of 16 KiB, on arm64.
+    #[value(name = "pages-16k")]
+    #[serde(rename = "pages-16k")]
+    Pages16K,
+    /// Rust, with pages of 64 KiB, on arm64.
+    #[value(name = "pages-64k")]
+    #[serde(rename = "pages-64k")]
+    Pages64K,
     /// Rust, from sources that were put wrong, one way after the other.
     Mutant,
 }
@@ -50,6 +61,8 @@ impl Flavour {
             Self::Debug => "debug",
             Self::Kcsan => "kcsan",
             Self::Rt => "rt",
+            Self::Pages16K => "pages-16k",
+            Self::Pages64K => "pages-64k",
             Self::Mutant => "mutant",
         }
     }
@@ -62,6 +75,8 @@ impl Flavour {
             Self::Debug => &["rust", "debug", "faults"],
             Self::Kcsan => &["rust", "kcsan"],
             Self::Rt => &["rust", "rt"],
+            Self::Pages16K => &["rust", "pages-16k"],
+            Self::Pages64K => &["rust", "pages-64k"],
         }
     }
 }

@@ -46,7 +46,13 @@ enum Task {
     /// Run all tests
     Test(Archs),
     /// Run all selftests on kernels that check themselves
-    TestDebug(Archs),
+    TestDebug {
+        #[command(flatten)]
+        archs: Archs,
+        /// Only on these
+        #[arg(long, value_enum)]
+        kernel: Vec<Flavour>,
+    },
     /// Put known defects back, one by one, and see that tests catch them
     TestMutations(Archs),
     /// Run the tests that need no kernel
@@ -130,11 +136,18 @@ fn start(task: &Task) -> Result<ExitCode> {
             }
             return Ok(close(&runner, total));
         }
-        Task::TestDebug(archs) => {
-            let guests = build(&runner, &archs.or_tested(), &jobs::DEBUG_FLAVOURS)?;
+        Task::TestDebug { archs, kernel } => {
             let mut total = jobs::Tally::default();
-            for (arch, guest) in &guests {
-                total += jobs::run_debug_tests(&runner, *arch, guest)?;
+            for arch in archs.or_tested() {
+                let all = jobs::debug_flavours(arch).iter().copied();
+                let wanted = |flavour: &Flavour| kernel.is_empty() || kernel.contains(flavour);
+                let flavours: Vec<_> = all.filter(wanted).collect();
+                if flavours.is_empty() {
+                    bail!("{arch} has none of these debug kernels; see `make help`");
+                }
+                for (arch, guest) in build(&runner, &[arch], &flavours)? {
+                    total += jobs::run_debug_tests(&runner, arch, &flavours, &guest)?;
+                }
             }
             return Ok(close(&runner, total));
         }

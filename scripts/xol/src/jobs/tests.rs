@@ -29,8 +29,14 @@ const COST_NOISE: f64 = 1.0;
 /// More than most hosts have, so that threads meet in more ways.
 pub const PROCESSORS: usize = 4;
 
-/// What [`run_debug_tests`] boots.
-pub const DEBUG_FLAVOURS: [Flavour; 3] = [Flavour::Debug, Flavour::Kcsan, Flavour::Rt];
+/// What [`run_debug_tests`] can boot.
+pub fn debug_flavours(arch: Arch) -> &'static [Flavour] {
+    use Flavour::*;
+    match arch {
+        Arch::Arm64 => &[Debug, Kcsan, Rt, Pages16K, Pages64K],
+        _ => &[Debug, Kcsan, Rt],
+    }
+}
 
 /// How many cases passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,17 +150,22 @@ pub fn run_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
     run_trials(runner, arch, &trials)
 }
 
-/// Boots the debug kernels of one architecture: KUnit, all selftests and a stress
-/// run on each, any splat is a failure, and in the end nothing may have leaked.
-pub fn run_debug_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
-    let engine = qemu::engine_for_tests(runner, arch, Flavour::Debug, &guest.base)?;
+/// Boots debug kernels of one architecture: KUnit, all selftests and a stress run
+/// on each, any splat is a failure, and in the end nothing may have leaked.
+pub fn run_debug_tests(
+    runner: &Runner,
+    arch: Arch,
+    flavours: &[Flavour],
+    guest: &Guest,
+) -> Result<Tally> {
+    let engine = qemu::engine_for_tests(runner, arch, flavours[0], &guest.base)?;
     let suites = kunit_suites(&runner.paths.checkout)?;
     let judge = |outcome: &Outcome| {
         let mut cases = kunit_cases(&outcome.log, &suites);
         cases.extend(tap::parse(outcome.report.iter().map(String::as_str)));
         cases
     };
-    let trials = DEBUG_FLAVOURS.map(|flavour| Trial {
+    let trials = flavours.iter().map(|&flavour| Trial {
         name: "debug tests",
         flavour,
         jobs: &["kselftest", "stress", "leaks"],
@@ -164,7 +175,7 @@ pub fn run_debug_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tal
         limit: DEBUG_LIMIT,
         judge: &judge,
     });
-    run_trials(runner, arch, &trials)
+    run_trials(runner, arch, &trials.collect::<Vec<_>>())
 }
 
 fn run_trials(runner: &Runner, arch: Arch, trials: &[Trial<'_>]) -> Result<Tally> {

@@ -43,7 +43,7 @@ fn colour(flavour: Flavour) -> RGBColor {
         Flavour::C => RGBColor(90, 105, 120),
         Flavour::Rust => RGBColor(206, 66, 43),
         Flavour::RustCalls => RGBColor(235, 170, 120),
-        Flavour::Debug | Flavour::Kcsan | Flavour::Rt | Flavour::Mutant => RGBColor(60, 60, 60),
+        _ => RGBColor(60, 60, 60),
     }
 }
 

@@ -295,6 +295,8 @@ pub fn title(flavour: Flavour) -> &'static str {
         Flavour::Debug => "Rust, debug",
         Flavour::Kcsan => "Rust, KCSAN",
         Flavour::Rt => "Rust, PREEMPT_RT",
+        Flavour::Pages16K => "Rust, 16 KiB pages",
+        Flavour::Pages64K => "Rust, 64 KiB pages",
         Flavour::Mutant => "Rust, mutated",
     }
 }
