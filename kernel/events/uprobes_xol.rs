@@ -27,7 +27,7 @@ mod tests;
 
 use area::XolArea;
 use core::{pin::Pin, ptr};
-use insn::{Insn, INSN_WORDS};
+use insn::Insn;
 use kernel::{
     bindings,
     error::to_result,
@@ -128,11 +128,10 @@ pub unsafe extern "C" fn uprobe_xol_get_slot(
     let area = unsafe { &*area.cast::<XolArea>() };
     // SAFETY: From `Arc::into_raw`, and the reference belongs to the current task.
     let task = unsafe { ArcBorrow::from_raw(utask.cast::<Task>()) };
-    // SAFETY: `arch` is as large and aligned, and all of it, padding included, was zeroed when it
-    // was allocated.
-    let insn = Insn::new(unsafe { *arch.cast::<[usize; INSN_WORDS]>() });
+    // SAFETY: It does not change, by the safety requirements, and was zeroed when it was allocated.
+    let insn = unsafe { Insn::from_raw(arch) };
 
-    area.get(&task, &insn).unwrap_or(0)
+    area.get(task, insn).unwrap_or(0)
 }
 
 /// The current task does not need its slot for now: the instruction was executed, or is not going

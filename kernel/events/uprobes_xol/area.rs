@@ -79,7 +79,7 @@ impl XolArea {
     ///
     /// [`EINTR`] when the task got a fatal signal while it waited for a slot.
     #[inline(always)]
-    pub(crate) fn get<'a>(&self, task: &'a ArcBorrow<'a, Task>, insn: &Insn) -> Result<usize> {
+    pub(crate) fn get(&self, task: ArcBorrow<'_, Task>, insn: &Insn) -> Result<usize> {
         let entered = Task::enter(task);
         match entered.cached(insn) {
             Some(held) => Ok(self.vaddr_of(&held)),

@@ -29,10 +29,15 @@ static_assert!(INSN_SIZE <= INSN_WORDS * WORD_SIZE);
 pub(crate) struct Insn([usize; INSN_WORDS]);
 
 impl Insn {
-    /// Makes an instruction of the words of a `struct arch_uprobe`.
+    /// A `struct arch_uprobe` as the instruction that it describes.
+    ///
+    /// # Safety
+    ///
+    /// `arch` is valid, all of it, padding included, has a value, and does not change for `'a`.
     #[inline]
-    pub(crate) fn new(words: [usize; INSN_WORDS]) -> Self {
-        Self(words)
+    pub(crate) unsafe fn from_raw<'a>(arch: *const bindings::arch_uprobe) -> &'a Self {
+        // SAFETY: As large and as aligned, see the assertions; the rest by the safety requirements.
+        unsafe { &*arch.cast::<Self>() }
     }
 
     /// What goes into a slot: the beginning of the structure.

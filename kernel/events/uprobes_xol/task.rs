@@ -135,7 +135,7 @@ impl_list_item! {
 ///
 /// `task` is `IN_USE`.
 pub(crate) struct Entered<'a> {
-    task: &'a ArcBorrow<'a, Task>,
+    task: ArcBorrow<'a, Task>,
 }
 
 /// A slot whose owner is in it.
@@ -157,7 +157,7 @@ impl Held {
 impl<'a> Entered<'a> {
     /// The task, for the list of those that an area has to ask.
     pub(crate) fn task(&self) -> ArcBorrow<'a, Task> {
-        *self.task
+        self.task
     }
 
     /// Whether the task is on the list of those that are asked before a slot is taken away.
@@ -255,7 +255,7 @@ impl Task {
     /// Never sleeps. Waits while the slot is being taken away, which others do with preemption
     /// disabled and in a few instructions.
     #[inline]
-    pub(crate) fn enter<'a>(task: &'a ArcBorrow<'a, Task>) -> Entered<'a> {
+    pub(crate) fn enter(task: ArcBorrow<'_, Task>) -> Entered<'_> {
         loop {
             // INVARIANT: The owner makes `IDLE` -> `IN_USE`.
             //

@@ -27,11 +27,16 @@ mod uprobes_xol {
         Arc::pin_init(Task::new(), GFP_KERNEL)
     }
 
+    fn insn_of(words: &[usize; INSN_WORDS]) -> Insn {
+        // SAFETY: As large as a `struct arch_uprobe`, which may have any value.
+        *unsafe { Insn::from_raw(words.as_ptr().cast()) }
+    }
+
     /// The instruction of a probe. Not all zeroes.
     fn insn(probe: usize) -> Insn {
         let mut words = [0; INSN_WORDS];
         words[0] = probe + 1;
-        Insn::new(words)
+        insn_of(&words)
     }
 
     /// Slots of one page, and what they hold.
@@ -50,8 +55,7 @@ mod uprobes_xol {
 
         /// Enters, if there is a slot without growing or waiting, and returns the slot.
         fn enter(&self, task: &Arc<Task>, insn: &Insn, turn: bool) -> Option<Slot> {
-            let borrow = task.as_arc_borrow();
-            let entered = Task::enter(&borrow);
+            let entered = Task::enter(task.as_arc_borrow());
             if let Some(held) = entered.cached(insn) {
                 return Some(held.slot());
             }
@@ -69,8 +73,7 @@ mod uprobes_xol {
 
         /// Enters without the lock.
         fn find(&self, task: &Arc<Task>, insn: &Insn) -> Option<Slot> {
-            let borrow = task.as_arc_borrow();
-            let entered = Task::enter(&borrow);
+            let entered = Task::enter(task.as_arc_borrow());
             let held = self.table.find(&entered, insn);
             if held.is_none() {
                 entered.leave();
@@ -98,16 +101,14 @@ mod uprobes_xol {
 
     /// The slot that a task has cached.
     fn cached(task: &Arc<Task>) -> Option<Slot> {
-        let borrow = task.as_arc_borrow();
-        let slot = Task::enter(&borrow).slot();
+        let slot = Task::enter(task.as_arc_borrow()).slot();
         task.leave();
         slot
     }
 
     /// Enters a given slot.
     fn enter_slot(task: &Arc<Task>, slot: Slot, insn: &Insn) {
-        let borrow = task.as_arc_borrow();
-        let held = Task::enter(&borrow).claim(slot, insn, || true);
+        let held = Task::enter(task.as_arc_borrow()).claim(slot, insn, || true);
         assert_eq!(held.map(|held| held.slot()), Some(slot));
     }
 
@@ -128,7 +129,7 @@ mod uprobes_xol {
         for (i, word) in words.iter_mut().enumerate() {
             *word = usize::from_ne_bytes([0xa0 + i as u8; size_of::<usize>()]);
         }
-        let insn = Insn::new(words);
+        let insn = insn_of(&words);
         for (i, byte) in insn.bytes().iter().enumerate() {
             assert_eq!(usize::from(*byte), 0xa0 + i / size_of::<usize>());
         }
@@ -136,7 +137,7 @@ mod uprobes_xol {
 
         // What is done after the step counts, too.
         words[INSN_WORDS - 1] ^= 1;
-        assert!(Insn::new(words) != insn);
+        assert!(insn_of(&words) != insn);
     }
 
     #[test]
@@ -195,8 +196,7 @@ mod uprobes_xol {
     #[test]
     fn claim_of_a_wrong_slot_leaves_none() -> Result {
         let task = task()?;
-        let borrow = task.as_arc_borrow();
-        let entered = Task::enter(&borrow);
+        let entered = Task::enter(task.as_arc_borrow());
         let held = entered.claim(Slot::new(1).unwrap(), &insn(0), || false);
         assert!(held.is_none());
         assert!(entered.slot().is_none());
@@ -338,16 +338,16 @@ mod uprobes_xol {
         let area = XolArea::new(VADDR)?;
         let task = task()?;
         let task = task.as_arc_borrow();
-        let first = area.get(&task, &insn(0))?;
+        let first = area.get(task, &insn(0))?;
         assert!((VADDR + SLOT_SIZE..VADDR + PAGE_SIZE).contains(&first));
         area.put(&task);
         // Each instruction has a slot of its own, which is found again.
-        let second = area.get(&task, &insn(1))?;
+        let second = area.get(task, &insn(1))?;
         assert!(second != first);
         area.put(&task);
-        assert_eq!(area.get(&task, &insn(0))?, first);
+        assert_eq!(area.get(task, &insn(0))?, first);
         area.put(&task);
-        assert_eq!(area.get(&task, &insn(1))?, second);
+        assert_eq!(area.get(task, &insn(1))?, second);
         area.put(&task);
         area.evict(&task);
         Ok(())
@@ -360,7 +360,7 @@ mod uprobes_xol {
         let mut tasks = KVec::with_capacity(SLOTS_PER_PAGE, GFP_KERNEL)?;
         for probe in 0..FIRST_SLOTS {
             let task = task()?;
-            assert!(area.get(&task.as_arc_borrow(), &insn(probe))? < VADDR + PAGE_SIZE);
+            assert!(area.get(task.as_arc_borrow(), &insn(probe))? < VADDR + PAGE_SIZE);
             tasks.push(task, GFP_KERNEL)?;
         }
         assert!(PAGES == 1 || area.page(1).is_none());
@@ -368,7 +368,7 @@ mod uprobes_xol {
 
         if PAGES > 1 {
             let task = task()?;
-            let vaddr = area.get(&task.as_arc_borrow(), &insn(FIRST_SLOTS))?;
+            let vaddr = area.get(task.as_arc_borrow(), &insn(FIRST_SLOTS))?;
             assert!((VADDR + PAGE_SIZE..VADDR + 2 * PAGE_SIZE).contains(&vaddr));
             assert!(area.page(1).is_some());
             tasks.push(task, GFP_KERNEL)?;

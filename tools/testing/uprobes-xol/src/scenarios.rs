@@ -4,7 +4,7 @@
 
 use super::{
     area::XolArea,
-    insn::{Insn, INSN_WORDS},
+    insn::Insn,
     slot::{Slot, PAGES, SLOTS_PER_PAGE, SLOT_COUNT, SLOT_SIZE},
     task::{GcLocked, Task},
 };
@@ -197,8 +197,8 @@ pub const SCENARIOS: &[Scenario] = &[
 
 /// The instruction of a probe.
 fn insn(arch: &arch_uprobe) -> Insn {
-    // SAFETY: It is made of as many words.
-    Insn::new(unsafe { *std::ptr::from_ref(arch).cast::<[usize; INSN_WORDS]>() })
+    // SAFETY: A valid one, without padding.
+    *unsafe { Insn::from_raw(arch) }
 }
 
 /// A process with an area.
@@ -279,7 +279,7 @@ impl Thread {
     fn try_step(&self, probe: usize) -> Option<Step> {
         let arch = arch_uprobe::of_probe(probe);
         let task = self.utask.as_arc_borrow();
-        let address = self.process.area.get(&task, &insn(&arch)).ok()?;
+        let address = self.process.area.get(task, &insn(&arch)).ok()?;
         let slot = (address - VADDR) / SLOT_SIZE;
         let (page, index) = self.process.memory(slot);
         page.begin(index, &arch);
@@ -318,7 +318,7 @@ impl Thread {
 
     /// The task is in no slot, and has none.
     fn has_no_slot(&self) -> bool {
-        let none = Task::enter(&self.utask.as_arc_borrow()).slot().is_none();
+        let none = Task::enter(self.utask.as_arc_borrow()).slot().is_none();
         self.utask.leave();
         none
     }
@@ -335,9 +335,9 @@ fn vacated_owner() {
     let utask = Arc::pin_init(Task::new(), GFP_KERNEL).unwrap();
     let slot = Slot::new(1).unwrap();
     let insn = insn(&arch_uprobe::of_probe(0));
-    let _ = Task::enter(&utask.as_arc_borrow()).claim(slot, &insn, || true);
+    let _ = Task::enter(utask.as_arc_borrow()).claim(slot, &insn, || true);
     utask.leave();
-    let kept = Task::enter(&utask.as_arc_borrow()).cached(&insn).is_some();
+    let kept = Task::enter(utask.as_arc_borrow()).cached(&insn).is_some();
     Property::RightInstruction.holds_if(kept);
     utask.leave();
 
@@ -349,7 +349,7 @@ fn vacated_owner() {
         let (utask, inside, taken) = (utask.clone(), inside.clone(), taken.clone());
         move || {
             for _ in 0..2 {
-                if Task::enter(&utask.as_arc_borrow()).cached(&insn).is_some() {
+                if Task::enter(utask.as_arc_borrow()).cached(&insn).is_some() {
                     Property::NoStaleSlot.holds_if(!taken.load(Relaxed));
                     inside.store(true, Relaxed);
                     #[cfg(not(feature = "loom"))]
@@ -374,7 +374,7 @@ fn vacated_mover() {
     let arch = arch_uprobe::of_probe(0);
     let memory = Shared::new(bindings::page::new());
     memory.write(number, &arch);
-    let _ = Task::enter(&utask.as_arc_borrow()).claim(slot, &insn(&arch), || true);
+    let _ = Task::enter(utask.as_arc_borrow()).claim(slot, &insn(&arch), || true);
 
     let owner = thread::spawn({
         let (utask, memory) = (utask.clone(), memory.clone());
@@ -382,7 +382,7 @@ fn vacated_mover() {
             memory.begin(number, &arch);
             memory.end(number, &arch);
             utask.leave();
-            Task::enter(&utask.as_arc_borrow()).forget();
+            Task::enter(utask.as_arc_borrow()).forget();
         }
     });
     if utask.vacate(|_| true, &mut GcLocked::new()).is_none() {
@@ -557,9 +557,7 @@ fn zeroes() {
     let process = Process::new();
     let thread = process.thread();
     let arch = arch_uprobe::zeroed();
-    let address = process
-        .area
-        .get(&thread.utask.as_arc_borrow(), &insn(&arch));
+    let address = process.area.get(thread.utask.as_arc_borrow(), &insn(&arch));
     Property::RightInstruction.holds_if(address.is_ok() && process.writes() == 1);
     process.area.put(&thread.utask);
     thread.exit();
