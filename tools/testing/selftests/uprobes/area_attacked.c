@@ -254,24 +254,29 @@ TEST_F_TIMEOUT(attack, address_space_limited, TIME_LIMIT)
 	EXPECT_TRUE(xol_area_mapped());
 }
 
+/* Bytes in which any area fits. */
+#define ROOM	(1UL << 24)
+
 /*
- * Maps all that is free; returns the last page. With a hint as high as this,
- * the kernel also uses what it normally leaves alone (beyond 47 or 48 bits),
- * as it does for the area.
+ * Maps all that is free; returns where ROOM of it begins. With a hint as high as
+ * this, the kernel also uses what it normally leaves alone (beyond 47 or 48
+ * bits), as it does for the area.
  */
 static void *fill_address_space(void)
 {
 	void *hint = (void *)(-1UL << 16);
 	size_t page_size = sysconf(_SC_PAGESIZE), size;
-	void *mapping, *last = NULL;
+	void *mapping, *room = NULL;
 
 	for (size = 1UL << 56; size >= page_size; size /= 2) {
 		while ((mapping = mmap(hint, size, PROT_NONE, MAP_PRIVATE |
 				       MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) !=
-		       MAP_FAILED)
-			last = mapping;
+		       MAP_FAILED) {
+			if (size >= ROOM)
+				room = mapping;
+		}
 	}
-	return last;
+	return room;
 }
 
 static bool room_is_gone;
@@ -288,12 +293,12 @@ static int call_then_make_room(const void *argument)
 	int counters = *(const int *)argument;
 	/* the thread has its stack, but no area before there is room */
 	struct threads *threads = threads_start(1, call_without_room);
-	void *last = fill_address_space();
+	void *room = fill_address_space();
 
 	__atomic_store_n(&room_is_gone, true, __ATOMIC_RELEASE);
 	while (counters_read(counters, 0) < 3)
 		sched_yield();
-	if (munmap(last, sysconf(_SC_PAGESIZE)))
+	if (munmap(room, ROOM))
 		return KSFT_FAIL;
 	threads_join(threads);
 	return wrong_results ? KSFT_FAIL : KSFT_PASS;
