@@ -7,42 +7,8 @@
  * landed_return, sp in the stack, other registers with patterns, and
  * memory[0] = address of landed_call. A branch goes to 2f.
  */
-#include "insns.h"
 
 	.arch	armv8.3-a
-
-	.macro insn flags:req, text:vararg
-	.text
-	.balign 16
-901:	\text
-	b	landed_next
-2:	b	landed_jump
-	.section .rodata
-902:	.asciz	"\text"
-	.section insns, "aw"
-	.balign 8
-	.quad	0, 902b, 901b, 0, 0, \flags
-	.endm
-
-	/* As insn, and as a function that undoes what would disturb C */
-	.macro timed key:req, flags:req, text:req, before, after
-	.text
-	.balign 16
-901:	\text
-	b	landed_next
-2:	b	landed_jump
-	.balign 16
-903:	\before
-904:	\text
-	\after
-	ret
-	.section .rodata
-902:	.asciz	"\text"
-905:	.asciz	"\key"
-	.section insns, "aw"
-	.balign 8
-	.quad	905b, 902b, 901b, 903b, 904b, \flags
-	.endm
 
 	timed	nop, INSN_NO_EFFECT, "nop"
 	timed	stp, INSN_STEPS, "stp x29, x30, [sp, -32]!", after="add sp, sp, 32"

@@ -7,40 +7,6 @@
  * the stack, other registers with patterns, memory[0] = address of
  * landed_call, and landed_return on top of the stack. A branch goes to 2f.
  */
-#include "insns.h"
-
-	.macro insn flags:req, text:vararg
-	.text
-	.balign 16
-901:	\text
-	jmp	landed_next
-2:	jmp	landed_jump
-	.section .rodata
-902:	.asciz	"\text"
-	.section insns, "aw"
-	.balign 8
-	.quad	0, 902b, 901b, 0, 0, \flags
-	.endm
-
-	/* As insn, and as a function that undoes what would disturb C */
-	.macro timed key:req, flags:req, text:req, before, after
-	.text
-	.balign 16
-901:	\text
-	jmp	landed_next
-2:	jmp	landed_jump
-	.balign 16
-903:	\before
-904:	\text
-	\after
-	ret
-	.section .rodata
-902:	.asciz	"\text"
-905:	.asciz	"\key"
-	.section insns, "aw"
-	.balign 8
-	.quad	905b, 902b, 901b, 903b, 904b, \flags
-	.endm
 
 	timed	nop, INSN_NO_EFFECT, "nop"
 	timed	push, 0, "push %rbp", after="pop %rbp"
