@@ -22,7 +22,7 @@ struct page;
  */
 #define UPROBE_XOL_SLOTS	2048
 
-/* The architecture's geometry, as constants that bindgen can evaluate. */
+/* The geometry, as constants that bindgen can evaluate. */
 enum {
 	/* Pages that an area can have. All of them are mapped, memory comes later. */
 	UPROBE_XOL_PAGES = UPROBE_XOL_SLOTS * UPROBE_XOL_SLOT_BYTES > PAGE_SIZE ?
@@ -61,6 +61,8 @@ void uprobe_xol_free_utask(struct xol_area *area, struct uprobe_task *utask);
 unsigned long uprobe_xol_get_slot(struct xol_area *area,
 				  struct uprobe_task *utask,
 				  const struct arch_uprobe *arch);
+unsigned long uprobe_xol_wait_slot(struct xol_area *area,
+				   struct uprobe_task *utask);
 void uprobe_xol_put_slot(struct xol_area *area, struct uprobe_task *utask);
 struct page *uprobe_xol_page(struct xol_area *area, unsigned long index);
 

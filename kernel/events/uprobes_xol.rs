@@ -113,7 +113,8 @@ pub unsafe extern "C" fn uprobe_xol_free_utask(
 /// Gets a slot in `area` for the current task, and returns the address at which to execute the
 /// instruction `arch` there. A copy of `arch` is then in the `struct uprobe_xol_task`.
 ///
-/// May sleep. Returns 0 when the task got a fatal signal while it waited for a slot.
+/// May sleep, but not for other tasks: returns 0 when they are in all slots, and
+/// `uprobe_xol_wait_slot()` is called next, for which the copy is enough.
 ///
 /// # Safety
 ///
@@ -132,6 +133,26 @@ pub unsafe extern "C" fn uprobe_xol_get_slot(
     let insn = unsafe { Insn::from_raw(arch) };
 
     area.get(task, insn).unwrap_or(0)
+}
+
+/// Waits for a slot when `uprobe_xol_get_slot()` had none, and returns the address.
+///
+/// Sleeps until another task leaves its slot. Returns 0 when the task got a fatal signal meanwhile.
+///
+/// # Safety
+///
+/// `area` and `utask` are those of the current task, which asked for a slot and did not get one.
+#[export]
+pub unsafe extern "C" fn uprobe_xol_wait_slot(
+    area: *mut bindings::xol_area,
+    utask: *mut bindings::uprobe_task,
+) -> usize {
+    // SAFETY: By the safety requirements an area, which outlives its tasks.
+    let area = unsafe { &*area.cast::<XolArea>() };
+    // SAFETY: From `Arc::into_raw`, and the reference belongs to the current task.
+    let task = unsafe { ArcBorrow::from_raw(utask.cast::<Task>()) };
+
+    area.wait(task).unwrap_or(0)
 }
 
 /// The current task does not need its slot for now: the instruction was executed, or is not going

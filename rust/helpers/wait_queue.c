@@ -18,6 +18,13 @@ rust_helper_init_waitqueue_entry(struct wait_queue_entry *wq_entry,
 	INIT_LIST_HEAD(&wq_entry->entry);
 }
 
+__rust_helper bool
+rust_helper_wait_queue_is_first(struct wait_queue_head *wq_head,
+				struct wait_queue_entry *wq_entry)
+{
+	return READ_ONCE(wq_head->head.next) == &wq_entry->entry;
+}
+
 __rust_helper int rust_helper_fatal_signal_pending(struct task_struct *p)
 {
 	return fatal_signal_pending(p);

@@ -71,33 +71,44 @@ impl XolArea {
     }
 
     /// Gets a slot that holds `insn` for `task`, and returns the address at which to execute it.
+    /// Returns `None` if tasks are in all slots: [`wait`](Self::wait) is called next.
     ///
-    /// May sleep. The current task must be the owner of `task`; it calls [`put`](Self::put) when
-    /// the instruction was executed or turns out not to be.
-    ///
-    /// # Errors
-    ///
-    /// [`EINTR`] when the task got a fatal signal while it waited for a slot.
+    /// May sleep, but does not wait for other tasks. The current task must be the owner of `task`;
+    /// it calls [`put`](Self::put) when the instruction was executed or turns out not to be.
     #[inline(always)]
-    pub(crate) fn get(&self, task: ArcBorrow<'_, Task>, insn: &Insn) -> Result<usize> {
+    pub(crate) fn get(&self, task: ArcBorrow<'_, Task>, insn: &Insn) -> Option<usize> {
         let entered = Task::enter(task);
         match entered.cached(insn) {
-            Some(held) => Ok(self.vaddr_of(&held)),
+            Some(held) => Some(self.vaddr_of(&held)),
             None => self.look_up(entered, insn),
         }
     }
 
     /// Gets another slot than the one that the task has cached.
     #[inline(never)]
-    fn look_up(&self, entered: Entered<'_>, insn: &Insn) -> Result<usize> {
+    fn look_up(&self, entered: Entered<'_>, insn: &Insn) -> Option<usize> {
         let before = entered.slot();
         if entered.is_listed() {
             if let Some(held) = self.table.find(&entered, insn) {
                 self.gc.moved(&self.table, before);
-                return Ok(self.vaddr_of(&held));
+                return Some(self.vaddr_of(&held));
             }
         }
-        Ok(self.vaddr_of(&self.gc.take(&self.table, entered, insn)?))
+        let held = self.gc.take(&self.table, &entered, insn);
+        if held.is_none() {
+            entered.leave_to_wait(insn);
+        }
+        Some(self.vaddr_of(&held?))
+    }
+
+    /// Does what [`get`](Self::get) could not, by waiting until a task leaves its slot.
+    ///
+    /// # Errors
+    ///
+    /// [`EINTR`] when the task got a fatal signal meanwhile.
+    pub(crate) fn wait(&self, task: ArcBorrow<'_, Task>) -> Result<usize> {
+        let held = self.gc.wait(&self.table, Task::enter(task))?;
+        Ok(self.vaddr_of(&held))
     }
 
     /// The owner of `task` does not need its slot for now. Does not sleep.

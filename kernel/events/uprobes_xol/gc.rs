@@ -294,34 +294,44 @@ impl Gc {
         })
     }
 
-    /// Gets a slot that holds `insn`.
+    /// Gets a slot that holds `insn`, unless tasks are in all slots that there can be.
     ///
-    /// Sleeps when memory has to be found, and when tasks are in all slots. The current task must
-    /// be the owner.
+    /// Sleeps when memory has to be found. The current task must be the owner.
+    #[cold]
+    pub(crate) fn take(&self, table: &Table, entered: &Entered<'_>, insn: &Insn) -> Option<Held> {
+        // Whoever waits while it has one would keep it from those who need it.
+        let had_one = entered.slot().is_some();
+        entered.forget();
+        let held = self.take_or_grow(table, entered, insn)?;
+        if had_one {
+            // Somebody may have waited for it.
+            self.wake_one();
+        }
+        self.wake_alike(insn);
+        Some(held)
+    }
+
+    /// Waits for a slot that holds what the task wants to execute.
+    ///
+    /// The current task must be the owner.
     ///
     /// # Errors
     ///
-    /// [`EINTR`] when the task got a fatal signal while it waited for a slot.
+    /// [`EINTR`] when the task got a fatal signal meanwhile.
     #[cold]
-    pub(crate) fn take(&self, table: &Table, entered: Entered<'_>, insn: &Insn) -> Result<Held> {
-        // Whoever waits while it has one would keep it from those who need it.
-        entered.forget();
-        if let Some(held) = self.take_or_grow(table, &entered, insn) {
-            // Somebody may have waited for the slot that was given up.
-            self.wake_one();
-            return Ok(held);
-        }
-        let held = self.waiters.wait_killable(|turn| {
+    pub(crate) fn wait(&self, table: &Table, entered: Entered<'_>) -> Result<Held> {
+        let insn = &entered.insn();
+        let held = self.waiters.wait_killable(insn.key(), |turn| {
             if turn {
                 self.try_take(table, &entered, insn, turn)
             } else {
-                // Did that just now. To wake the first one out of the queue could wake this task,
-                // as if it were its turn.
+                // To look for slots that nobody is in is up to the first.
                 self.inner.lock().take(table, &entered, insn, spare(turn))
             }
         });
-        if held.is_err() {
-            entered.leave();
+        match held {
+            Ok(_) => self.wake_alike(insn),
+            Err(_) => entered.leave(),
         }
         held
     }
@@ -483,6 +493,14 @@ impl Gc {
         // we see it in the queue; otherwise it sees what we did (litmus/evict-wait.litmus).
         if self.waiters.is_active() {
             self.waiters.wake_one();
+        }
+    }
+
+    /// Wakes all who wait for `insn`, for which there is a slot now.
+    fn wake_alike(&self, insn: &Insn) {
+        // As for `wake_one`.
+        if self.waiters.is_active() {
+            self.waiters.wake_all(insn.key());
         }
     }
 

@@ -2,6 +2,7 @@
 
 //! A probed instruction, as the architecture describes it.
 
+use core::num::NonZeroUsize;
 use kernel::{
     bindings,
     prelude::*,
@@ -52,14 +53,22 @@ impl Insn {
 
     /// A number that differs for most instructions that differ.
     #[inline]
-    pub(crate) fn hash(&self) -> usize {
-        // A multiplier whose high bits depend on all bits of what it multiplies.
+    pub(crate) fn hash(&self) -> u16 {
+        // Of a product with it the highest bits depend on all bits of what is multiplied, the
+        // lowest ones on the lowest only.
         const FACTOR: usize = 0x9e37_79b9_7f4a_7c15_u64 as usize;
 
         let words = &self.0[..INSN_SIZE.div_ceil(WORD_SIZE)];
-        words.iter().fold(0, |hash: usize, word| {
-            (hash.rotate_left(5) ^ word).wrapping_mul(FACTOR)
-        }) >> (usize::BITS / 2)
+        let hash = words.iter().fold(0, |hash: usize, word| {
+            let product = (hash ^ word).wrapping_mul(FACTOR);
+            product ^ (product >> (usize::BITS / 2 - 2))
+        });
+        (hash.wrapping_mul(FACTOR) >> (usize::BITS - u16::BITS)) as u16
+    }
+
+    /// What those have in common who wait for this instruction.
+    pub(crate) fn key(&self) -> NonZeroUsize {
+        NonZeroUsize::MIN.saturating_add(self.hash().into())
     }
 }
 

@@ -12,8 +12,16 @@ use kernel::{
 /// Bytes from one slot to the next.
 pub(crate) const SLOT_SIZE: usize = bindings::UPROBE_XOL_SLOT_SIZE as usize;
 
-/// Slots of a page.
-pub(crate) const SLOTS_PER_PAGE: usize = PAGE_SIZE / SLOT_SIZE;
+/// Slots of a page. There may be room for more, but each has a price.
+pub(crate) const SLOTS_PER_PAGE: usize = {
+    let room = PAGE_SIZE / SLOT_SIZE;
+    let wanted = bindings::UPROBE_XOL_SLOTS as usize;
+    if room < wanted {
+        room
+    } else {
+        wanted
+    }
+};
 
 /// Pages that an area can grow to.
 pub(crate) const PAGES: usize = bindings::UPROBE_XOL_PAGES as usize;

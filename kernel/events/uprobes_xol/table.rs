@@ -196,7 +196,7 @@ impl Table {
 
     #[inline]
     fn head(&self, insn: &Insn) -> Option<&Atomic<u32>> {
-        self.heads.get(insn.hash() % BUCKETS)
+        self.heads.get(usize::from(insn.hash()) % BUCKETS)
     }
 
     /// Finds a slot that holds `insn`, and gets the task into it. Takes no lock.

@@ -228,6 +228,19 @@ impl<'a> Entered<'a> {
         self.task.slot()
     }
 
+    /// What [`leave_to_wait`](Self::leave_to_wait) has left.
+    pub(crate) fn insn(&self) -> Insn {
+        self.task.insn.get()
+    }
+
+    /// The task does without a slot for now, and is going to wait for one that holds `insn`.
+    pub(crate) fn leave_to_wait(self, insn: &Insn) {
+        // INVARIANT: The owner writes while `IN_USE`, and does so with no slot cached.
+        self.forget();
+        self.task.insn.set(insn);
+        self.task.leave();
+    }
+
     /// The task does without a slot.
     pub(crate) fn leave(self) {
         self.forget();

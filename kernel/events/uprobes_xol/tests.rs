@@ -15,7 +15,11 @@ mod uprobes_xol {
         table::{SlotPageRecords, Table},
         task::{GcLocked, Task},
     };
-    use kernel::{page::PAGE_SIZE, prelude::*, sync::Arc};
+    use kernel::{
+        page::PAGE_SIZE,
+        prelude::*,
+        sync::{Arc, ArcBorrow}, //
+    };
 
     /// Slots of the first page that tasks can be in: all but the trampoline's.
     const FIRST_SLOTS: usize = SLOTS_PER_PAGE - 1;
@@ -99,6 +103,10 @@ mod uprobes_xol {
         }
     }
 
+    fn get(area: &XolArea, task: ArcBorrow<'_, Task>, insn: &Insn) -> Result<usize> {
+        area.get(task, insn).ok_or(ENOMEM)
+    }
+
     /// The slot that a task has cached.
     fn cached(task: &Arc<Task>) -> Option<Slot> {
         let slot = Task::enter(task.as_arc_borrow()).slot();
@@ -138,6 +146,25 @@ mod uprobes_xol {
         // What is done after the step counts, too.
         words[INSN_WORDS - 1] ^= 1;
         assert!(insn_of(&words) != insn);
+    }
+
+    #[test]
+    fn instructions_are_spread() {
+        // As of instructions that differ in an offset, which may be anywhere in them.
+        for shift in (0..usize::BITS - 8).step_by(4) {
+            let mut seen = [false; 256];
+            for i in 0..256 {
+                let mut words = [0; INSN_WORDS];
+                words[0] = i << shift;
+                seen[usize::from(insn_of(&words).hash()) % 256] = true;
+            }
+            let count = seen.iter().filter(|seen| **seen).count();
+            // At random it is 162.
+            assert!(
+                count > 100,
+                "only {count} of 256 for offsets at bit {shift}"
+            );
+        }
     }
 
     #[test]
@@ -338,16 +365,16 @@ mod uprobes_xol {
         let area = XolArea::new(VADDR)?;
         let task = task()?;
         let task = task.as_arc_borrow();
-        let first = area.get(task, &insn(0))?;
+        let first = get(&area, task, &insn(0))?;
         assert!((VADDR + SLOT_SIZE..VADDR + PAGE_SIZE).contains(&first));
         area.put(&task);
         // Each instruction has a slot of its own, which is found again.
-        let second = area.get(task, &insn(1))?;
+        let second = get(&area, task, &insn(1))?;
         assert!(second != first);
         area.put(&task);
-        assert_eq!(area.get(task, &insn(0))?, first);
+        assert_eq!(get(&area, task, &insn(0))?, first);
         area.put(&task);
-        assert_eq!(area.get(task, &insn(1))?, second);
+        assert_eq!(get(&area, task, &insn(1))?, second);
         area.put(&task);
         area.evict(&task);
         Ok(())
@@ -360,7 +387,7 @@ mod uprobes_xol {
         let mut tasks = KVec::with_capacity(SLOTS_PER_PAGE, GFP_KERNEL)?;
         for probe in 0..FIRST_SLOTS {
             let task = task()?;
-            assert!(area.get(task.as_arc_borrow(), &insn(probe))? < VADDR + PAGE_SIZE);
+            assert!(get(&area, task.as_arc_borrow(), &insn(probe))? < VADDR + PAGE_SIZE);
             tasks.push(task, GFP_KERNEL)?;
         }
         assert!(PAGES == 1 || area.page(1).is_none());
@@ -368,7 +395,7 @@ mod uprobes_xol {
 
         if PAGES > 1 {
             let task = task()?;
-            let vaddr = area.get(task.as_arc_borrow(), &insn(FIRST_SLOTS))?;
+            let vaddr = get(&area, task.as_arc_borrow(), &insn(FIRST_SLOTS))?;
             assert!((VADDR + PAGE_SIZE..VADDR + 2 * PAGE_SIZE).contains(&vaddr));
             assert!(area.page(1).is_some());
             tasks.push(task, GFP_KERNEL)?;

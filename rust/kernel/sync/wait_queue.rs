@@ -7,13 +7,13 @@
 use super::LockClassKey;
 use crate::{
     current,
-    ffi::c_int,
+    ffi::{c_int, c_uint, c_void},
     prelude::*,
     str::{CStr, CStrExt as _},
     task::TASK_NORMAL,
     types::Opaque,
 };
-use core::{marker::PhantomPinned, pin::Pin, ptr};
+use core::{marker::PhantomPinned, num::NonZeroUsize, pin::Pin, ptr};
 
 /// Creates a [`WaitQueue`] initialiser with the given name and a newly-created lock class.
 #[macro_export]
@@ -35,8 +35,12 @@ pub use new_wait_queue;
 /// All waiters of a queue wait for the same condition, in turn: one event wakes one of them, a
 /// waiter keeps its place until it leaves, and wakes the next one when it does. So a waiter that is
 /// killed after it was woken does not take the event with it. The condition is told whether it is
-/// the waiter's turn; a newcomer, whose turn it is not, can thus leave to those who came first what
-/// they were woken for.
+/// the waiter's turn, that is, whether it is the first in the queue; others can thus leave to those
+/// who came first what they were woken for.
+///
+/// An event may also serve all those, and only those, who wait for the same thing: each waiter has
+/// a key, and [`wake_all`] wakes the waiters that have a given one, whether it is their turn or
+/// not.
 ///
 /// # Looking before waking
 ///
@@ -57,6 +61,7 @@ pub use new_wait_queue;
 /// # Examples
 ///
 /// ```
+/// use core::num::NonZeroUsize;
 /// use kernel::sync::{
 ///     atomic::{Atomic, Full},
 ///     new_wait_queue, WaitQueue,
@@ -79,7 +84,9 @@ pub use new_wait_queue;
 ///
 ///     fn take(&self) -> Result {
 ///         self.waiters
-///             .wait_killable(|_turn| (self.free.xchg(0, Full) == 1).then_some(()))
+///             .wait_killable(NonZeroUsize::MIN, |_turn| {
+///                 (self.free.xchg(0, Full) == 1).then_some(())
+///             })
 ///     }
 ///
 ///     fn give_back(&self) {
@@ -102,6 +109,7 @@ pub use new_wait_queue;
 /// [`CondVar`]: super::CondVar
 /// [`Full`]: super::atomic::Full
 /// [`is_active`]: WaitQueue::is_active
+/// [`wake_all`]: WaitQueue::wake_all
 /// [`struct wait_queue_head`]: srctree/include/linux/wait.h
 #[pin_data]
 pub struct WaitQueue {
@@ -118,6 +126,41 @@ unsafe impl Send for WaitQueue {}
 
 // SAFETY: `struct wait_queue_head` carries its own lock and may be used by several threads at once.
 unsafe impl Sync for WaitQueue {}
+
+/// An entry of the queue.
+///
+/// # Invariants
+///
+/// All that are enqueued in a [`WaitQueue`] are such, with [`wake_matching`] as their function.
+#[repr(C)]
+struct Entry {
+    entry: bindings::wait_queue_entry,
+    key: NonZeroUsize,
+}
+
+/// Wakes the task of `entry` if `key` is null or that of the entry.
+///
+/// # Safety
+///
+/// `entry` is that of an [`Entry`]; the queue's lock is held.
+unsafe extern "C" fn wake_matching(
+    entry: *mut bindings::wait_queue_entry,
+    mode: c_uint,
+    flags: c_int,
+    key: *mut c_void,
+) -> c_int {
+    // SAFETY: By the safety requirements.
+    let own = unsafe { (*entry.cast::<Entry>()).key };
+    if !key.is_null() && key as usize != own.get() {
+        return 0;
+    }
+    // The entry is left where it is, so that its place is kept until the task leaves; after
+    // `autoremove_wake_function()` a newcomer would find an empty queue, and take what the task was
+    // woken for.
+    //
+    // SAFETY: By the safety requirements.
+    unsafe { bindings::default_wake_function(entry, mode, flags, key) }
+}
 
 impl WaitQueue {
     /// Constructs a new wait queue initialiser.
@@ -152,10 +195,21 @@ impl WaitQueue {
         unsafe { bindings::__wake_up(self.head.get(), TASK_NORMAL, 1, ptr::null_mut()) };
     }
 
+    /// Wakes all waiters that have this `key`.
+    ///
+    /// Takes the queue's own spinlock; may be called in any context in which a
+    /// [`SpinLock`](super::SpinLock) may be taken.
+    pub fn wake_all(&self, key: NonZeroUsize) {
+        let key = ptr::without_provenance_mut(key.get());
+        // SAFETY: `head` was initialised by the constructor; the entries compare the key only.
+        unsafe { bindings::__wake_up(self.head.get(), TASK_NORMAL, 0, key) };
+    }
+
     /// Waits until `condition` returns a value, and returns that value.
     ///
     /// `condition` is called after the task was enqueued, and again whenever it was woken. Its
-    /// argument tells whether it is the task's turn: it came to an empty queue, or was woken.
+    /// argument tells whether it is the task's turn: whether it is the first in the queue. `key` is
+    /// for [`wake_all`](Self::wake_all).
     ///
     /// `condition` is called with the task's state already set for sleeping: it must not sleep.
     /// This function itself may, and thus needs process context without spinlocks held.
@@ -164,46 +218,52 @@ impl WaitQueue {
     ///
     /// [`EINTR`] when the task got a fatal signal before the condition came true. Other signals do
     /// not end the wait.
-    pub fn wait_killable<T>(&self, mut condition: impl FnMut(bool) -> Option<T>) -> Result<T> {
+    pub fn wait_killable<T>(
+        &self,
+        key: NonZeroUsize,
+        mut condition: impl FnMut(bool) -> Option<T>,
+    ) -> Result<T> {
         let task = current!().as_ptr();
-        let entry = Opaque::<bindings::wait_queue_entry>::uninit();
+        let storage = Opaque::<Entry>::uninit();
+        let entry = storage.get().cast::<bindings::wait_queue_entry>();
 
-        // `default_wake_function()` leaves a woken entry where it is, so that its place is kept
-        // until the task leaves; after `autoremove_wake_function()` a newcomer would find an empty
-        // queue, and take what the task was woken for.
+        // INVARIANT: An `Entry` with its function.
         //
-        // SAFETY: `entry` is valid for writes, and `task`, the current one, outlives it.
-        unsafe { bindings::init_waitqueue_entry(entry.get(), task) };
+        // SAFETY: `entry` begins an `Entry` and is valid for writes; `task`, the current one,
+        // outlives it.
+        unsafe {
+            bindings::init_waitqueue_entry(entry, task);
+            (*entry).func = Some(wake_matching);
+            (&raw mut (*storage.get()).key).write(key);
+        }
 
-        let enqueue = || {
+        let result = loop {
             // SAFETY: `head` and `entry` are initialised, and `entry` is taken off the queue below,
             // before it goes out of scope.
             unsafe {
                 bindings::prepare_to_wait_exclusive(
                     self.head.get(),
-                    entry.get(),
+                    entry,
                     bindings::TASK_KILLABLE as c_int,
                 )
-            }
-        };
-
-        let mut turn = enqueue();
-        let result = loop {
+            };
+            // Whoever leaves wakes the one who is the first then: it asks again.
+            //
+            // SAFETY: Both are initialised.
+            let turn = unsafe { bindings::wait_queue_is_first(self.head.get(), entry) };
             if let Some(value) = condition(turn) {
                 break Ok(value);
             }
+            // SAFETY: Process context; the entry makes sure that a wake-up finds this task.
+            unsafe { bindings::schedule() };
             // SAFETY: `task` is the current task.
             if unsafe { bindings::fatal_signal_pending(task) } != 0 {
                 break Err(EINTR);
             }
-            // SAFETY: Process context; the entry makes sure that a wake-up finds this task.
-            unsafe { bindings::schedule() };
-            enqueue();
-            turn = true;
         };
 
         // SAFETY: Both are initialised; afterwards nothing refers to `entry`.
-        unsafe { bindings::finish_wait(self.head.get(), entry.get()) };
+        unsafe { bindings::finish_wait(self.head.get(), entry) };
 
         // The event that woke this task may serve the next one too, or this task died before it
         // could use it.

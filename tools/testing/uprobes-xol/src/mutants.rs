@@ -600,19 +600,12 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "grow-wakes-nobody",
         file: "gc.rs",
-        edits: &[
-            (
-                "        drop(inner);
+        edits: &[(
+            "        drop(inner);
         self.wake_one();
         Ok(())",
-                "        Ok(())",
-            ),
-            (
-                "            self.wake_one();
-            return Ok(held);",
-                "            return Ok(held);",
-            ),
-        ],
+            "        Ok(())",
+        )],
         build: Build::TwoPages,
         scenario: "grown-for-waiter",
         caught_by: "no lost wake-up",
@@ -740,23 +733,40 @@ pub const MUTANTS: &[Mutant] = &[
         scenario: "exit-while-asked",
         caught_by: "everything freed at the end",
     },
+    Mutant {
+        name: "wake-not-those-alike",
+        file: "gc.rs",
+        edits: &[(
+            "            Ok(_) => self.wake_alike(insn),
+",
+            "            Ok(_) => {}
+",
+        )],
+        build: Build::OneSlot,
+        scenario: "stranger-between",
+        caught_by: "no lost wake-up",
+    },
     // The wait.
     Mutant {
         name: "wait-asks-before-enqueuing",
         file: "wait_queue.rs",
         edits: &[
-            ("let mut turn = enqueue();", "let mut turn = true;"),
             (
-                "            // SAFETY: `task` is the current task.
+                "        let result = loop {
 ",
-                "            enqueue();
+                "        let result = loop {
+            if let Some(value) = condition(!self.is_active()) {
+                break Ok(value);
+            }
 ",
             ),
             (
-                "            enqueue();
-            turn = true;
+                "            if let Some(value) = condition(turn) {
+                break Ok(value);
+            }
 ",
-                "",
+                "            let _ = turn;
+",
             ),
         ],
         build: Build::OneSlot,
@@ -766,13 +776,21 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "wait-does-not-prepare-again",
         file: "wait_queue.rs",
-        edits: &[(
-            "            enqueue();
-            turn = true;
+        edits: &[
+            (
+                "        let result = loop {
 ",
-            "            turn = true;
+                "        let mut enqueued = false;
+        let result = loop {
 ",
-        )],
+            ),
+            (
+                "            unsafe {
+                bindings::prepare",
+                "            if !core::mem::replace(&mut enqueued, true) {
+                bindings::prepare",
+            ),
+        ],
         build: Build::OneSlot,
         scenario: "two-tasks",
         caught_by: "no livelock",
@@ -780,13 +798,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "wait-gets-no-turn",
         file: "wait_queue.rs",
-        edits: &[(
-            "            enqueue();
-            turn = true;
-",
-            "            turn = enqueue();
-",
-        )],
+        edits: &[("condition(turn)", "condition(turn && !turn)")],
         build: Build::OneSlot,
         scenario: "killed-waiter",
         caught_by: "no lost wake-up",

@@ -154,6 +154,12 @@ pub const SCENARIOS: &[Scenario] = &[
         preemptions: Some(2),
     },
     Scenario {
+        name: "stranger-between",
+        about: "two wait to execute the same instruction, and between them one for another",
+        run: stranger_between,
+        preemptions: Some(1),
+    },
+    Scenario {
         name: "left-to-waiter",
         about: "a task leaves the last slot to one that waits, and is back at once",
         run: left_to_waiter,
@@ -279,7 +285,9 @@ impl Thread {
     fn try_step(&self, probe: usize) -> Option<Step> {
         let arch = arch_uprobe::of_probe(probe);
         let task = self.utask.as_arc_borrow();
-        let address = self.process.area.get(task, &insn(&arch)).ok()?;
+        let area = &self.process.area;
+        let address = area.get(task, &insn(&arch));
+        let address = address.or_else(|| area.wait(task).ok())?;
         let slot = (address - VADDR) / SLOT_SIZE;
         let (page, index) = self.process.memory(slot);
         page.begin(index, &arch);
@@ -558,7 +566,7 @@ fn zeroes() {
     let thread = process.thread();
     let arch = arch_uprobe::zeroed();
     let address = process.area.get(thread.utask.as_arc_borrow(), &insn(&arch));
-    Property::RightInstruction.holds_if(address.is_ok() && process.writes() == 1);
+    Property::RightInstruction.holds_if(address.is_some() && process.writes() == 1);
     process.area.put(&thread.utask);
     thread.exit();
     process.is_left_clean();
@@ -696,6 +704,32 @@ fn waiters_share() {
     let (step, thread) = staying.join().unwrap();
     other.join().unwrap();
     thread.end(step);
+    thread.exit();
+    holder.exit();
+    disperse(crowd);
+    process.is_left_clean();
+}
+
+fn stranger_between() {
+    let process = Process::new();
+    let crowd = crowd(&process, TASK_SLOTS - 1);
+    let holder = process.thread();
+    let step = holder.step(1);
+    let staying = thread::spawn({
+        let thread = process.thread();
+        move || (thread.step(2), thread)
+    });
+    wait_for_sleepers(1);
+    let stranger = process.spawn_hit(3);
+    wait_for_sleepers(2);
+    let other = process.spawn_hit(2);
+    wait_for_sleepers(3);
+
+    holder.end(step);
+    let (step, thread) = staying.join().unwrap();
+    other.join().unwrap();
+    thread.end(step);
+    stranger.join().unwrap();
     thread.exit();
     holder.exit();
     disperse(crowd);

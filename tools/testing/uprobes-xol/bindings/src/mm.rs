@@ -40,6 +40,9 @@ const SLOTS_PER_PAGE: usize = if !EXPLORED {
     2
 };
 
+/// Slots of an area.
+pub const UPROBE_XOL_SLOTS: u32 = UPROBE_XOL_PAGES * SLOTS_PER_PAGE as u32;
+
 /// The size of a page in bytes.
 pub const PAGE_SIZE: usize = UPROBE_XOL_SLOT_SIZE as usize * SLOTS_PER_PAGE;
 

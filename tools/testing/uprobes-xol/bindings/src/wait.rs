@@ -7,7 +7,7 @@ use crate::{
     sched::{current, not_atomic, task_struct, TASK_RUNNING},
 };
 use std::{
-    ffi::{c_char, c_int, c_void},
+    ffi::{c_char, c_int, c_uint, c_void},
     sync::{
         atomic::Ordering::{Relaxed, SeqCst},
         Arc,
@@ -23,12 +23,26 @@ pub struct wait_queue_head {
 }
 
 struct Queued {
-    entry: *const wait_queue_entry,
-    task: Arc<task_struct>,
+    entry: *mut wait_queue_entry,
+    /// The entry's, for as long as it is in the queue.
+    _task: Arc<task_struct>,
 }
 
+/// What wakes the task of an entry, and returns whether it did.
+pub type wait_queue_func_t = Option<
+    unsafe extern "C" fn(
+        entry: *mut wait_queue_entry,
+        mode: c_uint,
+        flags: c_int,
+        key: *mut c_void,
+    ) -> c_int,
+>;
+
 /// An entry, known by its address.
-pub struct wait_queue_entry(#[allow(dead_code)] *mut task_struct);
+pub struct wait_queue_entry {
+    task: *mut task_struct,
+    pub func: wait_queue_func_t,
+}
 
 pub struct lock_class_key(());
 
@@ -65,7 +79,25 @@ pub unsafe fn __init_waitqueue_head(
 /// `entry` is valid for writes.
 pub unsafe fn init_waitqueue_entry(entry: *mut wait_queue_entry, task: *mut task_struct) {
     // SAFETY: By the function's requirements.
-    unsafe { entry.write(wait_queue_entry(task)) };
+    unsafe {
+        entry.write(wait_queue_entry {
+            task,
+            func: Some(default_wake_function),
+        })
+    };
+}
+
+/// # Safety
+///
+/// `entry` is in a queue, whose lock is held.
+pub unsafe extern "C" fn default_wake_function(
+    entry: *mut wait_queue_entry,
+    mode: c_uint,
+    _flags: c_int,
+    _key: *mut c_void,
+) -> c_int {
+    // SAFETY: By the function's requirements; the queue keeps the task.
+    c_int::from(unsafe { &*(*entry).task }.try_to_wake_up(mode))
 }
 
 /// # Safety
@@ -85,8 +117,8 @@ pub unsafe fn prepare_to_wait_exclusive(
     let mut entries = head.entries.lock().unwrap();
     if !entries.iter().any(|queued| queued.entry == entry) {
         was_empty = entries.is_empty();
-        let task = task.clone();
-        entries.push(Queued { entry, task });
+        let _task = task.clone();
+        entries.push(Queued { entry, _task });
         head.len.store(entries.len(), Relaxed);
     }
     // set_current_state()
@@ -105,7 +137,7 @@ pub unsafe fn finish_wait(head: *mut wait_queue_head, entry: *mut wait_queue_ent
 
     not_atomic();
     let mut entries = head.entries.lock().unwrap();
-    entries.retain(|queued| queued.entry != entry);
+    entries.retain(|queued| !std::ptr::eq(queued.entry, entry));
     head.len.store(entries.len(), Relaxed);
     if entries.is_empty() {
         // Nobody drops a head in C.
@@ -124,19 +156,37 @@ pub unsafe fn waitqueue_active(head: *mut wait_queue_head) -> c_int {
 /// # Safety
 ///
 /// `head` is initialised.
-pub unsafe fn __wake_up(head: *mut wait_queue_head, mode: u32, nr: c_int, _key: *mut c_void) {
+pub unsafe fn __wake_up(head: *mut wait_queue_head, mode: u32, nr: c_int, key: *mut c_void) {
     // SAFETY: By the function's requirements.
     let head = unsafe { &*head };
     not_atomic();
     let entries = head.entries.lock().unwrap();
     let mut left = nr;
     for queued in entries.iter() {
-        // All entries are exclusive. Who is awake already does not count.
-        if queued.task.try_to_wake_up(mode) {
+        // SAFETY: The entry is initialised, and stays until it is taken off the queue.
+        let wake = unsafe { (*queued.entry).func }.unwrap();
+        // All entries are exclusive. Who is awake already does not count. There is no end if `nr`
+        // is 0.
+        //
+        // SAFETY: The entry is in the queue, whose lock is held.
+        if unsafe { wake(queued.entry, mode, 0, key) } != 0 {
             left -= 1;
             if left == 0 {
                 break;
             }
         }
     }
+}
+
+/// # Safety
+///
+/// `head` and `entry` are initialised.
+pub unsafe fn wait_queue_is_first(
+    head: *mut wait_queue_head,
+    entry: *mut wait_queue_entry,
+) -> bool {
+    // SAFETY: By the function's requirements.
+    let entries = unsafe { &*head }.entries.lock().unwrap();
+    let first = entries.first();
+    first.is_some_and(|queued| std::ptr::eq(queued.entry, entry))
 }
