@@ -17,8 +17,8 @@ struct mm_struct;
 struct page;
 
 /*
- * An area grows to that many slots, or to one page if that has more: enough
- * for as many different instructions to be stepped at the same time.
+ * An area grows to that many slots: enough for as many different instructions to
+ * be stepped at the same time.
  */
 #define UPROBE_XOL_SLOTS	2048
 

@@ -265,8 +265,8 @@ pub const MUTANTS: &[Mutant] = &[
         file: "task.rs",
         edits: &[(
             "        self.task.insn.set(insn);
-",
-            "",
+        // INVARIANT",
+            "        // INVARIANT",
         )],
         build: Build::OneSlot,
         scenario: "vacated-owner",
