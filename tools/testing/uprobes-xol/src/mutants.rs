@@ -399,8 +399,10 @@ pub const MUTANTS: &[Mutant] = &[
         file: "gc.rs",
         edits: &[(
             "            self.wake_one();
-            return Ok(held);",
-            "            return Ok(held);",
+        }
+        self.wake_alike(insn);",
+            "        }
+        self.wake_alike(insn);",
         )],
         build: Build::TwoSlots,
         scenario: "moved-on",
@@ -461,9 +463,8 @@ pub const MUTANTS: &[Mutant] = &[
         name: "killed-stays-in-use",
         file: "gc.rs",
         edits: &[(
-            "            entered.leave();
-",
-            "",
+            "Err(_) => entered.leave(),",
+            "Err(_) => {}",
         )],
         build: Build::OneSlot,
         scenario: "killed-waiter",
@@ -829,7 +830,7 @@ pub const MUTANTS: &[Mutant] = &[
         name: "wait-stays-enqueued",
         file: "wait_queue.rs",
         edits: &[(
-            "unsafe { bindings::finish_wait(self.head.get(), entry.get()) };",
+            "unsafe { bindings::finish_wait(self.head.get(), entry) };",
             "",
         )],
         build: Build::OneSlot,
