@@ -33,6 +33,8 @@ static const char reason[] =
 	"all slots are held by blocked steps, and the area cannot grow further";
 
 static int finished;	/* an eventfd: the others that are done */
+static int removed;	/* an eventfd: probes that are removed */
+static int spare_probe;
 static unsigned int wrong_results;
 
 static void call(unsigned int index)
@@ -46,13 +48,23 @@ static void call(unsigned int index)
 		abort();
 }
 
-static bool all_finish(unsigned int number, unsigned int seconds)
+static void remove_spare(unsigned int index)
 {
-	struct pollfd fd = { .fd = finished, .events = POLLIN };
+	uint64_t one = 1;
+
+	close(spare_probe);
+	if (write(removed, &one, sizeof(one)) != sizeof(one))
+		abort();
+}
+
+/* Whether @number was written to @event, an eventfd, before it got silent */
+static bool all_done(int event, unsigned int number, unsigned int seconds)
+{
+	struct pollfd fd = { .fd = event, .events = POLLIN };
 	uint64_t done = 0, more;
 
 	while (done < number && poll(&fd, 1, seconds * 1000) == 1 &&
-	       read(finished, &more, sizeof(more)) == sizeof(more))
+	       read(event, &more, sizeof(more)) == sizeof(more))
 		done += more;
 	return done == number;
 }
@@ -89,6 +101,8 @@ FIXTURE_SETUP(blocked_step)
 	self->load_probe = blocked_attach(self->loads + OTHERS, self->counters, 1);
 	finished = eventfd(0, 0);
 	ASSERT_GE(finished, 0);
+	removed = eventfd(0, 0);
+	ASSERT_GE(removed, 0);
 }
 
 FIXTURE_TEARDOWN(blocked_step)
@@ -106,7 +120,7 @@ TEST_F_TIMEOUT(blocked_step, other_threads_run, TIME_LIMIT)
 	ASSERT_TRUE(blocked_start(&blocked, self->number, self->loads, STALLED) ||
 		    self->may_stall);
 	others = threads_start(OTHERS, call);
-	ran = all_finish(OTHERS, STALLED);
+	ran = all_done(finished, OTHERS, STALLED);
 	blocked_serve(blocked);
 	EXPECT_EQ(blocked_join(blocked), 0);
 	threads_join(others);
@@ -116,6 +130,37 @@ TEST_F_TIMEOUT(blocked_step, other_threads_run, TIME_LIMIT)
 	if (!ran && self->may_stall && !_metadata->exit_code)
 		EXPECTED_FAILURE(return, "%s", reason);
 	EXPECT_TRUE(ran);
+}
+
+/*
+ * Who removes a probe waits for hits that are being handled, of all probes: not
+ * for threads that wait for a slot.
+ */
+TEST_F_TIMEOUT(blocked_step, probe_is_removed, TIME_LIMIT)
+{
+	struct threads *others, *remover;
+	struct blocked *blocked;
+	bool done;
+
+	spare_probe = probe_attach(numbered_function(NUMBER + 1),
+				   program_count(self->counters, 0));
+	ASSERT_TRUE(blocked_start(&blocked, self->number, self->loads, STALLED) ||
+		    self->may_stall);
+	others = threads_start(OTHERS, call);
+	/* each is being handled, or was */
+	while (counters_read(self->counters, 0) < OTHERS)
+		sched_yield();
+	remover = threads_start(1, remove_spare);
+	done = all_done(removed, 1, STALLED);
+	blocked_serve(blocked);
+	EXPECT_EQ(blocked_join(blocked), 0);
+	threads_join(others);
+	threads_join(remover);
+	EXPECT_EQ(counters_read(self->counters, 0), OTHERS * HITS);
+	EXPECT_EQ(wrong_results, 0);
+	if (!done && self->may_stall && !_metadata->exit_code)
+		EXPECTED_FAILURE(return, "a removal waits for those who wait for a slot");
+	EXPECT_TRUE(done);
 }
 
 /* All threads that want to block get that far. */
