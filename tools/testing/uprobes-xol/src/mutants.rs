@@ -462,10 +462,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "killed-stays-in-use",
         file: "gc.rs",
-        edits: &[(
-            "Err(_) => entered.leave(),",
-            "Err(_) => {}",
-        )],
+        edits: &[("Err(_) => entered.leave(),", "Err(_) => {}")],
         build: Build::OneSlot,
         scenario: "killed-waiter",
         caught_by: "no warning",
@@ -788,7 +785,7 @@ pub const MUTANTS: &[Mutant] = &[
             (
                 "            unsafe {
                 bindings::prepare",
-                "            if !core::mem::replace(&mut enqueued, true) {
+                "            let _ = core::mem::replace(&mut enqueued, true) || unsafe {
                 bindings::prepare",
             ),
         ],
