@@ -20,7 +20,6 @@
 #include "threads.h"
 
 #define NUMBER		5
-/* More than there are slots on x86-64 */
 #define THREADS		40
 #define ROUNDS		5
 #define TIME_LIMIT	600
@@ -45,6 +44,21 @@ static void call_until_stopped(unsigned int index)
 		call_times(1);
 }
 
+/*
+ * Calls all functions, the threads at distances: more than there are slots, so
+ * that those of others are taken away.
+ */
+static void call_all_until_stopped(unsigned int index)
+{
+	unsigned int number = index * (NUMBERED_FUNCTIONS / THREADS);
+
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		if (call_numbered(number) != number)
+			__atomic_add_fetch(&wrong_results, 1, __ATOMIC_RELAXED);
+		number = (number + 1) % NUMBERED_FUNCTIONS;
+	}
+}
+
 /* For a child: its result tells whether all calls were right. */
 static __noreturn void call_and_exit(unsigned long times)
 {
@@ -60,6 +74,30 @@ static bool exits_with(pid_t pid, int code)
 	       WEXITSTATUS(status) == code;
 }
 
+/* Counters */
+enum { CALLED, RETURNED, CALLED_ALL, COUNTERS };
+
+/* Probes all functions that call_all_until_stopped() calls. */
+static int attach_to_all(int counters)
+{
+	const void *addresses[NUMBERED_FUNCTIONS];
+
+	for (unsigned int i = 0; i < NUMBERED_FUNCTIONS; i++)
+		addresses[i] = numbered_function(i);
+	return probe_attach_many(addresses, NUMBERED_FUNCTIONS, counters, CALLED_ALL);
+}
+
+/* Starts threads, and returns when slots are being taken away. */
+static struct threads *start_calling_all(int counters)
+{
+	uint64_t before = counters_read(counters, CALLED_ALL);
+	struct threads *threads = threads_start(THREADS, call_all_until_stopped);
+
+	while (counters_read(counters, CALLED_ALL) < before + 2 * NUMBERED_FUNCTIONS)
+		sched_yield();
+	return threads;
+}
+
 FIXTURE(life_cycle) {
 	int counters;
 	int probe;
@@ -67,9 +105,9 @@ FIXTURE(life_cycle) {
 
 FIXTURE_SETUP(life_cycle)
 {
-	self->counters = counters_create(2);
+	self->counters = counters_create(COUNTERS);
 	self->probe = probe_attach(numbered_function(NUMBER),
-				   program_count(self->counters, 0));
+				   program_count(self->counters, CALLED));
 }
 
 FIXTURE_TEARDOWN(life_cycle)
@@ -97,19 +135,21 @@ TEST_F_TIMEOUT(life_cycle, short_threads, TIME_LIMIT)
 		for (unsigned int i = 0; i < number; i++)
 			expected += i % 4;
 	}
-	EXPECT_EQ(counters_read(self->counters, 0), expected);
+	EXPECT_EQ(counters_read(self->counters, CALLED), expected);
 }
 
 /* Threads end while others take slots and recycle those of the ended. */
 TEST_F_TIMEOUT(life_cycle, short_threads_among_long_ones, TIME_LIMIT)
 {
-	struct threads *others = threads_start(THREADS, call_until_stopped);
+	int all = attach_to_all(self->counters);
+	struct threads *others = start_calling_all(self->counters);
 
 	for (unsigned int i = 0; i < ROUNDS; i++)
 		threads_run(THREADS, live_shortly);
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	threads_join(others);
 	EXPECT_TRUE(xol_area_mapped());
+	close(all);
 }
 
 TEST_F_TIMEOUT(life_cycle, fork, TIME_LIMIT)
@@ -130,7 +170,7 @@ TEST_F_TIMEOUT(life_cycle, fork, TIME_LIMIT)
 		call_times(3);
 		EXPECT_TRUE(exits_with(pid, KSFT_PASS));
 	}
-	EXPECT_EQ(counters_read(self->counters, 0), 3 + 6 * forks);
+	EXPECT_EQ(counters_read(self->counters, CALLED), 3 + 6 * forks);
 }
 
 static void fork_and_call(unsigned int index)
@@ -149,7 +189,7 @@ static void fork_and_call(unsigned int index)
 TEST_F_TIMEOUT(life_cycle, fork_by_all_threads, TIME_LIMIT)
 {
 	threads_run(THREADS, fork_and_call);
-	EXPECT_EQ(counters_read(self->counters, 0), 6 * THREADS);
+	EXPECT_EQ(counters_read(self->counters, CALLED), 6 * THREADS);
 }
 
 /* While the child of vfork() runs, it has the mm and the area of its parent. */
@@ -170,7 +210,7 @@ TEST_F_TIMEOUT(life_cycle, vfork, TIME_LIMIT)
 		call_times(2);
 		EXPECT_TRUE(exits_with(pid, KSFT_PASS));
 	}
-	EXPECT_EQ(counters_read(self->counters, 0), 2 + 4 * forks);
+	EXPECT_EQ(counters_read(self->counters, CALLED), 2 + 4 * forks);
 }
 
 static int clone_child(void *argument)
@@ -194,7 +234,7 @@ TEST_F_TIMEOUT(life_cycle, clone_vm, TIME_LIMIT)
 	call_times(50);
 	for (unsigned int i = 0; i < THREADS; i++)
 		EXPECT_TRUE(exits_with(pids[i], KSFT_PASS));
-	EXPECT_EQ(counters_read(self->counters, 0), 50 * (THREADS + 1));
+	EXPECT_EQ(counters_read(self->counters, CALLED), 50 * (THREADS + 1));
 	free(stacks);
 }
 
@@ -214,18 +254,20 @@ static void spawn(unsigned int index)
 TEST_F_TIMEOUT(life_cycle, posix_spawn, TIME_LIMIT)
 {
 	threads_run(8, spawn);
-	EXPECT_EQ(counters_read(self->counters, 0), 8 * (EXEC_CALLS + 2));
+	EXPECT_EQ(counters_read(self->counters, CALLED), 8 * (EXEC_CALLS + 2));
 }
 
 /* exec kills the other threads, wherever they are, and drops the mm. */
 TEST_F_TIMEOUT(life_cycle, exec_with_threads, TIME_LIMIT)
 {
+	int all = attach_to_all(self->counters);
+
 	for (unsigned int i = 0; i < ROUNDS; i++) {
 		pid_t pid = fork();
 
 		ASSERT_GE(pid, 0);
 		if (!pid) {
-			threads_start(THREADS, call_until_stopped);
+			start_calling_all(self->counters);
 			call_times(5);
 			execv(exec_arguments[0], exec_arguments);
 			_exit(KSFT_FAIL);
@@ -233,7 +275,8 @@ TEST_F_TIMEOUT(life_cycle, exec_with_threads, TIME_LIMIT)
 		EXPECT_TRUE(exits_with(pid, KSFT_PASS));
 	}
 	/* how often the killed threads had hit is not known */
-	EXPECT_GE(counters_read(self->counters, 0), ROUNDS * (5 + EXEC_CALLS));
+	EXPECT_GE(counters_read(self->counters, CALLED), ROUNDS * (5 + EXEC_CALLS));
+	close(all);
 }
 
 static void *exec_in_thread(void *argument)
@@ -261,37 +304,44 @@ TEST_F_TIMEOUT(life_cycle, exec_by_a_thread, TIME_LIMIT)
 
 TEST_F_TIMEOUT(life_cycle, exit_with_threads, TIME_LIMIT)
 {
+	int all = attach_to_all(self->counters);
+
 	for (unsigned int i = 0; i < ROUNDS; i++) {
 		pid_t pid = fork();
 
 		ASSERT_GE(pid, 0);
 		if (!pid) {
-			threads_start(THREADS, call_until_stopped);
+			start_calling_all(self->counters);
 			call_and_exit(5);
 		}
 		EXPECT_TRUE(exits_with(pid, KSFT_PASS));
 	}
+	close(all);
 }
 
 TEST_F_TIMEOUT(life_cycle, killed_with_threads, TIME_LIMIT)
 {
+	int all = attach_to_all(self->counters);
+
 	for (unsigned int i = 0; i < ROUNDS; i++) {
-		uint64_t before = counters_read(self->counters, 0);
+		uint64_t before = counters_read(self->counters, CALLED_ALL);
 		pid_t pid = fork();
 		int status;
 
 		ASSERT_GE(pid, 0);
 		if (!pid) {
-			threads_start(THREADS, call_until_stopped);
+			threads_start(THREADS, call_all_until_stopped);
 			pause();
 		}
-		/* some hits have been made, more are under way */
-		while (counters_read(self->counters, 0) < before + THREADS)
+		/* all slots have been used, and are being taken away */
+		while (counters_read(self->counters, CALLED_ALL) <
+		       before + 2 * NUMBERED_FUNCTIONS)
 			sched_yield();
 		ASSERT_EQ(kill(pid, SIGKILL), 0);
 		ASSERT_EQ(waitpid(pid, &status, 0), pid);
 		EXPECT_TRUE(WIFSIGNALED(status));
 	}
+	close(all);
 	call_times(10);
 	EXPECT_TRUE(xol_area_mapped());
 }
@@ -320,7 +370,7 @@ TEST_F_TIMEOUT(life_cycle, leader_exits_first, TIME_LIMIT)
 		pthread_exit(NULL);
 	}
 	EXPECT_TRUE(exits_with(pid, KSFT_PASS));
-	EXPECT_EQ(counters_read(self->counters, 0), 30);
+	EXPECT_EQ(counters_read(self->counters, CALLED), 30);
 }
 
 /* Its return is pending in both processes when this has called fork(). */
@@ -343,7 +393,7 @@ pid_t (*fork_function)(void) = fork_inside;
 TEST_F_TIMEOUT(life_cycle, fork_with_pending_return, TIME_LIMIT)
 {
 	int return_probe = probe_attach_return(fork_inside,
-					       program_count(self->counters, 1));
+					       program_count(self->counters, RETURNED));
 	unsigned int forks = 20;
 
 	for (unsigned int i = 0; i < forks; i++) {
@@ -365,9 +415,9 @@ TEST_F_TIMEOUT(life_cycle, fork_with_pending_return, TIME_LIMIT)
 		EXPECT_TRUE(exits_with(pid, KSFT_PASS));
 	}
 	/* fork_inside() returns twice for each call, in parent and child */
-	EXPECT_EQ(counters_read(self->counters, 1), 4 * forks);
+	EXPECT_EQ(counters_read(self->counters, RETURNED), 4 * forks);
 	/* and calls once in each: 4; 3 + 3 in the child, 3 in the grandchild */
-	EXPECT_EQ(counters_read(self->counters, 0), (4 + 9) * forks);
+	EXPECT_EQ(counters_read(self->counters, CALLED), (4 + 9) * forks);
 	close(return_probe);
 }
 

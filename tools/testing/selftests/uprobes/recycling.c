@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Threads that take each other's slots: there is one thread more than slots that
- * are left to them. The other slots are held by threads that block in a step.
+ * Threads that take each other's slots: there are fewer slots left to them than
+ * they need. The other slots are held by threads that block in a step.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -15,14 +15,21 @@
 #include "slots.h"
 #include "threads.h"
 
-/* Of the first thread; each has a function of its own. */
+/* Functions that are called, those of the first threads if each has its own */
 #define FIRST		20
 #define MOST_THREADS	8
-#define CALLS		2000
+/* That many of one function, in a run, and in all */
+#define RUN		4
+#define CALLS		(64 * RUN * MOST_THREADS)
+/* Of that many functions, threads that call all of them find some in a slot. */
+#define ROOM		(MOST_THREADS - 3)
 #define ROUNDS		400
-/* The second of two threads comes later by up to this many turns of a loop. */
+/*
+ * The second of two threads comes later by so many turns of a loop, times the
+ * square of a number below DELAYS: close to the first one, and long after it.
+ */
 #define DELAYS		64
-#define DELAY		500
+#define DELAY		64
 #define PATIENCE	60
 #define TIME_LIMIT	600
 
@@ -38,6 +45,21 @@ static void call_often(unsigned int index)
 {
 	for (unsigned int i = 0; i < CALLS; i++)
 		call(index);
+}
+
+static void call_in_turn(unsigned int index)
+{
+	for (unsigned int i = 0; i < CALLS; i++)
+		call((index + i / RUN) % MOST_THREADS);
+}
+
+static unsigned int cpus_usable(void)
+{
+	cpu_set_t cpus;
+
+	if (sched_getaffinity(0, sizeof(cpus), &cpus))
+		abort();
+	return CPU_COUNT(&cpus);
 }
 
 static sem_t begin[2], done;
@@ -101,23 +123,43 @@ FIXTURE_TEARDOWN(recycling)
 	close(self->load_probe);
 }
 
-/* Slots are taken from threads on other CPUs that are about to use them. */
+/*
+ * Slots are taken from threads on other CPUs that are about to use them: each
+ * thread has an instruction of its own, and there is one slot too few.
+ */
 TEST_F_TIMEOUT(recycling, taken_while_hit, TIME_LIMIT)
 {
-	unsigned int threads;
-	cpu_set_t cpus;
+	unsigned int threads = cpus_usable(), blocked;
 
-	ASSERT_EQ(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
-	threads = CPU_COUNT(&cpus);
 	threads = threads < 2 ? 2 : threads > MOST_THREADS ? MOST_THREADS : threads;
-
-	ASSERT_TRUE(blocked_start(&self->blocked, xol_slots() - (threads - 1),
-				  xol_slots() - 1, PATIENCE));
+	blocked = xol_slots() - (threads - 1);
+	ASSERT_TRUE(blocked_start(&self->blocked, blocked, blocked, PATIENCE));
 	threads_run(threads, call_often);
 	blocked_serve(self->blocked);
 	EXPECT_EQ(blocked_join(self->blocked), 0);
+	EXPECT_EQ(counters_read(self->counters, MOST_THREADS), blocked);
 	for (unsigned int i = 0; i < threads; i++)
 		EXPECT_EQ(counters_read(self->counters, i), CALLS);
+}
+
+/*
+ * Slots are taken away while threads that were not in them find them, and get
+ * into them, or are about to enter them once more: all threads execute the same
+ * instructions, each some times and then the next one.
+ */
+TEST_F_TIMEOUT(recycling, found_while_taken, TIME_LIMIT)
+{
+	unsigned int threads = cpus_usable(), blocked = xol_slots() - ROOM;
+
+	threads = threads < 2 ? 2 : threads;
+	ASSERT_TRUE(blocked_start(&self->blocked, blocked, blocked, PATIENCE));
+	threads_run(threads, call_in_turn);
+	blocked_serve(self->blocked);
+	EXPECT_EQ(blocked_join(self->blocked), 0);
+	EXPECT_EQ(counters_read(self->counters, MOST_THREADS), blocked);
+	for (unsigned int i = 0; i < MOST_THREADS; i++)
+		EXPECT_EQ(counters_read(self->counters, i),
+			  threads * (CALLS / MOST_THREADS));
 }
 
 /*
@@ -136,7 +178,7 @@ TEST_F_TIMEOUT(recycling, nobody_is_forgotten, TIME_LIMIT)
 				  PATIENCE));
 	threads = threads_start(2, meet);
 	for (rounds = 0; rounds < ROUNDS; rounds++) {
-		delay = rounds % DELAYS * DELAY;
+		delay = (rounds % DELAYS) * (rounds % DELAYS) * DELAY;
 		begin_round();
 		if (!round_ends())
 			break;

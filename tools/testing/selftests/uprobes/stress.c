@@ -26,12 +26,17 @@
 #include "probe.h"
 #include "threads.h"
 
-/* Functions with probes that stay, and those whose hits nobody counts */
-#define COUNTED		64
+/*
+ * Functions with probes that stay, more of them than there are slots, and those
+ * whose hits nobody counts
+ */
+#define COUNTED		2240
 #define UNCOUNTED	32
 /* Functions whose probes come and go */
 #define CHANGING	(COUNTED + UNCOUNTED)
 #define CHANGING_NUMBER	8
+_Static_assert(CHANGING + CHANGING_NUMBER <= NUMBERED_FUNCTIONS,
+	       "there are not so many functions");
 /* What threads and processes may take to end, beyond the time wanted */
 #define PATIENCE	120
 
