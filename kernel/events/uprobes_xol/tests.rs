@@ -348,10 +348,18 @@ mod uprobes_xol {
     #[test]
     fn evicting_a_task_without_a_slot_changes_nothing() -> Result {
         let slots = Slots::new()?;
-        let tasks = slots.fill()?;
         let late = task()?;
-        slots.gc.evict(&late);
-        assert!(slots.enter(&late, &insn(FIRST_SLOTS), true).is_none());
+        let new = insn(FIRST_SLOTS);
+        // Before all others on the list of those that are asked.
+        assert!(slots.enter(&late, &new, true).is_some());
+        slots.leave(&late);
+        let tasks = slots.fill()?;
+        assert!(cached(&late).is_none());
+
+        let unlisted = task()?;
+        slots.gc.evict(&unlisted);
+        // All are asked, the last one too: tasks are in all slots.
+        assert!(slots.enter(&late, &new, true).is_none());
         slots.gc.evict(&late);
         slots.evict_all(&tasks);
         Ok(())
