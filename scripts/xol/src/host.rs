@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::command::Interrupted;
 use crate::herd::{self, Herd};
@@ -26,6 +26,9 @@ struct Crate {
 /// The one that explores the slot layer.
 const EXPLORER: &str = "tools/testing/uprobes-xol";
 
+/// Its builds that have mutants.
+const LOOM: [&str; 3] = ["loom", "loom,two-slots", "loom,two-pages"];
+
 const CRATES: [Crate; 2] = [
     Crate {
         folder: "scripts/xol",
@@ -37,9 +40,9 @@ const CRATES: [Crate; 2] = [
         profile: "dev",
         features: &[
             "",
-            "loom",
-            "loom,two-slots",
-            "loom,two-pages",
+            LOOM[0],
+            LOOM[1],
+            LOOM[2],
             "shuttle",
             "shuttle,two-slots",
             "shuttle,two-pages",
@@ -126,28 +129,27 @@ fn cargo(
 /// Whether exploring its schedules catches a mutant of the slot layer.
 pub fn mutant_is_caught(runner: &Runner, mutant: &str) -> Result<bool> {
     runner.always(&format!("mutant host {mutant}"), |progress| {
-        let mut total = Tally::default();
-        let mut cargo = Command::new("cargo");
-        cargo
-            .args([
-                "test",
-                "--locked",
-                "--features",
-                "loom",
-                "--test",
-                "explore",
-            ])
-            .args(["--", "--exact", mutant])
-            .current_dir(runner.paths.checkout.join(EXPLORER));
-        let result = progress.run_lines(&mut cargo, "cargo test", LIMIT, |line| {
-            progress.message(line);
-            total += tally(line).unwrap_or_default();
-        });
-        // A test that fails has been counted; if there is none, cargo itself failed.
-        match result {
-            Err(error) if error.is::<Interrupted>() || total == Tally::default() => Err(error),
-            _ => Ok(total.passed == 1 && total.failed == 0),
+        // Each is made in one of the builds.
+        for features in LOOM {
+            let mut total = Tally::default();
+            let mut cargo = Command::new("cargo");
+            cargo
+                .args(["test", "--locked", "--features", features])
+                .args(["--test", "explore", "--", "--exact", mutant])
+                .current_dir(runner.paths.checkout.join(EXPLORER));
+            let result = progress.run_lines(&mut cargo, "cargo test", LIMIT, |line| {
+                progress.message(line);
+                total += tally(line).unwrap_or_default();
+            });
+            match result {
+                Err(error) if error.is::<Interrupted>() => return Err(error),
+                // A test that fails has been counted; if there is none, cargo itself failed.
+                Err(error) if total == Tally::default() => return Err(error),
+                _ if total == Tally::default() => {}
+                _ => return Ok(total.passed == 1 && total.failed == 0),
+            }
         }
+        bail!("there is no mutant {mutant} in {EXPLORER}: mend what names it")
     })
 }
 
