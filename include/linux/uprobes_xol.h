@@ -66,7 +66,21 @@ unsigned long uprobe_xol_wait_slot(struct xol_area *area,
 void uprobe_xol_put_slot(struct xol_area *area, struct uprobe_task *utask);
 struct page *uprobe_xol_page(struct xol_area *area, unsigned long index);
 
-/* Implemented by the C core, called from Rust. */
+/* What is counted, over all areas. */
+enum uprobe_xol_counter {
+	UPROBE_XOL_COUNT_SLOTS,		/* slots that have an instruction */
+	UPROBE_XOL_COUNT_PAGES,
+	UPROBE_XOL_COUNT_TASKS,		/* tasks that have a slot */
+	UPROBE_XOL_COUNT_RECYCLES,	/* slots that were made unused */
+	UPROBE_XOL_COUNT_WAITS,		/* times that a task queued for a slot */
+	UPROBE_XOL_COUNTS,
+};
+
+/*
+ * Implemented in C, called from Rust; the second one only if CONFIG_DEBUG_FS=y,
+ * and in any context.
+ */
 int uprobe_xol_add_vma(struct xol_area *area);
+void uprobe_xol_count(enum uprobe_xol_counter counter, long change);
 
 #endif /* _LINUX_UPROBES_XOL_H */

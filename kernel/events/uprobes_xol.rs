@@ -9,6 +9,8 @@
 
 #[path = "uprobes_xol/area.rs"]
 mod area;
+#[path = "uprobes_xol/events.rs"]
+mod events;
 #[path = "uprobes_xol/gc.rs"]
 mod gc;
 #[path = "uprobes_xol/insn.rs"]

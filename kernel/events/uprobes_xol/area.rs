@@ -3,6 +3,7 @@
 //! The XOL area of a process.
 
 use super::{
+    events,
     gc::Gc,
     insn::Insn,
     page::SlotPage,
@@ -91,14 +92,14 @@ impl XolArea {
         if entered.is_listed() {
             if let Some(held) = self.table.find(&entered, insn) {
                 self.gc.moved(&self.table, before);
-                return Some(self.vaddr_of(&held));
+                return Some(self.taken(held));
             }
         }
         let held = self.gc.take(&self.table, &entered, insn);
         if held.is_none() {
             entered.leave_to_wait(insn);
         }
-        Some(self.vaddr_of(&held?))
+        Some(self.taken(held?))
     }
 
     /// Does what [`get`](Self::get) could not, by waiting until a task leaves its slot.
@@ -108,7 +109,15 @@ impl XolArea {
     /// [`EINTR`] when the task got a fatal signal meanwhile.
     pub(crate) fn wait(&self, task: ArcBorrow<'_, Task>) -> Result<usize> {
         let held = self.gc.wait(&self.table, Task::enter(task))?;
-        Ok(self.vaddr_of(&held))
+        Ok(self.taken(held))
+    }
+
+    /// Tells that the task got into another slot, and returns where that is mapped.
+    #[inline]
+    fn taken(&self, held: Held) -> usize {
+        let vaddr = self.vaddr_of(&held);
+        events::taken(held.slot(), vaddr);
+        vaddr
     }
 
     /// The owner of `task` does not need its slot for now. Does not sleep.

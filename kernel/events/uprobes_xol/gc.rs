@@ -4,6 +4,7 @@
 //! in any more; and the queue of those who wait for one when there is nothing of that.
 
 use super::{
+    events,
     insn::Insn,
     page::SlotPage,
     slot::{Slot, PAGES, SLOTS_PER_PAGE, SLOT_COUNT},
@@ -137,6 +138,7 @@ impl Inner {
         // INVARIANT: The slot's bit is set for the caller, who uses it.
         self.used.set_bit(number);
         self.unused -= 1;
+        events::used();
         Some(Unused::new(slot, &mut self.locked))
     }
 
@@ -155,6 +157,7 @@ impl Inner {
             self.put_unused(slot);
         }
         self.pages += 1;
+        events::page_added();
     }
 
     /// Makes sure that the task is asked before a slot that it may be in becomes unused.
@@ -256,9 +259,18 @@ impl Inner {
     fn put_batch(&mut self) -> bool {
         let batch = core::mem::replace(&mut self.batch, Batch::none_at(0));
         for slot in batch.slots() {
+            events::recycled(slot);
             self.put_unused(slot);
         }
         !batch.is_empty()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // All but the trampoline's.
+        let slots = self.pages * SLOTS_PER_PAGE - 1;
+        events::freed(slots - self.unused, self.pages);
     }
 }
 
@@ -321,6 +333,7 @@ impl Gc {
     #[cold]
     pub(crate) fn wait(&self, table: &Table, entered: Entered<'_>) -> Result<Held> {
         let insn = &entered.insn();
+        events::waits();
         let held = self.waiters.wait_killable(insn.key(), |turn| {
             if turn {
                 self.try_take(table, &entered, insn, turn)
@@ -329,6 +342,7 @@ impl Gc {
                 self.inner.lock().take(table, &entered, insn, spare(turn))
             }
         });
+        events::waited(held.is_err());
         match held {
             Ok(_) => self.wake_alike(insn),
             Err(_) => entered.leave(),
@@ -367,6 +381,7 @@ impl Gc {
         if inner.pages == index {
             table.add_page(index, page, &mut inner.locked);
             inner.add_page(index);
+            events::grown(inner.pages);
         }
         drop(inner);
         self.wake_one();

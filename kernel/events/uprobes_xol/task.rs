@@ -39,6 +39,7 @@
 //! the tests in `tools/testing/uprobes-xol/`, where the litmus files are that the comments name.
 
 use super::{
+    events,
     insn::{Insn, InsnCell},
     slot::Slot, //
 };
@@ -174,6 +175,9 @@ impl<'a> Entered<'a> {
 
     /// The task gives up the slot that it has cached, and looks for another one.
     pub(crate) fn forget(&self) {
+        if self.slot().is_some() {
+            events::task_lost_slot();
+        }
         // INVARIANT: The owner writes while `IN_USE`.
         //
         // ORDERING: Relaxed, as for what `claim` orders before it (litmus/claim-rewrite.litmus).
@@ -212,7 +216,9 @@ impl<'a> Entered<'a> {
         //
         // What the task executed in that slot came before the full barrier in `leave`: who sees
         // that the task is not in it any more may write it (litmus/claim-rewrite.litmus).
-        self.task.cached.xchg(slot.number(), Full);
+        if self.task.cached.xchg(slot.number(), Full) == NO_SLOT {
+            events::task_got_slot();
+        }
         if !is_right() {
             self.forget();
             return None;
@@ -326,6 +332,7 @@ impl Task {
 
         // Another slot than before, maybe.
         if Slot::new(self.cached.load(Relaxed)).is_some_and(wanted) {
+            events::task_lost_slot();
             // INVARIANT: Others write while `RECYCLED`.
             self.cached.store(NO_SLOT, Relaxed);
         }
@@ -343,6 +350,9 @@ impl Task {
     ///
     /// To be called for the owner.
     pub(crate) fn evict(&self, _: &mut GcLocked) {
+        if self.slot().is_some() {
+            events::task_lost_slot();
+        }
         // ORDERING: Relaxed. With the GC lock held nobody vacates, and whoever does afterwards is
         // ordered by the lock (litmus/evict-vacate.litmus).
         //

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Makes the mutants: copies of the kernel's files with one thing wrong, a module each.
+//! Configures the kernel's files, and makes the mutants: copies of them with one thing wrong, a
+//! module each.
 
 #[path = "src/mutants.rs"]
 mod mutants;
@@ -15,7 +16,14 @@ use std::{
 
 /// The kernel's files, from the top of the tree.
 const FILES: &[&str] = &[
-    "area.rs", "gc.rs", "insn.rs", "page.rs", "slot.rs", "table.rs", "task.rs",
+    "area.rs",
+    "events.rs",
+    "gc.rs",
+    "insn.rs",
+    "page.rs",
+    "slot.rs",
+    "table.rs",
+    "task.rs",
 ];
 const FOLDER: &str = "kernel/events/uprobes_xol";
 const WAIT_QUEUE: &str = "wait_queue.rs";
@@ -35,6 +43,9 @@ fn main() {
             original(&tree, file).display()
         );
     }
+
+    // What is counted is part of what is explored.
+    println!("cargo::rustc-cfg=CONFIG_DEBUG_FS");
 
     // They are for loom.
     let feature = |name| env::var_os(format!("CARGO_FEATURE_{name}")).is_some();

@@ -8,6 +8,8 @@
 
 #[path = "../../../../kernel/events/uprobes_xol/area.rs"]
 mod area;
+#[path = "../../../../kernel/events/uprobes_xol/events.rs"]
+mod events;
 pub mod explore;
 #[path = "../../../../kernel/events/uprobes_xol/gc.rs"]
 mod gc;

@@ -233,7 +233,10 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "claim-says-nothing",
         file: "task.rs",
-        edits: &[("self.task.cached.xchg(slot.number(), Full);", "")],
+        edits: &[(
+            "self.task.cached.xchg(slot.number(), Full) == NO_SLOT",
+            "false",
+        )],
         build: Build::OneSlot,
         scenario: "two-tasks",
         caught_by: "no write while anyone is inside",
@@ -250,10 +253,14 @@ pub const MUTANTS: &[Mutant] = &[
         name: "claim-asks-first",
         file: "task.rs",
         edits: &[(
-            "        self.task.cached.xchg(slot.number(), Full);
+            "        if self.task.cached.xchg(slot.number(), Full) == NO_SLOT {
+            events::task_got_slot();
+        }
         if !is_right() {",
             "        let is_right = is_right();
-        self.task.cached.xchg(slot.number(), Full);
+        if self.task.cached.xchg(slot.number(), Full) == NO_SLOT {
+            events::task_got_slot();
+        }
         if !is_right {",
         )],
         build: Build::OneSlot,
@@ -585,6 +592,49 @@ pub const MUTANTS: &[Mutant] = &[
         build: Build::OneSlot,
         scenario: "alternating",
         caught_by: "no lost wake-up",
+    },
+    // What is counted.
+    Mutant {
+        name: "claim-counts-nothing",
+        file: "task.rs",
+        edits: &[("            events::task_got_slot();", "")],
+        build: Build::OneSlot,
+        scenario: "alternating",
+        caught_by: "what is counted is what there is",
+    },
+    Mutant {
+        name: "vacate-counts-nothing",
+        file: "task.rs",
+        edits: &[(
+            "            events::task_lost_slot();
+            // INVARIANT",
+            "            // INVARIANT",
+        )],
+        build: Build::OneSlot,
+        scenario: "two-tasks",
+        caught_by: "what is counted is what there is",
+    },
+    Mutant {
+        name: "evict-counts-nothing",
+        file: "task.rs",
+        edits: &[(
+            "        if self.slot().is_some() {
+            events::task_lost_slot();
+        }
+        // ORDERING: Relaxed. With",
+            "        // ORDERING: Relaxed. With",
+        )],
+        build: Build::OneSlot,
+        scenario: "alternating",
+        caught_by: "what is counted is what there is",
+    },
+    Mutant {
+        name: "collect-counts-nothing",
+        file: "gc.rs",
+        edits: &[("            events::recycled(slot);", "")],
+        build: Build::OneSlot,
+        scenario: "alternating",
+        caught_by: "what is counted is what there is",
     },
     // Growing.
     Mutant {

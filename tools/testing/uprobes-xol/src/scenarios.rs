@@ -277,6 +277,7 @@ impl Process {
         }
         // Nothing but this refers to the area.
         assert!(Shared::try_unwrap(self).is_ok());
+        Property::CountsAreRight.holds_if(bindings::counted() == [0; 3]);
     }
 }
 

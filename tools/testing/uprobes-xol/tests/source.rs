@@ -14,8 +14,15 @@ fn tree() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
 }
 
-const FILES: [&str; 7] = [
-    "area.rs", "gc.rs", "insn.rs", "page.rs", "slot.rs", "table.rs", "task.rs",
+const FILES: [&str; 8] = [
+    "area.rs",
+    "events.rs",
+    "gc.rs",
+    "insn.rs",
+    "page.rs",
+    "slot.rs",
+    "table.rs",
+    "task.rs",
 ];
 
 fn kernel_file(name: &str) -> String {

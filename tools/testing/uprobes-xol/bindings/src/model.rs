@@ -32,6 +32,8 @@ pub enum Property {
     WaitersFirst,
     /// When all tasks are gone, all slots are free, and the area refers to no task.
     EverythingFreed,
+    /// What is counted is what there is.
+    CountsAreRight,
     /// Nothing sleeps that must not: with a raw spinlock held, or when about to wait.
     NoSleepInside,
     /// No `warn_on!` fires.
@@ -40,7 +42,7 @@ pub enum Property {
 
 impl Property {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NoStaleSlot,
         Self::NoWriteInside,
         Self::RightInstruction,
@@ -52,6 +54,7 @@ impl Property {
         Self::TakeNeverFails,
         Self::WaitersFirst,
         Self::EverythingFreed,
+        Self::CountsAreRight,
         Self::NoSleepInside,
         Self::NoWarning,
     ];
@@ -77,6 +80,7 @@ impl fmt::Display for Property {
             Self::TakeNeverFails => "a take never fails",
             Self::WaitersFirst => "those who wait come first",
             Self::EverythingFreed => "everything freed at the end",
+            Self::CountsAreRight => "what is counted is what there is",
             Self::NoSleepInside => "no sleep where it is forbidden",
             Self::NoWarning => "no warning",
         })
@@ -133,4 +137,5 @@ pub fn locks() -> usize {
 /// Forgets the last execution.
 pub fn reset() {
     SLEEPERS.store(0, Relaxed);
+    crate::mm::forget_counts();
 }

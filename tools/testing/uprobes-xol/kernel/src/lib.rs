@@ -15,7 +15,12 @@ pub mod sync;
 pub mod types;
 
 pub use bindings;
-pub use std::ffi;
+pub mod ffi {
+    pub use std::ffi::{c_int, c_long, c_uint, c_void};
+
+    /// As wide as a pointer, in the kernel.
+    pub type c_ulong = usize;
+}
 
 pub mod page {
     use crate::{
@@ -96,6 +101,15 @@ macro_rules! warn_on {
         $crate::bindings::model::Property::NoWarning.holds_if(!condition);
         condition
     }};
+}
+
+/// Declares tracepoints, which nobody enables here.
+#[macro_export]
+macro_rules! declare_trace {
+    ($($(#[$meta:meta])* unsafe fn $name:ident($($argument:ident: $type:ty),* $(,)?);)*) => {$(
+        $(#[$meta])*
+        unsafe fn $name($(_: $type),*) {}
+    )*};
 }
 
 /// Asserts at compile time.
