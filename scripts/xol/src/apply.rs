@@ -19,13 +19,14 @@ use crate::stage::{Fingerprint, Runner, files_below, read_text};
 
 /// Folders of the checkout whose files are new ones at the same place of the
 /// kernel tree.
-const OVERLAY: [&str; 6] = [
+const OVERLAY: [&str; 7] = [
     "Documentation",
     "include",
     "kernel",
     "rust",
     "tools/testing/selftests",
     "tools/testing/uprobes-xol/litmus",
+    "tools/tracing",
 ];
 
 /// Goes elsewhere: a kernel tree has a `Kconfig` at its root already.

@@ -18,7 +18,7 @@ use crate::stage::{Fingerprint, Progress, Runner, files_below};
 pub struct Guest {
     /// Busybox, /init, the jobs and the selftests: up in a moment.
     pub base: PathBuf,
-    /// The same with bpftrace, perf and GNU tools.
+    /// The same with bpftrace and what it draws slots with, perf and GNU tools.
     pub full: PathBuf,
 }
 
@@ -152,6 +152,7 @@ pub fn build(runner: &Runner, arch: Arch, source: &Source) -> Result<Guest> {
     })?;
 
     let scripts = runner.paths.checkout.join("scripts/guest");
+    let tracing = runner.paths.checkout.join("tools/tracing");
     let guest = Guest {
         base: places.folder.join("base.cpio"),
         full: places.folder.join("full.cpio"),
@@ -161,10 +162,11 @@ pub fn build(runner: &Runner, arch: Arch, source: &Source) -> Result<Guest> {
         .text(&perf.hex())
         .text(&selftests.hex())
         .text(&LEFT_OUT.join(" "))
-        .tree(&scripts)?;
+        .tree(&scripts)?
+        .tree(&tracing)?;
     let outputs = [guest.base.as_path(), guest.full.as_path()];
     stage("guest images", &images, &outputs, &|progress| {
-        places.make_images(&scripts, &guest, progress)
+        places.make_images(&scripts, &tracing, &guest, progress)
     })?;
     Ok(guest)
 }
@@ -256,7 +258,13 @@ impl Places {
         })
     }
 
-    fn make_images(&self, scripts: &Path, guest: &Guest, progress: &Progress) -> Result<()> {
+    fn make_images(
+        &self,
+        scripts: &Path,
+        tracing: &Path,
+        guest: &Guest,
+        progress: &Progress,
+    ) -> Result<()> {
         let staging = self.folder.join("staging");
         let _ = fs::remove_dir_all(&staging);
         let base = staging.join("base");
@@ -270,14 +278,18 @@ impl Places {
         ] {
             std::os::unix::fs::symlink(target, base.join(link))?;
         }
-        let perf = staging.join("tools/usr/bin/perf");
-        fs::create_dir_all(perf.parent().expect("it has one"))?;
-        copy(&self.perf, &perf)?;
+        let tools = staging.join("tools/usr/bin");
+        fs::create_dir_all(&tools)?;
+        copy(&self.perf, &tools.join("perf"))?;
         copy(
             &self.root.join("usr/bin/busybox"),
             &base.join("usr/bin/busybox"),
         )?;
-        for (from, to) in [(scripts, &base), (&self.selftests, &base.join("selftests"))] {
+        for (from, to) in [
+            (scripts, &base),
+            (&self.selftests, &base.join("selftests")),
+            (tracing, &tools),
+        ] {
             for file in files_below(from)? {
                 let to = to.join(file.strip_prefix(from)?);
                 fs::create_dir_all(to.parent().expect("it has one"))?;
