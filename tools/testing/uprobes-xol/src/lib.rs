@@ -4,6 +4,9 @@
 //!
 //! The files that boot are compiled here as they are, against a `kernel` crate that has behind its
 //! atomics, locks and threads what explores schedules (loom, shuttle), or the host's own.
+//!
+//! `cargo bench --bench slots` compiles them once more, in `benches/slots`, to measure what a step
+//! costs on this machine, beside the implementation in C.
 #![allow(dead_code, reason = "not all that the kernel uses is used here")]
 
 #[path = "../../../../kernel/events/uprobes_xol/area.rs"]

@@ -6,11 +6,13 @@
 //! with the barriers that it has and no others, so that what is missing is missed.
 
 pub mod backend;
+mod barrier;
 mod mm;
 pub mod model;
 mod sched;
 mod wait;
 
+pub use barrier::*;
 pub use mm::*;
 pub use sched::*;
 pub use wait::*;

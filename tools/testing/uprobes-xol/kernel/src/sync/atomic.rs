@@ -5,9 +5,9 @@
 //! - A read-modify-write that is [`Full`] has full barriers before and after it.
 //! - One that fails orders nothing.
 
-use bindings::backend;
+use bindings::{backend, smp_mb__after_atomic, smp_mb__before_atomic};
 use std::sync::{
-    atomic::Ordering::{self as Std, AcqRel, SeqCst},
+    atomic::Ordering::{self as Std, AcqRel},
     Mutex, OnceLock, PoisonError,
 };
 
@@ -163,23 +163,25 @@ impl<T: AtomicType> Atomic<T> {
 
     pub fn xchg<O: Ordering>(&self, value: T, _: O) -> T {
         let repr = self.repr();
-        full_barrier_if(O::FULL);
+        if O::FULL {
+            smp_mb__before_atomic();
+        }
         let old = value.swap(repr, O::RMW);
-        full_barrier_if(O::FULL);
+        if O::FULL {
+            smp_mb__after_atomic();
+        }
         old
     }
 
     pub fn cmpxchg<O: Ordering>(&self, old: T, new: T, _: O) -> Result<T, T> {
         let repr = self.repr();
-        full_barrier_if(O::FULL);
+        if O::FULL {
+            smp_mb__before_atomic();
+        }
         let result = old.compare_exchange(new, repr, O::RMW);
-        full_barrier_if(O::FULL && result.is_ok());
+        if O::FULL && result.is_ok() {
+            smp_mb__after_atomic();
+        }
         result
-    }
-}
-
-fn full_barrier_if(full: bool) {
-    if full {
-        backend::fence(SeqCst);
     }
 }

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What C provides to the slot layer, with memory that can be executed.
+//!
+//! All but the memory is that of the `bindings` crate, with the host's atomics, locks and threads.
+
+#[path = "../../../bindings/src/backend.rs"]
+pub mod backend;
+#[path = "../../../bindings/src/barrier.rs"]
+mod barrier;
+mod mm;
+#[path = "../../../bindings/src/model.rs"]
+pub mod model;
+#[path = "../../../bindings/src/sched.rs"]
+mod sched;
+#[path = "../../../bindings/src/wait.rs"]
+mod wait;
+
+pub use barrier::*;
+pub use mm::*;
+pub use sched::*;
+pub use wait::*;
