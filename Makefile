@@ -6,10 +6,14 @@ ARCHS := $(addprefix --arch ,$(ARCH))
 export KSRC XOL_CACHE CONFIG
 
 .DEFAULT_GOAL := $(if $(ARCH),kernel,help)
-.PHONY: run test test-debug test-mutations test-host shell kernel apply series deb help
+.PHONY: run contention test test-debug test-mutations test-host shell kernel apply
+.PHONY: series deb help
 
 run:
 	@$(XOL) run $(ARCHS)
+
+contention:
+	@$(XOL) contention $(ARCHS)
 
 test:
 	@$(XOL) test $(ARCHS)
@@ -40,6 +44,7 @@ deb:
 
 help:
 	@echo 'make run        from nothing to the comparison of slots in C and in Rust'
+	@echo 'make contention memory that processors share while they hit probes, in C and Rust'
 	@echo 'make test       all tests; closes with "N passed, N failed"'
 	@echo 'make test-debug the selftests on kernels with KASAN and lockdep (KERNEL=debug),'
 	@echo '                KCSAN (kcsan), PREEMPT_RT (rt); on arm64 with pages of 16 and'

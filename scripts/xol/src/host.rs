@@ -11,6 +11,7 @@ use anyhow::{Result, bail};
 use crate::command::Interrupted;
 use crate::herd::{self, Herd};
 use crate::jobs::Tally;
+use crate::plugin;
 use crate::stage::{Progress, Runner};
 
 const LIMIT: Duration = Duration::from_secs(20 * 60);
@@ -29,7 +30,7 @@ const EXPLORER: &str = "tools/testing/uprobes-xol";
 /// Its builds that have mutants.
 const LOOM: [&str; 3] = ["loom", "loom,two-slots", "loom,two-pages"];
 
-const CRATES: [Crate; 2] = [
+const CRATES: [Crate; 3] = [
     Crate {
         folder: "scripts/xol",
         profile: "release",
@@ -47,6 +48,11 @@ const CRATES: [Crate; 2] = [
             "shuttle,two-slots",
             "shuttle,two-pages",
         ],
+    },
+    Crate {
+        folder: plugin::FOLDER,
+        profile: "dev",
+        features: &[""],
     },
 ];
 

@@ -6,11 +6,13 @@
 //! mutants are built as they are tried.
 
 mod comparison;
+mod contention;
 mod mutations;
 mod shell;
 mod tests;
 
 pub use comparison::run_comparison;
+pub use contention::run_contention;
 pub use mutations::test_mutations;
 pub use shell::shell;
 pub use tests::{Tally, debug_flavours, run_debug_tests, run_tests};

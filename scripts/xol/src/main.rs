@@ -13,6 +13,7 @@ mod host;
 mod jobs;
 mod kernel;
 mod paths;
+mod plugin;
 mod qemu;
 mod report;
 mod series;
@@ -43,6 +44,8 @@ struct Arguments {
 enum Task {
     /// Build everything, boot the C and the Rust kernel, print the comparison
     Run(Archs),
+    /// Find the memory that processors share while they hit probes
+    Contention(Archs),
     /// Run all tests
     Test(Archs),
     /// Run all selftests on kernels that check themselves
@@ -125,6 +128,13 @@ fn start(task: &Task) -> Result<ExitCode> {
             let flavours = [Flavour::C, Flavour::Rust, Flavour::RustCalls];
             let guests = build(&runner, &archs, &flavours)?;
             jobs::run_comparison(&runner, &guests, &[Flavour::RustCalls])?;
+        }
+        Task::Contention(archs) => {
+            let archs = archs.or_host()?;
+            runner.plan([plugin::STAGE]);
+            let plugin = plugin::build(&runner)?;
+            let guests = build(&runner, &archs, &[Flavour::C, Flavour::Rust])?;
+            jobs::run_contention(&runner, &guests, &plugin)?;
         }
         Task::Test(archs) => {
             let archs = archs.or_tested();

@@ -21,6 +21,7 @@ use anyhow::{Context, Result, bail};
 use crate::arch::Arch;
 use crate::command::{self, Interrupted};
 use crate::kernel::Flavour;
+use crate::plugin;
 use crate::stage::{Fingerprint, Progress, Runner, write_file};
 
 /// What executes a guest's instructions.
@@ -113,6 +114,27 @@ const EXIT_MARK: &str = "xol: exit ";
 /// Boots and waits. Faults of the guest are in the outcome; an error means that
 /// there was no guest.
 pub fn boot(runner: &Runner, progress: &Progress, boot: &Boot) -> Result<Outcome> {
+    boot_machine(runner, progress, boot, qemu(boot))
+}
+
+/// The same, with a plugin of the translator: its path and its arguments.
+pub fn boot_with_plugin(
+    runner: &Runner,
+    progress: &Progress,
+    boot: &Boot,
+    plugin: &str,
+) -> Result<Outcome> {
+    let mut machine = qemu(boot);
+    machine.args(["-plugin", plugin]);
+    boot_machine(runner, progress, boot, machine)
+}
+
+fn boot_machine(
+    runner: &Runner,
+    progress: &Progress,
+    boot: &Boot,
+    mut machine: Command,
+) -> Result<Outcome> {
     let console = progress.log.with_extension("console");
     fs::write(&console, "").with_context(|| format!("cannot write {}", console.display()))?;
     let mut report = Vec::new();
@@ -120,12 +142,13 @@ pub fn boot(runner: &Runner, progress: &Progress, boot: &Boot) -> Result<Outcome
     let mut complaint = None;
     let program = program(boot.arch);
     let ended = command::run_to_status(
-        qemu(boot).args(serial_lines(boot.arch, &console)),
+        machine.args(serial_lines(boot.arch, &console)),
         "the guest",
         boot.limit,
         &progress.log,
         |line| {
-            if let Some(text) = line.strip_prefix(program) {
+            let complains = [program, plugin::NAME];
+            if let Some(text) = complains.iter().find_map(|name| line.strip_prefix(name)) {
                 complaint = Some(text.trim_start_matches(':').trim().to_owned());
             } else if let Some(code) = line.trim().strip_prefix(EXIT_MARK) {
                 exit = code.parse().ok();
