@@ -10,7 +10,8 @@
  * only returns 0, and the loop around the instruction (a call, the return, the
  * loop's own instructions) is part of the figure. On QEMU's instruction clock
  * (-icount shift=0,sleep=off) a nanosecond is an instruction, so that --cost
- * prints instructions per hit.
+ * prints instructions per hit. With --probes each thread hits several probes in
+ * turn, at instructions that differ in their immediate alone.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #include "kselftest.h"
+#include "functions.h"
 #include "insns.h"
 #include "probe.h"
 
@@ -40,6 +42,7 @@ static struct {
 	unsigned int thread_counts;
 	unsigned int milliseconds;
 	uint64_t cost_hits;
+	unsigned int probes;
 	bool unprobed;
 } options = {
 	.threads = { 1, 2, 4, 64 },
@@ -47,15 +50,17 @@ static struct {
 	.milliseconds = 200,
 };
 
+/* An instruction of the table or, if there is none, numbered functions in turn */
 struct run {
 	const struct insn *insn;
 	unsigned int threads;
+	unsigned int probes;
 };
 
 /* A cache line each: only the probe shall be shared. */
 struct worker {
 	_Alignas(128) pthread_t thread;
-	const struct insn *insn;
+	const struct run *run;
 	uint64_t hits;
 };
 
@@ -73,12 +78,29 @@ static uint64_t now(void)
 static void *work(void *argument)
 {
 	struct worker *worker = argument;
-	void (*function)(void) = worker->insn->function;
+	void (*function)(void) = worker->run->insn->function;
 	uint64_t hits = 0;
 
 	pthread_barrier_wait(&barrier);
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		function();
+		hits++;
+	}
+	worker->hits = hits;
+	return NULL;
+}
+
+static void *work_in_turn(void *argument)
+{
+	struct worker *worker = argument;
+	unsigned int probes = worker->run->probes, probe = 0;
+	uint64_t hits = 0;
+
+	pthread_barrier_wait(&barrier);
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		call_numbered(probe);
+		if (++probe == probes)
+			probe = 0;
 		hits++;
 	}
 	worker->hits = hits;
@@ -101,8 +123,9 @@ static uint64_t run_threads(const struct run *run, uint64_t *ns)
 	if (!workers || pthread_barrier_init(&barrier, NULL, run->threads + 1))
 		ksft_exit_fail_msg("no memory for %u threads\n", run->threads);
 	for (i = 0; i < run->threads; i++) {
-		workers[i].insn = run->insn;
-		error = pthread_create(&workers[i].thread, NULL, work, &workers[i]);
+		workers[i].run = run;
+		error = pthread_create(&workers[i].thread, NULL,
+				       run->insn ? work : work_in_turn, &workers[i]);
 		if (error)
 			ksft_exit_fail_msg("thread %u of %u: %s\n", i + 1,
 					   run->threads, strerror(error));
@@ -147,25 +170,37 @@ static int test_counted(const void *argument)
 	return hits && hits == counted && steps == mapped ? KSFT_PASS : KSFT_FAIL;
 }
 
+/* The child's end removes them. */
+static void attach(const struct run *run)
+{
+	unsigned int i;
+
+	if (run->insn)
+		probe_attach(run->insn->function_site, program_empty());
+	for (i = 0; !run->insn && i < run->probes; i++)
+		probe_attach(numbered_function(i), program_empty());
+}
+
 static int measure_throughput(const void *argument)
 {
 	const struct run *run = argument;
+	const char *key = run->insn ? run->insn->key : "mov";
+	bool steps = !run->insn || run->insn->flags & INSN_STEPS;
 	uint64_t hits, ns;
-	int probe = -1;
 
 	if (!options.unprobed)
-		probe = probe_attach(run->insn->function_site, program_empty());
+		attach(run);
 	hits = run_threads(run, &ns);
-	if (probe >= 0 && xol_area_mapped() != !!(run->insn->flags & INSN_STEPS)) {
+	if (!options.unprobed && xol_area_mapped() != steps) {
 		fprintf(stderr, "%s: probe not hit as expected, run the test without --json\n",
-			run->insn->key);
+			key);
 		return KSFT_FAIL;
 	}
 
 	printf("{\"kind\":\"throughput\",\"instruction\":\"%s\",\"probed\":%s,",
-	       run->insn->key, options.unprobed ? "false" : "true");
-	printf("\"threads\":%u,\"hits\":%" PRIu64 ",\"ns\":%" PRIu64 "}\n",
-	       run->threads, hits, ns);
+	       key, options.unprobed ? "false" : "true");
+	printf("\"probes\":%u,\"threads\":%u,\"hits\":%" PRIu64 ",\"ns\":%" PRIu64 "}\n",
+	       run->probes, run->threads, hits, ns);
 	return KSFT_PASS;
 }
 
@@ -173,6 +208,7 @@ static int measure_cost(const void *argument)
 {
 	const struct run *run = argument;
 	void (*function)(void) = run->insn->function;
+	bool steps = run->insn->flags & INSN_STEPS;
 	uint64_t i, start, ns, least = UINT64_MAX;
 	unsigned int round;
 	int probe = -1;
@@ -189,7 +225,7 @@ static int measure_cost(const void *argument)
 		if (ns < least)
 			least = ns;
 	}
-	if (probe >= 0 && xol_area_mapped() != !!(run->insn->flags & INSN_STEPS)) {
+	if (probe >= 0 && xol_area_mapped() != steps) {
 		fprintf(stderr, "%s: probe not hit as expected, run the test without --cost\n",
 			run->insn->key);
 		return KSFT_FAIL;
@@ -197,9 +233,25 @@ static int measure_cost(const void *argument)
 
 	printf("{\"kind\":\"cost\",\"instruction\":\"%s\",\"probed\":%s,",
 	       run->insn->key, options.unprobed ? "false" : "true");
-	printf("\"hits\":%" PRIu64 ",\"ns_per_hit\":%.1f}\n",
-	       options.cost_hits, (double)least / options.cost_hits);
+	printf("\"steps\":%s,\"hits\":%" PRIu64 ",\"ns_per_hit\":%.1f}\n",
+	       steps ? "true" : "false", options.cost_hits,
+	       (double)least / options.cost_hits);
 	return KSFT_PASS;
+}
+
+/* All numbers of threads, with the probes in turn */
+static int measure_in_turn(void)
+{
+	int result = KSFT_PASS;
+	unsigned int i;
+
+	for (i = 0; i < options.thread_counts; i++) {
+		struct run run = { NULL, options.threads[i], options.probes };
+
+		if (run_isolated(measure_throughput, &run, TIME_LIMIT))
+			result = KSFT_FAIL;
+	}
+	return result;
 }
 
 static bool selected(const struct insn *insn)
@@ -228,16 +280,18 @@ static void __noreturn usage(const char *name)
 	fprintf(stderr,
 		"Usage: %s [--json | --cost HITS] [--unprobed] [--instructions LIST]\n"
 		"       [--threads LIST] [--milliseconds N]\n"
+		"       %s --json --probes N [--unprobed] [--threads LIST] [--milliseconds N]\n"
 		"\n"
 		"  --json            print hits and nanoseconds as JSON lines, no TAP\n"
 		"  --cost HITS       print nanoseconds per hit of one thread, the least of some\n"
 		"                    rounds of HITS hits, as JSON lines\n"
 		"  --unprobed        measure without a probe, for comparison\n"
 		"  --instructions    a comma separated list, default is all\n"
+		"  --probes          hit that many in turn, instead of each instruction\n"
 		"  --threads         numbers of threads, default is 1,2,4,64\n"
 		"  --milliseconds    time of each run, default is 200\n"
 		"\n"
-		"Instructions:", name);
+		"Instructions:", name, name);
 	for_each_insn(insn)
 		if (insn->key)
 			fprintf(stderr, " %s", insn->key);
@@ -289,12 +343,13 @@ static void parse_threads(const char *name, char *list)
 
 int main(int argc, char **argv)
 {
-	enum { JSON = 1, COST, UNPROBED, INSTRUCTIONS, THREADS, MILLISECONDS };
+	enum { JSON = 1, COST, UNPROBED, INSTRUCTIONS, PROBES, THREADS, MILLISECONDS };
 	static const struct option long_options[] = {
 		{ "json", no_argument, NULL, JSON },
 		{ "cost", required_argument, NULL, COST },
 		{ "unprobed", no_argument, NULL, UNPROBED },
 		{ "instructions", required_argument, NULL, INSTRUCTIONS },
+		{ "probes", required_argument, NULL, PROBES },
 		{ "threads", required_argument, NULL, THREADS },
 		{ "milliseconds", required_argument, NULL, MILLISECONDS },
 		{}
@@ -318,6 +373,9 @@ int main(int argc, char **argv)
 		case INSTRUCTIONS:
 			options.instructions = optarg;
 			break;
+		case PROBES:
+			options.probes = whole_number(argv[0], optarg, NUMBERED_FUNCTIONS);
+			break;
 		case THREADS:
 			parse_threads(argv[0], optarg);
 			break;
@@ -328,8 +386,12 @@ int main(int argc, char **argv)
 			usage(argv[0]);
 		}
 	}
-	if (optind < argc || (options.unprobed && !json && !options.cost_hits))
+	if (optind < argc || (options.unprobed && !json && !options.cost_hits) ||
+	    (options.probes && (!json || options.cost_hits || options.instructions)))
 		usage(argv[0]);
+
+	if (options.probes)
+		return measure_in_turn();
 
 	for_each_insn(insn)
 		instructions += selected(insn);
@@ -346,14 +408,14 @@ int main(int argc, char **argv)
 		if (!selected(insn))
 			continue;
 		if (options.cost_hits) {
-			struct run run = { insn, 1 };
+			struct run run = { insn, 1, 1 };
 
 			if (run_isolated(measure_cost, &run, TIME_LIMIT))
 				result = KSFT_FAIL;
 			continue;
 		}
 		for (i = 0; i < options.thread_counts; i++) {
-			struct run run = { insn, options.threads[i] };
+			struct run run = { insn, options.threads[i], 1 };
 
 			if (!json) {
 				int code = run_isolated(test_counted, &run, TIME_LIMIT);
