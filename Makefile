@@ -3,17 +3,17 @@
 
 XOL := scripts/sandbox xol
 ARCHS := $(addprefix --arch ,$(ARCH))
-export KSRC XOL_CACHE CONFIG
+export KSRC XOL_CACHE CONFIG BASE
 
 .DEFAULT_GOAL := $(if $(ARCH),kernel,help)
-.PHONY: run contention test test-debug test-mutations test-host shell kernel apply
+.PHONY: run bench test test-debug test-mutations test-host shell kernel apply
 .PHONY: series deb help
 
 run:
 	@$(XOL) run $(ARCHS)
 
-contention:
-	@$(XOL) contention $(ARCHS)
+bench:
+	@$(XOL) bench $(ARCHS) $(if $(BASE),--base /tmp/base.json)
 
 test:
 	@$(XOL) test $(ARCHS)
@@ -44,7 +44,7 @@ deb:
 
 help:
 	@echo 'make run        from nothing to the comparison of slots in C and in Rust'
-	@echo 'make contention memory that processors share while they hit probes, in C and Rust'
+	@echo 'make bench      what a stepped hit costs, against an earlier run; BASE=FILE.json'
 	@echo 'make test       all tests; closes with "N passed, N failed"'
 	@echo 'make test-debug the selftests on kernels with KASAN and lockdep (KERNEL=debug),'
 	@echo '                KCSAN (kcsan), PREEMPT_RT (rt); on arm64 with pages of 16 and'

@@ -24,8 +24,8 @@ struct Crate {
     features: &'static [&'static str],
 }
 
-/// The one that explores the slot layer.
-const EXPLORER: &str = "tools/testing/uprobes-xol";
+/// The one that explores the slot layer, and measures it.
+pub const EXPLORER: &str = "tools/testing/uprobes-xol";
 
 /// Its builds that have mutants.
 const LOOM: [&str; 3] = ["loom", "loom,two-slots", "loom,two-pages"];

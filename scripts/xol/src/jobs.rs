@@ -5,14 +5,17 @@
 //! (images at `runner.paths.image(arch, flavour)`), and so are the guests. Only
 //! mutants are built as they are tried.
 
+mod bench;
 mod comparison;
 mod contention;
+mod measure;
 mod mutations;
 mod shell;
+mod steps;
 mod tests;
 
+pub use bench::{earlier_bench, run_bench};
 pub use comparison::run_comparison;
-pub use contention::run_contention;
 pub use mutations::test_mutations;
 pub use shell::shell;
 pub use tests::{Tally, debug_flavours, run_debug_tests, run_tests};

@@ -44,8 +44,14 @@ struct Arguments {
 enum Task {
     /// Build everything, boot the C and the Rust kernel, print the comparison
     Run(Archs),
-    /// Find the memory that processors share while they hit probes
-    Contention(Archs),
+    /// Measure what a stepped hit costs, in C and in Rust
+    Bench {
+        #[command(flatten)]
+        archs: Archs,
+        /// The figures of an earlier run to compare with, instead of the previous one
+        #[arg(long)]
+        base: Option<PathBuf>,
+    },
     /// Run all tests
     Test(Archs),
     /// Run all selftests on kernels that check themselves
@@ -129,12 +135,13 @@ fn start(task: &Task) -> Result<ExitCode> {
             let guests = build(&runner, &archs, &flavours)?;
             jobs::run_comparison(&runner, &guests, &[Flavour::RustCalls])?;
         }
-        Task::Contention(archs) => {
+        Task::Bench { archs, base } => {
             let archs = archs.or_host()?;
+            let earlier = jobs::earlier_bench(&runner, base.as_deref())?;
             runner.plan([plugin::STAGE]);
             let plugin = plugin::build(&runner)?;
             let guests = build(&runner, &archs, &[Flavour::C, Flavour::Rust])?;
-            jobs::run_contention(&runner, &guests, &plugin)?;
+            jobs::run_bench(&runner, &guests, &plugin, earlier)?;
         }
         Task::Test(archs) => {
             let archs = archs.or_tested();

@@ -57,6 +57,11 @@ impl Paths {
         self.build().join("report")
     }
 
+    /// The same of `bench`, and what it was made from.
+    pub fn bench(&self) -> PathBuf {
+        self.build().join("bench")
+    }
+
     /// One log per stage.
     pub fn log(&self) -> PathBuf {
         self.cache.join("log")

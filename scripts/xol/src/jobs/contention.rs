@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What memory processors share while they hit probes, in both kernels.
+//! What memory processors share while they hit probes: boots with QEMU's plugin.
 
 use std::fs;
 use std::path::Path;
@@ -10,179 +10,258 @@ use serde::Deserialize;
 
 use crate::arch::Arch;
 use crate::guest::Guest;
+use crate::jobs::measure::COMPARED;
 use crate::kernel::Flavour;
 use crate::qemu::{self, Boot, Engine};
-use crate::report::summary::title;
-use crate::stage::Runner;
+use crate::report::record::{Accesses, Contention, Record, Sample, User};
+use crate::stage::{Runner, read_text};
 
 const LIMIT: Duration = Duration::from_secs(10 * 60);
-
-const FLAVOURS: [Flavour; 2] = [Flavour::C, Flavour::Rust];
 
 const PROCESSORS: [usize; 4] = [2, 4, 8, 16];
 
 /// Of all processors together.
 const HITS: usize = 20_000;
 
-/// What the plugin writes, as far as it is shown here.
+/// What the plugin's accesses by uprobes are called.
+const UPROBES: &str = "uprobes";
+
+/// What the plugin writes, as far as it is of uprobes.
 #[derive(Deserialize)]
 struct Report {
+    /// Accesses per hit from which on a line counts.
+    threshold: f64,
     runs: Vec<Run>,
 }
 
 #[derive(Deserialize)]
 struct Run {
-    probes: u64,
+    probes: u32,
     consumed_per_hit: f64,
     slot_bytes_per_hit: f64,
     by_uprobes: Total,
+    lines: Vec<Line>,
 }
 
 #[derive(Deserialize)]
 struct Total {
     lines: usize,
-    loads: f64,
-    stores: f64,
-    atomics: f64,
+    #[serde(flatten)]
+    accesses: Accesses,
 }
 
-/// Boots the kernels of all `guests` with `plugin` and prints what they share.
-/// What is not shown is in the files that `runner.paths.report()` holds then.
-pub fn run_contention(runner: &Runner, guests: &[(Arch, Guest)], plugin: &Path) -> Result<()> {
-    let trials: Vec<_> = guests
-        .iter()
-        .flat_map(|(arch, guest)| PROCESSORS.map(|processors| (*arch, guest, processors)))
-        .flat_map(|(arch, guest, processors)| {
-            FLAVOURS.map(|flavour| (arch, guest, processors, flavour))
-        })
-        .collect();
-    runner.plan(
-        trials
-            .iter()
-            .map(|&(arch, _, processors, flavour)| stage_name(arch, flavour, processors)),
-    );
-    let mut lines = vec![
-        "Memory that several processors use and one writes, per hit, by uprobes:".to_owned(),
-        "arch    kernel  CPUs probes  lines   loads  stores atomics  slot bytes".to_owned(),
-    ];
-    for (arch, guest, processors, flavour) in trials {
-        for run in measure(runner, arch, guest, (flavour, processors), plugin)? {
-            lines.push(format!(
-                "{:<7} {:<7} {processors:>4} {}",
-                arch.name(),
-                title(flavour),
-                run.row()
-            ));
-        }
+#[derive(Deserialize)]
+struct Line {
+    symbol: Option<String>,
+    by_uprobes: Accesses,
+    by: Vec<By>,
+}
+
+#[derive(Deserialize)]
+struct By {
+    function: String,
+    cause: String,
+    called_by: Option<String>,
+    #[serde(flatten)]
+    accesses: Accesses,
+}
+
+/// A boot with the plugin.
+#[derive(Clone, Copy)]
+pub struct Trial {
+    flavour: Flavour,
+    processors: usize,
+}
+
+impl Trial {
+    pub fn all() -> Vec<Self> {
+        let trials = PROCESSORS.into_iter().flat_map(|processors| {
+            COMPARED.map(|flavour| Self {
+                flavour,
+                processors,
+            })
+        });
+        trials.collect()
     }
-    println!("\n{}", lines.join("\n"));
-    let folder = runner.paths.report();
-    println!(
-        "Every line is in {}",
-        runner.paths.outside(&folder).display()
-    );
-    Ok(())
-}
 
-fn stage_name(arch: Arch, flavour: Flavour, processors: usize) -> String {
-    format!("contention {arch} {} {processors}", flavour.name())
-}
+    pub fn stage_name(&self, arch: Arch) -> String {
+        format!(
+            "contention {arch} {} {}",
+            self.flavour.name(),
+            self.processors
+        )
+    }
 
-fn measure(
-    runner: &Runner,
-    arch: Arch,
-    guest: &Guest,
-    (flavour, processors): (Flavour, usize),
-    plugin: &Path,
-) -> Result<Vec<Run>> {
-    let stage = stage_name(arch, flavour, processors);
-    runner.always(&stage, |progress| {
-        let output = runner
-            .paths
-            .report()
-            .join(stage.replace(' ', "-") + ".json");
-        fs::create_dir_all(runner.paths.report()).context("cannot make the report's folder")?;
-        let _ = fs::remove_file(&output);
-        let hits = format!("xol.hits={}", HITS / processors);
-        let boot = Boot {
-            arch,
-            kernel: &runner.paths.image(arch, flavour),
-            initramfs: &guest.base,
-            engine: Engine::Tcg,
-            processors,
-            jobs: &["contention"],
-            // The plugin knows functions by the addresses that they were linked at.
-            arguments: &["kunit.enable=0", "nokaslr", &hits],
-            limit: LIMIT,
-        };
-        let plugin = format!(
-            "{},build={},output={}",
-            plugin.display(),
-            runner.paths.kernel(arch, flavour).display(),
-            output.display()
-        );
-        qemu::boot_with_plugin(runner, progress, &boot, &plugin)?.good()?;
-        let text = fs::read_to_string(&output)
-            .with_context(|| format!("the plugin did not write {}", output.display()))?;
-        parse(&text)
-    })
+    /// Boots, and returns what uprobes share. All that the plugin saw is left in
+    /// `folder`.
+    pub fn run(
+        &self,
+        runner: &Runner,
+        arch: Arch,
+        guest: &Guest,
+        (plugin, folder): (&Path, &Path),
+    ) -> Result<Vec<Sample>> {
+        let stage = self.stage_name(arch);
+        runner.always(&stage, |progress| {
+            let output = folder.join(stage.replace(' ', "-") + ".json");
+            let _ = fs::remove_file(&output);
+            let hits = format!("xol.hits={}", HITS / self.processors);
+            let boot = Boot {
+                arch,
+                kernel: &runner.paths.image(arch, self.flavour),
+                initramfs: &guest.base,
+                engine: Engine::Tcg,
+                processors: self.processors,
+                jobs: &["contention"],
+                // The plugin knows functions by the addresses that they were linked at.
+                arguments: &["kunit.enable=0", "nokaslr", &hits],
+                limit: LIMIT,
+            };
+            let plugin = format!(
+                "{},build={},output={}",
+                plugin.display(),
+                runner.paths.kernel(arch, self.flavour).display(),
+                output.display()
+            );
+            qemu::boot_with_plugin(runner, progress, &boot, &plugin)?.good()?;
+            let text = read_text(&output).context("the plugin left nothing")?;
+            let runs = parse(&text, self.processors)?;
+            let samples = runs.into_iter().map(|contention| Sample {
+                arch,
+                flavour: self.flavour,
+                round: 1,
+                record: Record::Contention(contention),
+            });
+            Ok(samples.collect())
+        })
+    }
 }
 
 /// Reads what the plugin wrote, and makes sure that it saw hits.
-fn parse(text: &str) -> Result<Vec<Run>> {
-    let report: Report = serde_json::from_str(text).context("the plugin's output")?;
+fn parse(text: &str, processors: usize) -> Result<Vec<Contention>> {
+    let report: Report = serde_json::from_str(text).context("the plugin's output is garbled")?;
     if report.runs.is_empty() {
         bail!("the plugin saw no measurement");
     }
-    for run in &report.runs {
+    let mut found = Vec::new();
+    for run in report.runs {
         if run.consumed_per_hit != 1.0 {
             bail!("{} of each hit's programs ran, not 1", run.consumed_per_hit);
         }
+        found.push(Contention {
+            processors,
+            probes: run.probes,
+            lines: run.by_uprobes.lines,
+            accesses: run.by_uprobes.accesses,
+            slot_bytes: run.slot_bytes_per_hit,
+            users: users(&run.lines, report.threshold),
+        });
     }
-    Ok(report.runs)
+    Ok(found)
 }
 
-impl Run {
-    fn row(&self) -> String {
-        let Total {
-            lines,
-            loads,
-            stores,
-            atomics,
-        } = self.by_uprobes;
-        format!(
-            "{:>6} {lines:>6} {loads:>7.2} {stores:>7.2} {atomics:>7.2} {:>11.2}",
-            self.probes, self.slot_bytes_per_hit
-        )
+/// Who makes the accesses of uprobes, on the lines that count. With many probes
+/// there are many lines with the same users.
+fn users(lines: &[Line], threshold: f64) -> Vec<User> {
+    let mut users: Vec<User> = Vec::new();
+    let counted = lines
+        .iter()
+        .filter(|line| line.by_uprobes.both() >= threshold);
+    for line in counted {
+        for by in line.by.iter().filter(|by| by.cause == UPROBES) {
+            let same = |user: &&mut User| {
+                (&user.function, &user.called_by, &user.data)
+                    == (&by.function, &by.called_by, &line.symbol)
+            };
+            if let Some(user) = users.iter_mut().find(same) {
+                user.lines += 1;
+                user.accesses += by.accesses;
+            } else {
+                users.push(User {
+                    function: by.function.clone(),
+                    called_by: by.called_by.clone(),
+                    data: line.symbol.clone(),
+                    lines: 1,
+                    accesses: by.accesses,
+                });
+            }
+        }
     }
+    users.retain(|user| user.accesses.both() >= threshold);
+    users.sort_by(|a, b| b.accesses.both().total_cmp(&a.accesses.both()));
+    users
 }
 
 #[cfg(test)]
 mod unit_tests {
     use super::*;
 
+    fn by(function: &str, cause: &str, loads: f64) -> String {
+        format!(
+            r#"{{"function":"{function}","cause":"{cause}","called_by":"handle_swbp",
+            "loads":{loads},"stores":0.5,"atomics":0.25}}"#
+        )
+    }
+
+    fn line(symbol: &str, loads: f64, by: &[String]) -> String {
+        format!(
+            r#"{{"physical_address":"0x0","symbol":{symbol},"users":2,"writers":1,
+            "loads":9.0,"stores":9.0,"atomics":9.0,
+            "by_uprobes":{{"loads":{loads},"stores":0.0,"atomics":0.0}},"by":[{}]}}"#,
+            by.join(",")
+        )
+    }
+
     fn example(consumed: f64) -> String {
+        let spin = || by("_raw_spin_lock", UPROBES, 1.5);
+        let lines = [
+            line("null", 0.5, &[spin(), by("tick", "interrupt", 8.0)]),
+            line("null", 0.5, &[spin()]),
+            line(r#""lock""#, 4.0, &[by("put_uprobe", UPROBES, 4.0)]),
+            line("null", 0.001, &[by("rarely", UPROBES, 0.001)]),
+        ];
         format!(
             r#"{{"threshold":0.01,"runs":[{{"probes":100,"hits":8,"consumed_per_hit":{consumed},
             "slot_bytes_per_hit":16.0,"by_uprobes":
-            {{"lines":5,"written_lines":4,"loads":6.0,"stores":20.0,"atomics":4.0}}}}]}}"#
+            {{"lines":5,"written_lines":4,"loads":6.0,"stores":20.0,"atomics":4.0}},
+            "lines":[{}]}}]}}"#,
+            lines.join(",")
         )
     }
 
     #[test]
     fn what_the_plugin_writes_is_read() {
-        let runs = parse(&example(1.0)).unwrap();
-        let words: Vec<_> = runs[0]
-            .row()
-            .split_whitespace()
-            .map(str::to_owned)
+        let found = parse(&example(1.0), 4).unwrap();
+        let [of] = &found[..] else {
+            panic!("{found:?}")
+        };
+        assert_eq!((of.processors, of.probes, of.lines), (4, 100, 5));
+        assert_eq!(of.accesses.both(), 26.0);
+        assert_eq!(of.slot_bytes, 16.0);
+        let users: Vec<_> = of
+            .users
+            .iter()
+            .map(|user| (user.function.as_str(), user.lines, user.accesses.both()))
             .collect();
-        assert_eq!(words, ["100", "5", "6.00", "20.00", "4.00", "16.00"]);
+        assert_eq!(users, [("put_uprobe", 1, 4.5), ("_raw_spin_lock", 2, 4.0)]);
+        assert_eq!(of.users[0].data.as_deref(), Some("lock"));
     }
 
     #[test]
     fn figures_without_hits_are_refused() {
-        assert!(parse(&example(0.0)).is_err());
-        assert!(parse(r#"{"threshold":0.01,"runs":[]}"#).is_err());
+        assert!(parse(&example(0.0), 4).is_err());
+        assert!(parse(r#"{"threshold":0.01,"runs":[]}"#, 4).is_err());
+    }
+
+    #[test]
+    fn every_boot_has_a_log_of_its_own() {
+        let names: Vec<_> = Trial::all()
+            .iter()
+            .map(|trial| trial.stage_name(Arch::Arm64))
+            .collect();
+        assert_eq!(names.len(), 8);
+        for (at, name) in names.iter().enumerate() {
+            assert!(!names[..at].contains(name), "{name}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Plots as SVG.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
@@ -11,6 +12,7 @@ use crate::arch::Arch;
 use crate::kernel::Flavour;
 use crate::report::record::Record;
 use crate::report::summary::{Summary, title};
+use crate::report::{contention, steps};
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
@@ -27,6 +29,8 @@ pub fn write(summary: &Summary, folder: &Path) -> Result<Vec<PathBuf>> {
                 "instructions-per-hit",
                 cost as fn(&Summary, Arch, &Path) -> Result<bool>,
             ),
+            ("shared-memory", shared_memory),
+            ("slot-layer", slot_layer),
             ("hits-per-second", throughput),
         ] {
             let path = folder.join(format!("{name}-{arch}.svg"));
@@ -50,17 +54,7 @@ fn colour(flavour: Flavour) -> RGBColor {
 /// Bars: for each instruction one of each flavour. False when there is no data.
 fn cost(summary: &Summary, arch: Arch, path: &Path) -> Result<bool> {
     let flavours = summary.flavours(|record| matches!(record, Record::Cost { .. }));
-    let names = of_arch(
-        arch,
-        summary.distinct(|record| match record {
-            Record::Cost {
-                instruction,
-                probed: true,
-                ..
-            } => Some(instruction.clone()),
-            _ => None,
-        }),
-    );
+    let names = of_arch(arch, summary.costed());
     let value = |name: &str, flavour| summary.cost_of(arch, flavour, name);
     let all = names
         .iter()
@@ -121,84 +115,161 @@ fn cost(summary: &Summary, arch: Arch, path: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// A panel for each instruction: hits per second over threads. False when there
-/// is no data.
+/// A panel for each number of probes: accesses over processors.
+fn shared_memory(summary: &Summary, arch: Arch, path: &Path) -> Result<bool> {
+    let trials = of_arch(arch, summary.distinct(contention::trial));
+    let flavours = summary.flavours(|record| matches!(record, Record::Contention(_)));
+    let panels = distinct(trials.iter().map(|trial| trial.1)).map(|probes| {
+        let value = |flavour, processors: u32| {
+            let of = summary.contention_of(arch, flavour, (processors as usize, probes))?;
+            Some(of.accesses.both())
+        };
+        Panel::new(&flavours, &counts(&trials, |trial| trial.0 as u32), &value)
+            .named(probes_text(probes))
+    });
+    let title = format!("Accesses to shared lines per hit over processors, {arch}");
+    draw_panels(path, &title, &flavours, &panels.collect::<Vec<_>>())
+}
+
+/// A panel for each number of probes: steps per second over threads.
+fn slot_layer(summary: &Summary, arch: Arch, path: &Path) -> Result<bool> {
+    let flavours = summary.flavours(|record| matches!(record, Record::Step { .. }));
+    let steps = of_arch(arch, summary.distinct(steps::step));
+    let panels = distinct(steps.iter().map(|step| step.0)).map(|probes| {
+        let value = |flavour, count: u32| {
+            let ns = summary.step_of(arch, flavour, (probes, count))?;
+            Some(f64::from(count) * 1000.0 / ns)
+        };
+        Panel::new(&flavours, &counts(&steps, |step| step.1), &value).named(probes_text(probes))
+    });
+    let title = format!("Million steps per second over threads, {arch}");
+    draw_panels(path, &title, &flavours, &panels.collect::<Vec<_>>())
+}
+
+/// A panel for each instruction and number of probes: hits per second over
+/// threads.
 fn throughput(summary: &Summary, arch: Arch, path: &Path) -> Result<bool> {
     let flavours = summary.flavours(|record| matches!(record, Record::Throughput { .. }));
-    let names = of_arch(
-        arch,
-        summary.distinct(|record| match record {
-            Record::Throughput {
-                instruction,
-                probed: true,
-                ..
-            } => Some(instruction.clone()),
-            _ => None,
-        }),
-    );
-    let mut threads = of_arch(
-        arch,
-        summary.distinct(|record| match record {
-            Record::Throughput {
-                threads,
-                probed: true,
-                ..
-            } => Some(*threads),
-            _ => None,
-        }),
-    );
-    threads.sort_unstable();
-    let Some(&most) = threads.last() else {
-        return Ok(false);
-    };
+    let timed = of_arch(arch, summary.timed());
+    let threads = counts(&timed, |of| of.1);
+    let panels = distinct(timed.iter().map(|of| of.0.clone())).map(|hit| {
+        let value = |flavour, count| {
+            let hits = summary.throughput_of(arch, flavour, &hit, count)?;
+            Some(hits / 1000.0)
+        };
+        let name = match &hit {
+            (instruction, 1) => instruction.clone(),
+            (instruction, probes) => format!("{instruction}, {}", probes_text(*probes)),
+        };
+        Panel::new(&flavours, &threads, &value).named(name)
+    });
+    let title = format!("Thousand hits per second over threads, {arch}");
+    draw_panels(path, &title, &flavours, &panels.collect::<Vec<_>>())
+}
 
-    let rows = names.len().div_ceil(COLUMNS);
-    let columns = names.len().min(COLUMNS);
-    let size = ((PANEL.0 * columns) as u32, (PANEL.1 * rows + 60) as u32);
-    let root = SVGBackend::new(path, size).into_drawing_area();
+fn probes_text(probes: u32) -> String {
+    match probes {
+        1 => "1 probe".to_owned(),
+        n => format!("{n} probes in turn"),
+    }
+}
+
+/// Each once, in order.
+fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+    let mut found = Vec::new();
+    for one in all {
+        if !found.contains(&one) {
+            found.push(one);
+        }
+    }
+    found.into_iter()
+}
+
+/// What there is along the horizontal axis.
+fn counts<T>(of: &[T], count: impl Fn(&T) -> u32) -> Vec<u32> {
+    let counts: BTreeSet<u32> = of.iter().map(count).collect();
+    counts.into_iter().collect()
+}
+
+/// Lines over counts of something, one for each flavour.
+struct Panel {
+    name: String,
+    counts: Vec<u32>,
+    lines: Vec<(Flavour, Vec<(u32, f64)>)>,
+}
+
+impl Panel {
+    fn new(
+        flavours: &[Flavour],
+        counts: &[u32],
+        value: &dyn Fn(Flavour, u32) -> Option<f64>,
+    ) -> Self {
+        let line = |&flavour: &Flavour| {
+            let point = |&count: &u32| Some((count, value(flavour, count)?));
+            (flavour, counts.iter().filter_map(point).collect())
+        };
+        Self {
+            name: String::new(),
+            counts: counts.to_vec(),
+            lines: flavours.iter().map(line).collect(),
+        }
+    }
+
+    fn named(self, name: String) -> Self {
+        Self { name, ..self }
+    }
+
+    fn draw(&self, area: &Area) -> Result<(), Box<dyn std::error::Error>> {
+        let values = self.lines.iter().flat_map(|(_, points)| points);
+        let top = values.map(|point| point.1).fold(0.0, f64::max);
+        let most = self.counts.last().copied().unwrap_or(1);
+        let counts = (1..most + 1).log_scale().base(2.0);
+        let counts = counts.with_key_points(self.counts.clone());
+        let mut chart = ChartBuilder::on(area)
+            .caption(&self.name, (FONT, 15))
+            .margin(8)
+            .x_label_area_size(24)
+            .y_label_area_size(44)
+            .build_cartesian_2d(counts, 0.0..(top * 1.15).max(1e-3))?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .light_line_style(WHITE)
+            .bold_line_style(RGBColor(225, 225, 225))
+            .x_labels(self.counts.len() + 2)
+            .y_labels(5)
+            .y_label_formatter(&|value| format!("{value}"))
+            .label_style((FONT, 12))
+            .draw()?;
+        for (flavour, points) in &self.lines {
+            let style = colour(*flavour).stroke_width(2);
+            let dots = points
+                .iter()
+                .map(|&point| Circle::new(point, 3, style.filled()));
+            chart.draw_series(dots.collect::<Vec<_>>())?;
+            chart.draw_series(LineSeries::new(points.iter().copied(), style))?;
+        }
+        Ok(())
+    }
+}
+
+/// False when there is no data.
+fn draw_panels(path: &Path, title: &str, flavours: &[Flavour], panels: &[Panel]) -> Result<bool> {
+    if panels.iter().all(|panel| panel.counts.is_empty()) {
+        return Ok(false);
+    }
+    let rows = panels.len().div_ceil(COLUMNS);
+    let columns = panels.len().min(COLUMNS);
+    // The title is as wide as two panels.
+    let width = (PANEL.0 * columns.max(2)) as u32;
+    let root = SVGBackend::new(path, (width, (PANEL.1 * rows + 60) as u32)).into_drawing_area();
     let draw = || -> Result<(), Box<dyn std::error::Error>> {
         root.fill(&WHITE)?;
-        let caption = format!("Thousand hits per second over threads, {arch}");
-        root.draw(&Text::new(caption, (12, 12), (FONT, 20)))?;
-        legend(&root, &flavours, (12, 38))?;
-        let (_, panels) = root.split_vertically(60);
-        for (name, panel) in names.iter().zip(panels.split_evenly((rows, columns))) {
-            let series: Vec<(Flavour, Vec<(u32, f64)>)> = flavours
-                .iter()
-                .map(|&flavour| {
-                    let value = |count| summary.throughput_of(arch, flavour, name, count);
-                    let point = |&count: &u32| Some((count, value(count)? / 1000.0));
-                    (flavour, threads.iter().filter_map(point).collect())
-                })
-                .collect();
-            let values = series.iter().flat_map(|(_, points)| points);
-            let top = values.map(|point| point.1).fold(0.0, f64::max);
-            let counts = (1..most + 1).log_scale().base(2.0);
-            let counts = counts.with_key_points(threads.clone());
-            let mut chart = ChartBuilder::on(&panel)
-                .caption(name, (FONT, 15))
-                .margin(8)
-                .x_label_area_size(24)
-                .y_label_area_size(44)
-                .build_cartesian_2d(counts, 0.0..(top * 1.15).max(1e-3))?;
-            chart
-                .configure_mesh()
-                .disable_x_mesh()
-                .light_line_style(WHITE)
-                .bold_line_style(RGBColor(225, 225, 225))
-                .x_labels(threads.len() + 2)
-                .y_labels(5)
-                .y_label_formatter(&|value| format!("{value}"))
-                .label_style((FONT, 12))
-                .draw()?;
-            for (flavour, points) in series {
-                let style = colour(flavour).stroke_width(2);
-                let dots = points
-                    .iter()
-                    .map(|&point| Circle::new(point, 3, style.filled()));
-                chart.draw_series(dots.collect::<Vec<_>>())?;
-                chart.draw_series(LineSeries::new(points, style))?;
-            }
+        root.draw(&Text::new(title, (12, 12), (FONT, 20)))?;
+        legend(&root, flavours, (12, 38))?;
+        let (_, areas) = root.split_vertically(60);
+        for (panel, area) in panels.iter().zip(areas.split_evenly((rows, columns))) {
+            panel.draw(&area)?;
         }
         root.present()?;
         Ok(())
@@ -236,7 +307,7 @@ fn cannot_draw(path: &Path, error: &dyn std::error::Error) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::record::Sample;
+    use crate::report::record::{Accesses, Contention, Sample};
 
     #[test]
     fn plots_show_what_there_is() {
@@ -248,6 +319,7 @@ mod tests {
             record: Record::Cost {
                 instruction: "endbr64".into(),
                 probed: true,
+                steps: true,
                 hits: 1,
                 ns_per_hit,
             },
@@ -261,6 +333,76 @@ mod tests {
         let svg = std::fs::read_to_string(&written[0]).unwrap();
         for text in ["endbr64", "1794", "1500", "Rust"] {
             assert!(svg.contains(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn lines_over_counts_are_drawn() {
+        let folder = tempfile::tempdir().unwrap();
+        let sample = |flavour, record| Sample {
+            arch: Arch::Arm64,
+            flavour,
+            round: 1,
+            record,
+        };
+        let contention = |flavour, processors, probes| {
+            let of = Contention {
+                processors,
+                probes,
+                lines: 5,
+                accesses: Accesses {
+                    loads: 6.0,
+                    stores: 4.0,
+                    atomics: 4.0,
+                },
+                ..Contention::default()
+            };
+            sample(flavour, Record::Contention(of))
+        };
+        let step = |flavour, threads, ns| {
+            let processors = 2;
+            let record = Record::Step {
+                probes: 1,
+                threads,
+                processors,
+                ns,
+            };
+            sample(flavour, record)
+        };
+        let hits = |probes, threads| {
+            let record = Record::Throughput {
+                instruction: "mov".into(),
+                probes,
+                probed: true,
+                threads,
+                hits: 500,
+                ns: 1_000_000,
+            };
+            sample(Flavour::C, record)
+        };
+        let samples = [
+            contention(Flavour::C, 2, 1),
+            contention(Flavour::C, 16, 100),
+            step(Flavour::C, 1, 40.0),
+            step(Flavour::Rust, 1, 4.0),
+            hits(1, 1),
+            hits(100, 256),
+        ];
+        let written = write(&Summary(&samples), folder.path()).unwrap();
+        let svgs: Vec<_> = written
+            .iter()
+            .map(|path| std::fs::read_to_string(path).unwrap())
+            .collect();
+        let texts: [&[&str]; 3] = [
+            &["shared lines", "1 probe", "100 probes in turn", "16"],
+            &["Million steps", "Rust"],
+            &["hits per second", "mov, 100 probes in turn", "256"],
+        ];
+        assert_eq!(svgs.len(), texts.len());
+        for (svg, texts) in svgs.iter().zip(texts) {
+            for text in texts {
+                assert!(svg.contains(text), "{text}");
+            }
         }
     }
 }

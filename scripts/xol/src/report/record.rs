@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The JSON lines that jobs print in a guest.
+//! Measurements: the JSON lines that jobs print in a guest, and what else is counted.
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::arch::Arch;
 use crate::kernel::Flavour;
 
-/// One measurement or observation, as a guest printed it.
+/// One measurement or observation. A guest prints all kinds but the last two.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Record {
@@ -15,6 +15,9 @@ pub enum Record {
     /// speed.
     Throughput {
         instruction: String,
+        /// Each thread hits so many in turn.
+        #[serde(default = "one")]
+        probes: u32,
         probed: bool,
         threads: u32,
         hits: u64,
@@ -24,6 +27,9 @@ pub enum Record {
     Cost {
         instruction: String,
         probed: bool,
+        /// In a slot, that is: not emulated.
+        #[serde(default)]
+        steps: bool,
         hits: u64,
         ns_per_hit: f64,
     },
@@ -43,6 +49,71 @@ pub enum Record {
         ns_per_call: u64,
         hits: u64,
     },
+    Contention(Contention),
+    /// The slot layer on the machine that we run on, which has so many
+    /// processors: `ns` until each thread has made a step. It has so many probes,
+    /// which each thread hits in turn.
+    Step {
+        probes: u32,
+        threads: u32,
+        processors: usize,
+        ns: f64,
+    },
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// What uprobes do, per hit, with lines of memory that several processors use and
+/// one writes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Contention {
+    pub processors: usize,
+    pub probes: u32,
+    pub lines: usize,
+    #[serde(flatten)]
+    pub accesses: Accesses,
+    /// Written to slots, whoever uses their lines.
+    pub slot_bytes: f64,
+    /// Who does it.
+    pub users: Vec<User>,
+}
+
+/// Accesses per hit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Accesses {
+    pub loads: f64,
+    pub stores: f64,
+    /// Those of the stores that belong to an atomic operation.
+    pub atomics: f64,
+}
+
+impl Accesses {
+    pub fn both(self) -> f64 {
+        self.loads + self.stores
+    }
+}
+
+impl std::ops::AddAssign for Accesses {
+    fn add_assign(&mut self, other: Self) {
+        self.loads += other.loads;
+        self.stores += other.stores;
+        self.atomics += other.atomics;
+    }
+}
+
+/// A function, and the lines on which it does the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct User {
+    pub function: String,
+    /// The function of uprobes that called it, if it is not one itself.
+    pub called_by: Option<String>,
+    /// The static data in the lines.
+    pub data: Option<String>,
+    pub lines: usize,
+    #[serde(flatten)]
+    pub accesses: Accesses,
 }
 
 impl Record {
@@ -86,7 +157,7 @@ impl Record {
 pub const BASELINE: &str = "uprobe/baseline";
 
 /// A record and where it comes from.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     pub arch: Arch,
     pub flavour: Flavour,
@@ -94,6 +165,32 @@ pub struct Sample {
     pub round: u32,
     #[serde(flatten)]
     pub record: Record,
+}
+
+/// The machine that guests ran on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    pub arch: Arch,
+    pub engine: String,
+    pub processors: usize,
+}
+
+impl std::fmt::Display for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            arch,
+            engine,
+            processors,
+        } = self;
+        write!(f, "{arch}: {engine}, {processors} processors.")
+    }
+}
+
+/// All of a run, as it is left for programs to read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    pub machines: Vec<Machine>,
+    pub samples: Vec<Sample>,
 }
 
 #[cfg(test)]
@@ -109,6 +206,7 @@ mod tests {
             ),
             Some(Record::Throughput {
                 instruction: "nop".into(),
+                probes: 1,
                 probed: true,
                 threads: 4,
                 hits: 9,
@@ -117,12 +215,13 @@ mod tests {
         );
         assert_eq!(
             parse(
-                r#" {"kind":"cost","instruction":"endbr64","probed":true,"hits":20000,"ns_per_hit":1794.5}"#
+                r#" {"kind":"cost","instruction":"endbr64","probed":true,"steps":true,"hits":9,"ns_per_hit":1794.5}"#
             ),
             Some(Record::Cost {
                 instruction: "endbr64".into(),
                 probed: true,
-                hits: 20000,
+                steps: true,
+                hits: 9,
                 ns_per_hit: 1794.5,
             })
         );
@@ -135,6 +234,53 @@ mod tests {
         for line in [r#"{"kind":"cost""#, r#"{"kind":"nonsense"}"#, "{}"] {
             assert!(Record::parse(line).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn what_is_left_for_programs_is_read_back() {
+        let sample = |record| Sample {
+            arch: Arch::Arm64,
+            flavour: Flavour::Rust,
+            round: 2,
+            record,
+        };
+        let accesses = Accesses {
+            loads: 2.0,
+            stores: 1.5,
+            atomics: 1.0,
+        };
+        let measured = Measured {
+            machines: vec![Machine {
+                arch: Arch::Arm64,
+                engine: "KVM".into(),
+                processors: 80,
+            }],
+            samples: vec![
+                sample(Record::Contention(Contention {
+                    processors: 4,
+                    probes: 100,
+                    lines: 5,
+                    accesses,
+                    slot_bytes: 16.0,
+                    users: vec![User {
+                        function: "_raw_spin_lock".into(),
+                        called_by: Some("handle_swbp".into()),
+                        data: None,
+                        lines: 1,
+                        accesses,
+                    }],
+                })),
+                sample(Record::Step {
+                    probes: 2,
+                    threads: 80,
+                    processors: 80,
+                    ns: 12.5,
+                }),
+                sample(perf_bench("uprobe/empty", 1000)),
+            ],
+        };
+        let text = serde_json::to_string(&measured).unwrap();
+        assert_eq!(serde_json::from_str::<Measured>(&text).unwrap(), measured);
     }
 
     fn perf_bench(benchmark: &str, hits: u64) -> Record {

@@ -17,7 +17,7 @@ const BASE: Flavour = Flavour::C;
 pub struct Section {
     pub title: &'static str,
     /// How to read it.
-    pub note: &'static str,
+    pub note: String,
     pub table: Table,
 }
 
@@ -26,6 +26,9 @@ impl std::fmt::Display for Section {
         write!(f, "## {}\n\n{}\n\n{}\n", self.title, self.note, self.table)
     }
 }
+
+/// An instruction, and how many probes at such ones are hit in turn.
+pub type Hit = (String, u32);
 
 /// Everything that was measured, and the questions that tables and plots ask.
 pub struct Summary<'a>(pub &'a [Sample]);
@@ -36,6 +39,9 @@ impl Summary<'_> {
             self.attached(),
             self.perf_bench(),
             self.cost(),
+            self.contention(),
+            self.contention_users(),
+            self.steps(),
             self.throughput(),
         ];
         let filled = |section: &Section| section.table.row_count() > 0;
@@ -84,7 +90,7 @@ impl Summary<'_> {
         }
         Section {
             title: "Probes on functions of real programs",
-            note: "bpftrace's count of calls beside the number of calls made.",
+            note: "bpftrace's count of calls beside the number of calls made.".into(),
             table,
         }
     }
@@ -127,9 +133,11 @@ impl Summary<'_> {
         }
         Section {
             title: "perf bench uprobe",
-            note: "perf built from this kernel's source, with BPF skeletons. A call is usleep(1000) \
+            note:
+                "perf built from this kernel's source, with BPF skeletons. A call is usleep(1000) \
                    of libc, so most of its time is sleep. Hits are the kernel's own count of runs \
-                   of perf's BPF program: 1.00 means that every call was probed.",
+                   of perf's BPF program: 1.00 means that every call was probed."
+                    .into(),
             table,
         }
     }
@@ -137,14 +145,7 @@ impl Summary<'_> {
     fn cost(&self) -> Section {
         let flavours = self.flavours(|record| matches!(record, Record::Cost { .. }));
         let mut table = ratio_table(&["machine", "instruction"], &flavours, &[]);
-        for (arch, name) in self.distinct(|record| match record {
-            Record::Cost {
-                instruction,
-                probed: true,
-                ..
-            } => Some(instruction.clone()),
-            _ => None,
-        }) {
+        for (arch, name) in self.costed() {
             let values: Vec<_> = flavours
                 .iter()
                 .map(|&flavour| self.cost_of(arch, flavour, &name))
@@ -159,24 +160,17 @@ impl Summary<'_> {
         Section {
             title: "Instructions per hit",
             note: "One thread, user and kernel together, a BPF program that returns 0. Counted by \
-                   QEMU's instruction clock: exact, and the same on every machine. Less is better.",
+                   QEMU's instruction clock: exact, and the same on every machine. Less is better."
+                .into(),
             table,
         }
     }
 
     fn throughput(&self) -> Section {
         let flavours = self.flavours(|record| matches!(record, Record::Throughput { .. }));
-        let names = ["machine", "instruction", "threads"];
+        let names = ["machine", "instruction", "probes", "threads"];
         let mut table = ratio_table(&names, &flavours, &["spread"]);
-        for (arch, (name, threads)) in self.distinct(|record| match record {
-            Record::Throughput {
-                instruction,
-                probed: true,
-                threads,
-                ..
-            } => Some((instruction.clone(), *threads)),
-            _ => None,
-        }) {
+        for (arch, (name, threads)) in self.timed() {
             let values: Vec<_> = flavours
                 .iter()
                 .map(|&flavour| self.throughput_of(arch, flavour, &name, threads))
@@ -185,7 +179,13 @@ impl Summary<'_> {
                 .iter()
                 .map(|&flavour| spread(&self.throughputs(arch, flavour, &name, threads)));
             let spread = spreads.fold(0.0, f64::max);
-            let names = [arch.to_string(), name, threads.to_string()];
+            let (name, probes) = name;
+            let names = [
+                arch.to_string(),
+                name,
+                probes.to_string(),
+                threads.to_string(),
+            ];
             table.add_row(
                 names
                     .into_iter()
@@ -195,12 +195,25 @@ impl Summary<'_> {
         }
         Section {
             title: "Hits per second",
-            note: "All threads of one process together, one probe, pid -1, a BPF program that \
-                   returns 0; the median of several boots of each kernel in turn. More is better. \
-                   Spread: how far apart the boots of one kernel are. A smaller difference \
-                   between kernels tells nothing.",
+            note: "All threads of one process together, each hitting the probes in turn, pid -1, \
+                   a BPF program that returns 0; the median of several boots of each kernel in \
+                   turn. More is better. Spread: how far apart the boots of one kernel are. A \
+                   smaller difference between kernels tells nothing."
+                .into(),
             table,
         }
+    }
+
+    /// The instructions whose cost is known.
+    pub fn costed(&self) -> Vec<(Arch, String)> {
+        self.distinct(|record| match record {
+            Record::Cost {
+                instruction,
+                probed: true,
+                ..
+            } => Some(instruction.clone()),
+            _ => None,
+        })
     }
 
     /// Instructions per hit.
@@ -216,26 +229,43 @@ impl Summary<'_> {
         }))
     }
 
+    /// What was hit, and by how many threads.
+    pub fn timed(&self) -> Vec<(Arch, (Hit, u32))> {
+        self.distinct(|record| match record {
+            Record::Throughput {
+                instruction,
+                probes,
+                probed: true,
+                threads,
+                ..
+            } => Some(((instruction.clone(), *probes), *threads)),
+            _ => None,
+        })
+    }
+
     /// Hits per second.
     pub fn throughput_of(
         &self,
         arch: Arch,
         flavour: Flavour,
-        name: &str,
+        name: &Hit,
         count: u32,
     ) -> Option<f64> {
         median(&self.throughputs(arch, flavour, name, count))
     }
 
-    fn throughputs(&self, arch: Arch, flavour: Flavour, name: &str, count: u32) -> Vec<f64> {
+    fn throughputs(&self, arch: Arch, flavour: Flavour, name: &Hit, count: u32) -> Vec<f64> {
         self.values(arch, flavour, |record| match record {
             Record::Throughput {
                 instruction,
+                probes,
                 probed: true,
                 threads,
                 hits,
                 ns,
-            } if instruction == name && *threads == count => Some(*hits as f64 * 1e9 / *ns as f64),
+            } if (instruction, probes) == (&name.0, &name.1) && *threads == count => {
+                Some(*hits as f64 * 1e9 / *ns as f64)
+            }
             _ => None,
         })
     }
@@ -272,7 +302,7 @@ impl Summary<'_> {
         found
     }
 
-    fn values(
+    pub(super) fn values(
         &self,
         arch: Arch,
         flavour: Flavour,
@@ -301,7 +331,7 @@ pub fn title(flavour: Flavour) -> &'static str {
     }
 }
 
-fn ratio_table(names: &[&str], flavours: &[Flavour], more: &[&str]) -> Table {
+pub(super) fn ratio_table(names: &[&str], flavours: &[Flavour], more: &[&str]) -> Table {
     let values = flavours.iter().map(|flavour| title(*flavour).to_owned());
     let compared = flavours.iter().filter(|&&flavour| flavour != BASE);
     let ratios = compared.map(|flavour| format!("{} / {}", title(*flavour), title(BASE)));
@@ -309,7 +339,7 @@ fn ratio_table(names: &[&str], flavours: &[Flavour], more: &[&str]) -> Table {
     table(names, values.chain(ratios).chain(more), names.len())
 }
 
-fn with_ratios(
+pub(super) fn with_ratios(
     flavours: &[Flavour],
     values: &[Option<f64>],
     show: impl Fn(Option<f64>) -> String,
@@ -324,7 +354,7 @@ fn with_ratios(
 }
 
 /// `left` columns of names, the others of numbers.
-fn table(names: &[&str], values: impl Iterator<Item = String>, left: usize) -> Table {
+pub(super) fn table(names: &[&str], values: impl Iterator<Item = String>, left: usize) -> Table {
     let mut table = Table::new();
     table.load_preset(ASCII_MARKDOWN);
     let names = names.iter().map(|&name| name.to_owned());
@@ -335,7 +365,7 @@ fn table(names: &[&str], values: impl Iterator<Item = String>, left: usize) -> T
     table
 }
 
-fn median(values: &[f64]) -> Option<f64> {
+pub(super) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let upper = *sorted.get(sorted.len() / 2)?;
@@ -352,11 +382,11 @@ fn spread(values: &[f64]) -> f64 {
     median(values).map_or(0.0, |median| (greatest - least) / median)
 }
 
-fn decimal(value: Option<f64>, digits: usize) -> String {
+pub(super) fn decimal(value: Option<f64>, digits: usize) -> String {
     value.map_or("-".into(), |value| format!("{value:.digits$}"))
 }
 
-fn whole(value: Option<f64>) -> String {
+pub(super) fn whole(value: Option<f64>) -> String {
     value.map_or("-".into(), |value| grouped(value.round() as u64))
 }
 
@@ -374,7 +404,7 @@ fn grouped(number: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
     fn sample(flavour: Flavour, round: u32, record: Record) -> Sample {
@@ -390,6 +420,7 @@ mod tests {
         let record = Record::Cost {
             instruction: instruction.into(),
             probed: true,
+            steps: true,
             hits: 10,
             ns_per_hit,
         };
@@ -399,6 +430,7 @@ mod tests {
     fn throughput(flavour: Flavour, round: u32, hits: u64) -> Sample {
         let record = Record::Throughput {
             instruction: "ret".into(),
+            probes: 2,
             probed: true,
             threads: 4,
             hits,
@@ -407,8 +439,8 @@ mod tests {
         sample(flavour, round, record)
     }
 
-    /// The cells of the only row, after the header and the rule.
-    fn rows(section: &Section) -> Vec<Vec<String>> {
+    /// The cells of all rows, after the header and the rule.
+    pub fn rows(section: &Section) -> Vec<Vec<String>> {
         let text = section.table.to_string();
         text.lines()
             .skip(2)
@@ -450,7 +482,9 @@ mod tests {
         ];
         assert_eq!(
             rows(&Summary(&samples).throughput()),
-            [["x86_64", "ret", "4", "2 000", "6 000", "3.00", "8950 %"]]
+            [[
+                "x86_64", "ret", "2", "4", "2 000", "6 000", "3.00", "8950 %"
+            ]]
         );
     }
 

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What a stepped hit costs, by measures that do not depend on the machine, and
+//! by some that do.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::arch::Arch;
+use crate::guest::Guest;
+use crate::jobs::measure::{self, COMPARED, COST, Task, machine};
+use crate::jobs::{contention, steps};
+use crate::kernel::Flavour;
+use crate::qemu;
+use crate::report::publish::Publication;
+use crate::report::record::Measured;
+use crate::report::summary::Summary;
+use crate::report::{earlier, requirements};
+use crate::stage::{Runner, read_text};
+
+const THROUGHPUT: Task = Task {
+    name: "throughput in turn",
+    jobs: &["in-turn"],
+    tools: false,
+    exact: false,
+};
+
+/// What is left in the folder.
+const STEM: &str = "bench";
+const FILE: &str = "bench.json";
+/// What that was before.
+const PREVIOUS: &str = "previous.json";
+/// The folder in it that is criterion's.
+const CRITERION: &str = "criterion";
+
+/// An earlier run to compare with.
+pub struct Earlier {
+    measured: Measured,
+    which: &'static str,
+}
+
+/// Reads what `base` names, which must be there, or else the previous run.
+pub fn earlier_bench(runner: &Runner, base: Option<&Path>) -> Result<Option<Earlier>> {
+    let parse = |text: &str| serde_json::from_str::<Measured>(text);
+    if let Some(base) = base {
+        let measured = parse(&read_text(base)?)
+            .context("BASE is not the bench.json of an earlier run; give one that is")?;
+        return Ok(Some(Earlier {
+            measured,
+            which: "the run that BASE names",
+        }));
+    }
+    let previous = runner.paths.bench().join(FILE);
+    if !previous.exists() {
+        return Ok(None);
+    }
+    match parse(&read_text(&previous)?) {
+        Ok(measured) => Ok(Some(Earlier {
+            measured,
+            which: "the run before this one",
+        })),
+        Err(error) => {
+            let previous = runner.paths.outside(&previous);
+            println!(
+                "Nothing is compared: {} is not of this version ({error})",
+                previous.display()
+            );
+            Ok(None)
+        }
+    }
+}
+
+/// Measures the kernels of all `guests` and the slot layer on this machine, and
+/// leaves all figures, compared with those of `earlier`, in `runner.paths.bench()`.
+pub fn run_bench(
+    runner: &Runner,
+    guests: &[(Arch, Guest)],
+    plugin: &Path,
+    earlier: Option<Earlier>,
+) -> Result<()> {
+    let folder = runner.paths.bench();
+    fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", runner.paths.outside(&folder).display()))?;
+    let cost = measure::Trial::each(&COST, &COMPARED);
+    let contention = contention::Trial::all();
+    let throughput = measure::Trial::in_turn(&THROUGHPUT, &COMPARED);
+    let host = Arch::host();
+    runner.plan(host.map(|_| steps::STAGE));
+    for &(arch, _) in guests {
+        runner.plan(cost.iter().map(|trial| trial.stage_name(arch)));
+        runner.plan(contention.iter().map(|trial| trial.stage_name(arch)));
+        runner.plan(throughput.iter().map(|trial| trial.stage_name(arch)));
+    }
+
+    let mut measured = Measured::default();
+    if let Some(host) = host {
+        let samples = steps::run(runner, host, &folder.join(CRITERION))?;
+        measured.samples.extend(samples);
+    }
+    for (arch, guest) in guests {
+        let engine = qemu::fastest_engine(runner, *arch, Flavour::C, &guest.base)?;
+        measured.machines.push(machine(runner, *arch, engine));
+        let samples = &mut measured.samples;
+        for trial in &cost {
+            samples.extend(trial.run(runner, *arch, guest, engine)?);
+        }
+        for trial in &contention {
+            samples.extend(trial.run(runner, *arch, guest, (plugin, &folder))?);
+        }
+        for trial in &throughput {
+            samples.extend(trial.run(runner, *arch, guest, engine)?);
+        }
+    }
+
+    let summary = Summary(&measured.samples);
+    let mut closing = Vec::new();
+    if let Some(Earlier { measured, which }) = &earlier {
+        let section = earlier::section(&summary, &Summary(&measured.samples), which);
+        match section.table.row_count() {
+            0 => println!("Nothing is compared: {which} measured nothing that this run did"),
+            _ => closing.push(section),
+        }
+    }
+    closing.push(requirements::section(&summary));
+    keep_previous(&folder)?;
+    Publication {
+        folder: &folder,
+        stem: STEM,
+        heading: "What a stepped hit costs",
+    }
+    .publish(runner, &measured, &closing)
+}
+
+/// Keeps what the last run left, to be compared with once more.
+fn keep_previous(folder: &Path) -> Result<()> {
+    let file = folder.join(FILE);
+    if file.exists() {
+        fs::rename(&file, folder.join(PREVIOUS))
+            .with_context(|| format!("cannot rename {}", file.display()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod unit_tests {
+    use super::*;
+    use crate::paths::Paths;
+
+    fn runner(cache: &Path) -> Runner {
+        Runner::new(Paths {
+            checkout: cache.join("checkout"),
+            cache: cache.to_owned(),
+            ksrc: None,
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn the_previous_run_is_the_default_and_is_kept() {
+        let cache = tempfile::tempdir().unwrap();
+        let runner = runner(cache.path());
+        let folder = runner.paths.bench();
+        assert!(earlier_bench(&runner, None).unwrap().is_none());
+        fs::create_dir_all(&folder).unwrap();
+        keep_previous(&folder).unwrap();
+
+        let measured = Measured {
+            machines: vec![machine(&runner, Arch::X86_64, qemu::Engine::Kvm)],
+            samples: Vec::new(),
+        };
+        let text = serde_json::to_string(&measured).unwrap();
+        fs::write(folder.join(FILE), &text).unwrap();
+        let earlier = earlier_bench(&runner, None).unwrap().unwrap();
+        assert_eq!(earlier.measured, measured);
+
+        keep_previous(&folder).unwrap();
+        assert!(earlier_bench(&runner, None).unwrap().is_none());
+        let base = folder.join(PREVIOUS);
+        let earlier = earlier_bench(&runner, Some(&base)).unwrap().unwrap();
+        assert_eq!(earlier.measured, measured);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error_only_if_it_was_asked_for() {
+        let cache = tempfile::tempdir().unwrap();
+        let runner = runner(cache.path());
+        let file = runner.paths.bench().join(FILE);
+        fs::create_dir_all(runner.paths.bench()).unwrap();
+        fs::write(&file, "{}").unwrap();
+        assert!(earlier_bench(&runner, None).unwrap().is_none());
+        assert!(earlier_bench(&runner, Some(&file)).is_err());
+        assert!(earlier_bench(&runner, Some(&cache.path().join("none"))).is_err());
+    }
+}
