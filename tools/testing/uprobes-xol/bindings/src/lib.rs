@@ -7,12 +7,14 @@
 
 pub mod backend;
 mod barrier;
+mod counts;
 mod mm;
 pub mod model;
 mod sched;
 mod wait;
 
 pub use barrier::*;
+pub use counts::*;
 pub use mm::*;
 pub use sched::*;
 pub use wait::*;

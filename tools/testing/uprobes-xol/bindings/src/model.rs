@@ -137,5 +137,5 @@ pub fn locks() -> usize {
 /// Forgets the last execution.
 pub fn reset() {
     SLEEPERS.store(0, Relaxed);
-    crate::mm::forget_counts();
+    crate::forget_counts();
 }

@@ -8,6 +8,8 @@
 pub mod backend;
 #[path = "../../../bindings/src/barrier.rs"]
 mod barrier;
+#[path = "../../../bindings/src/counts.rs"]
+mod counts;
 mod mm;
 #[path = "../../../bindings/src/model.rs"]
 pub mod model;
@@ -17,6 +19,7 @@ mod sched;
 mod wait;
 
 pub use barrier::*;
+pub use counts::*;
 pub use mm::*;
 pub use sched::*;
 pub use wait::*;
