@@ -5,6 +5,8 @@
 
 #[path = "../../../../../kernel/events/uprobes_xol/area.rs"]
 mod area;
+#[path = "../../../../../kernel/events/uprobes_xol/events.rs"]
+mod events;
 #[path = "../../../../../kernel/events/uprobes_xol/gc.rs"]
 mod gc;
 #[path = "../../../../../kernel/events/uprobes_xol/insn.rs"]
@@ -20,7 +22,7 @@ mod task;
 
 use crate::Implementation;
 use area::XolArea;
-use insn::{Insn, INSN_WORDS};
+use insn::Insn;
 use kernel::{
     bindings::{arch_uprobe, execute, Mapping},
     page::PAGE_SIZE,
@@ -89,10 +91,9 @@ impl Thread<'_> {
     /// What `uprobe_xol_get_slot()` does.
     #[inline(always)]
     fn get(&self, arch: &arch_uprobe) -> usize {
-        // SAFETY: It is made of as many words.
-        let insn = Insn::new(unsafe { *std::ptr::from_ref(arch).cast::<[usize; INSN_WORDS]>() });
-        let task = self.utask.as_arc_borrow();
-        self.process.area.get(&task, &insn).unwrap()
+        // SAFETY: A valid one, without padding.
+        let insn = unsafe { Insn::from_raw(arch) };
+        self.process.area.get(self.utask.as_arc_borrow(), insn).unwrap()
     }
 
     /// What `uprobe_xol_put_slot()` does.

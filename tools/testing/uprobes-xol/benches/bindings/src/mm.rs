@@ -20,7 +20,7 @@ pub const UPROBE_XOL_SLOT_SIZE: u32 = if cfg!(target_arch = "x86_64") { 128 } el
 pub const UPROBE_XOL_INSN_SIZE: u32 = if cfg!(target_arch = "x86_64") { 16 } else { 8 };
 
 /// Slots that an area can grow to.
-const UPROBE_XOL_SLOTS: u32 = 2048;
+pub const UPROBE_XOL_SLOTS: u32 = 2048;
 
 /// Pages of an area.
 pub const UPROBE_XOL_PAGES: u32 = UPROBE_XOL_SLOTS * UPROBE_XOL_SLOT_SIZE / PAGE_SIZE as u32;
