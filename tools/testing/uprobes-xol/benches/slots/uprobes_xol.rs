@@ -93,7 +93,10 @@ impl Thread<'_> {
     fn get(&self, arch: &arch_uprobe) -> usize {
         // SAFETY: A valid one, without padding.
         let insn = unsafe { Insn::from_raw(arch) };
-        self.process.area.get(self.utask.as_arc_borrow(), insn).unwrap()
+        self.process
+            .area
+            .get(self.utask.as_arc_borrow(), insn)
+            .unwrap()
     }
 
     /// What `uprobe_xol_put_slot()` does.
