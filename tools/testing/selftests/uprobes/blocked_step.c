@@ -26,6 +26,8 @@
 #define HITS		50
 /* Many times what a hit takes, even with every debug option */
 #define STALLED		8
+/* The same for what thousands of threads do */
+#define PATIENCE	120
 #define STACK_SIZE	65536
 #define TIME_LIMIT	300
 
@@ -201,7 +203,8 @@ static int serve_after_hit(const void *argument)
 TEST_F_TIMEOUT(blocked_step, server_runs, TIME_LIMIT)
 {
 	struct load load = { self->number, self->loads };
-	int result = run_isolated(serve_after_hit, &load, 2 * STALLED);
+	int result = run_isolated(serve_after_hit, &load,
+				  self->may_stall ? 2 * STALLED : PATIENCE);
 
 	/* run_isolated() has found that the process can be killed */
 	if (result && self->may_stall && !_metadata->exit_code)
@@ -241,7 +244,7 @@ TEST_F_TIMEOUT(blocked_step, can_be_killed, TIME_LIMIT)
 	child.fd = syscall(__NR_pidfd_open, pid, 0);
 	ASSERT_GE(child.fd, 0);
 	EXPECT_EQ(kill(pid, SIGKILL), 0);
-	ASSERT_EQ(poll(&child, 1, STALLED * 1000), 1);
+	ASSERT_EQ(poll(&child, 1, PATIENCE * 1000), 1);
 	ASSERT_EQ(waitpid(pid, &status, 0), pid);
 	EXPECT_TRUE(WIFSIGNALED(status));
 	EXPECT_EQ(WTERMSIG(status), SIGKILL);

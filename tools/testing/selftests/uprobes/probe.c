@@ -22,6 +22,8 @@
 #include "probe.h"
 
 #define PMU		"/sys/bus/event_source/devices/uprobe"
+/* Seconds in which thousands of threads die, even with every debug option */
+#define DYING		60
 
 void give_up(int code, const char *format, ...)
 {
@@ -382,7 +384,7 @@ int run_isolated(int (*test)(const void *argument), const void *argument,
 		/* the group is there only when the child got that far */
 		kill(-pid, SIGKILL);
 		kill(pid, SIGKILL);
-		poll(&child, 1, 5000);
+		poll(&child, 1, DYING * 1000);
 	}
 	close(child.fd);
 
