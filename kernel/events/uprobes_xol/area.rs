@@ -95,7 +95,7 @@ impl XolArea {
                 return Some(self.taken(held));
             }
         }
-        let held = self.gc.take(&self.table, &entered, insn);
+        let held = self.gc.take(&self.table, &entered, insn, before);
         if held.is_none() {
             entered.leave_to_wait(insn);
         }

@@ -308,14 +308,20 @@ impl Gc {
 
     /// Gets a slot that holds `insn`, unless tasks are in all slots that there can be.
     ///
-    /// Sleeps when memory has to be found. The current task must be the owner.
+    /// `before` is the one that the task had. Sleeps when memory has to be found. The current task
+    /// must be the owner.
     #[cold]
-    pub(crate) fn take(&self, table: &Table, entered: &Entered<'_>, insn: &Insn) -> Option<Held> {
+    pub(crate) fn take(
+        &self,
+        table: &Table,
+        entered: &Entered<'_>,
+        insn: &Insn,
+        before: Option<Slot>,
+    ) -> Option<Held> {
         // Whoever waits while it has one would keep it from those who need it.
-        let had_one = entered.slot().is_some();
         entered.forget();
         let held = self.take_or_grow(table, entered, insn)?;
-        if had_one {
+        if before.is_some() {
             // Somebody may have waited for it.
             self.wake_one();
         }

@@ -175,13 +175,12 @@ impl<'a> Entered<'a> {
 
     /// The task gives up the slot that it has cached, and looks for another one.
     pub(crate) fn forget(&self) {
-        if self.slot().is_some() {
-            events::task_lost_slot();
-        }
         // INVARIANT: The owner writes while `IN_USE`.
         //
         // ORDERING: Relaxed, as for what `claim` orders before it (litmus/claim-rewrite.litmus).
-        self.task.cached.store(NO_SLOT, Relaxed);
+        if self.task.cached.xchg(NO_SLOT, Relaxed) != NO_SLOT {
+            events::task_lost_slot();
+        }
     }
 
     /// Returns the slot that the task has cached, if it holds `insn`.

@@ -874,17 +874,6 @@ pub const MUTANTS: &[Mutant] = &[
         caught_by: "a take never fails",
     },
     Mutant {
-        name: "wait-stays-enqueued",
-        file: "wait_queue.rs",
-        edits: &[(
-            "unsafe { bindings::finish_wait(self.head.get(), entry) };",
-            "",
-        )],
-        build: Build::OneSlot,
-        scenario: "two-tasks",
-        caught_by: "no lost wake-up",
-    },
-    Mutant {
         name: "wait-drops-baton",
         file: "wait_queue.rs",
         edits: &[(
@@ -897,7 +886,7 @@ pub const MUTANTS: &[Mutant] = &[
 ",
         )],
         build: Build::OneSlot,
-        scenario: "waiters-share",
+        scenario: "killed-waiter",
         caught_by: "no lost wake-up",
     },
 ];
