@@ -56,7 +56,8 @@ struct Benchmark {
 /// Criterion's `estimates.json`.
 #[derive(Deserialize)]
 struct Estimates {
-    mean: Estimate,
+    /// A host that does other work, too, spoils the mean.
+    median: Estimate,
 }
 
 #[derive(Deserialize)]
@@ -84,7 +85,7 @@ fn read(folder: &Path, arch: Arch, processors: usize) -> Result<Vec<Sample>> {
                 probes,
                 threads,
                 processors,
-                ns: estimates.mean.point_estimate,
+                ns: estimates.median.point_estimate,
             },
         });
     }
@@ -127,7 +128,7 @@ mod unit_tests {
             let folder = home.join(id).join(version);
             fs::create_dir_all(&folder).unwrap();
             let estimates = format!(
-                r#"{{"mean":{{"confidence_interval":{{"confidence_level":0.95,"lower_bound":1.0,
+                r#"{{"median":{{"confidence_interval":{{"confidence_level":0.95,"lower_bound":1.0,
                 "upper_bound":9.0}},"point_estimate":{ns},"standard_error":0.1}},"slope":null}}"#
             );
             fs::write(folder.join("estimates.json"), estimates).unwrap();

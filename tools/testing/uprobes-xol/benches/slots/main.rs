@@ -24,15 +24,16 @@
 //! the end proves that each step was made, and with the right instruction.
 //!
 //! What is as in the kernel: the atomics, where they lie in cache lines, and what a processor does
-//! when code is written that it, or another one, executed. On x86 that is most of what a step costs
-//! in C; on arm64 neither implementation writes what is there already.
+//! when code is written that it, or another one, executed. On arm64 neither implementation writes
+//! what is there already.
 //!
 //! What is not:
 //!
 //! - Exceptions, the lookup of the uprobe, its consumers, and the architecture's work before and
-//!   after a step. They are the same for both and come on top. An exception also gives the
-//!   processor time to write back what it has in flight, and it serializes; on arm64 `isb` stands
-//!   for that.
+//!   after a step. They are the same for both and come on top. On arm64 `isb` stands for an
+//!   exception's return, which synchronizes. On x86 nothing stands for it: a processor may have
+//!   fetched a slot's old code when the new code is written, and has to start over then. Whether it
+//!   does can change between runs, and `c` is several times as dear if so. Compare a few of them.
 //! - The kernel's own mapping of the page: what is written is mapped as both writable and
 //!   executable here.
 //! - Interrupts and preemption that are off with a spinlock held, and the kernel's queued
