@@ -3,9 +3,12 @@
 //! Configures the kernel's files, and makes the mutants: copies of them with one thing wrong, a
 //! module each.
 
+#[path = "src/files.rs"]
+mod files;
 #[path = "src/mutants.rs"]
 mod mutants;
 
+use files::{FILES, FOLDER};
 use mutants::{Build, Edit, Mutant, MUTANTS, SMALL_STEPS};
 use std::{
     env,
@@ -14,18 +17,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The kernel's files, from the top of the tree.
-const FILES: &[&str] = &[
-    "area.rs",
-    "events.rs",
-    "gc.rs",
-    "insn.rs",
-    "page.rs",
-    "slot.rs",
-    "table.rs",
-    "task.rs",
-];
-const FOLDER: &str = "kernel/events/uprobes_xol";
 const WAIT_QUEUE: &str = "wait_queue.rs";
 const WAIT_QUEUE_FOLDER: &str = "rust/kernel/sync";
 
@@ -34,7 +25,7 @@ fn main() {
     let tree = here.join("../../..").canonicalize().unwrap();
     let output = PathBuf::from(env::var_os("OUT_DIR").unwrap());
 
-    for watched in [&here.join("build.rs"), &here.join("src/mutants.rs")] {
+    for watched in ["build.rs", "src/files.rs", "src/mutants.rs"].map(|file| here.join(file)) {
         println!("cargo::rerun-if-changed={}", watched.display());
     }
     for file in FILES.iter().chain([&WAIT_QUEUE]) {

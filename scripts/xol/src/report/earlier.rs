@@ -132,16 +132,7 @@ fn figures(summary: &Summary) -> Vec<Figure> {
 mod tests {
     use super::*;
     use crate::report::record::{Contention, Record, Sample};
-    use crate::report::summary::tests::rows;
-
-    fn sample(flavour: Flavour, record: Record) -> Sample {
-        Sample {
-            arch: Arch::X86_64,
-            flavour,
-            round: 1,
-            record,
-        }
-    }
+    use crate::report::summary::tests::{rows, sample};
 
     fn stepped(flavour: Flavour, threads: u32, ns: f64) -> Sample {
         let processors = 2;
@@ -151,7 +142,7 @@ mod tests {
             processors,
             ns,
         };
-        sample(flavour, record)
+        sample(flavour, 1, record)
     }
 
     #[test]
@@ -203,7 +194,7 @@ mod tests {
                 lines,
                 ..Contention::default()
             });
-            [sample(Flavour::Rust, record)]
+            [sample(Flavour::Rust, 1, record)]
         };
         let (old, new) = (run(0), run(3));
         let section = section(&Summary(&new), &Summary(&old), "");

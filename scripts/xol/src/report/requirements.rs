@@ -203,16 +203,7 @@ fn shown(value: Option<f64>) -> String {
 mod tests {
     use super::*;
     use crate::report::record::{Accesses, Sample};
-    use crate::report::summary::tests::rows;
-
-    fn sample(flavour: Flavour, record: Record) -> Sample {
-        Sample {
-            arch: Arch::X86_64,
-            flavour,
-            round: 1,
-            record,
-        }
-    }
+    use crate::report::summary::tests::{rows, sample};
 
     fn cost(flavour: Flavour, instruction: &str, steps: bool, ns_per_hit: f64) -> Sample {
         let record = Record::Cost {
@@ -222,7 +213,7 @@ mod tests {
             hits: 1,
             ns_per_hit,
         };
-        sample(flavour, record)
+        sample(flavour, 1, record)
     }
 
     fn contention(flavour: Flavour, probes: u32, lines: usize, bytes: f64) -> Sample {
@@ -238,7 +229,7 @@ mod tests {
             slot_bytes: bytes,
             ..Contention::default()
         };
-        sample(flavour, Record::Contention(of))
+        sample(flavour, 1, Record::Contention(of))
     }
 
     fn step(flavour: Flavour, threads: u32, ns: f64) -> Sample {
@@ -249,7 +240,7 @@ mod tests {
             processors,
             ns,
         };
-        sample(flavour, record)
+        sample(flavour, 1, record)
     }
 
     /// C, Rust, required, holds; of the rows that begin so.
@@ -306,7 +297,7 @@ mod tests {
                 hits,
                 ns: 1000,
             };
-            sample(Flavour::Rust, record)
+            sample(Flavour::Rust, 1, record)
         };
         let samples = [hits(FEW, 100), hits(MANY, 90)];
         let rows = of(&samples, "hits/s");

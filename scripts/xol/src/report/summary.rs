@@ -407,7 +407,7 @@ fn grouped(number: u64) -> String {
 pub mod tests {
     use super::*;
 
-    fn sample(flavour: Flavour, round: u32, record: Record) -> Sample {
+    pub fn sample(flavour: Flavour, round: u32, record: Record) -> Sample {
         Sample {
             arch: Arch::X86_64,
             flavour,

@@ -4,6 +4,10 @@
 // The same in each build: once is enough.
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
+#[path = "../src/files.rs"]
+mod files;
+
+use files::{FILES, FOLDER};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -14,19 +18,8 @@ fn tree() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
 }
 
-const FILES: [&str; 8] = [
-    "area.rs",
-    "events.rs",
-    "gc.rs",
-    "insn.rs",
-    "page.rs",
-    "slot.rs",
-    "table.rs",
-    "task.rs",
-];
-
 fn kernel_file(name: &str) -> String {
-    let path = tree().join("kernel/events/uprobes_xol").join(name);
+    let path = tree().join(FOLDER).join(name);
     fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 

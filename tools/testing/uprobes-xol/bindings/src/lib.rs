@@ -11,10 +11,12 @@ mod counts;
 mod mm;
 pub mod model;
 mod sched;
+mod seam;
 mod wait;
 
 pub use barrier::*;
 pub use counts::*;
 pub use mm::*;
 pub use sched::*;
+pub use seam::*;
 pub use wait::*;

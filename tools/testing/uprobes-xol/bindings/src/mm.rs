@@ -8,7 +8,7 @@ use crate::{
     sched::not_atomic,
 };
 use std::{
-    ffi::{c_int, c_void},
+    ffi::c_void,
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
@@ -177,26 +177,6 @@ pub unsafe fn arch_uretprobe_trampoline(size: *mut usize) -> *mut c_void {
     // SAFETY: By the function's requirements.
     unsafe { *size = 0 };
     std::ptr::null_mut()
-}
-
-/// What C has in a `struct uprobe_task` is of no concern here.
-#[repr(C)]
-#[derive(Default)]
-pub struct uprobe_task {
-    state: c_int,
-}
-
-/// A `struct uprobe_task`, and what is being stepped.
-#[repr(C)]
-pub struct uprobe_xol_task {
-    pub utask: uprobe_task,
-    pub arch: arch_uprobe,
-}
-
-/// What the C core knows of an area.
-#[repr(C)]
-pub struct xol_area {
-    pub vaddr: usize,
 }
 
 /// Allocates a page, unless the current task is not to have one.

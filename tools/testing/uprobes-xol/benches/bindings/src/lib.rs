@@ -15,6 +15,8 @@ mod mm;
 pub mod model;
 #[path = "../../../bindings/src/sched.rs"]
 mod sched;
+#[path = "../../../bindings/src/seam.rs"]
+mod seam;
 #[path = "../../../bindings/src/wait.rs"]
 mod wait;
 
@@ -22,4 +24,5 @@ pub use barrier::*;
 pub use counts::*;
 pub use mm::*;
 pub use sched::*;
+pub use seam::*;
 pub use wait::*;

@@ -4,7 +4,7 @@
 
 use std::{
     cell::Cell,
-    ffi::{c_int, c_void},
+    ffi::c_void,
     io,
     ptr::{self, null_mut},
 };
@@ -208,26 +208,6 @@ pub unsafe fn arch_uretprobe_trampoline(size: *mut usize) -> *mut c_void {
     // SAFETY: By the function's requirements.
     unsafe { *size = 0 };
     ptr::NonNull::<u8>::dangling().as_ptr().cast()
-}
-
-/// What C has in a `struct uprobe_task` is of no concern here.
-#[repr(C)]
-#[derive(Default)]
-pub struct uprobe_task {
-    state: c_int,
-}
-
-/// A `struct uprobe_task`, and what is being stepped.
-#[repr(C)]
-pub struct uprobe_xol_task {
-    pub utask: uprobe_task,
-    pub arch: arch_uprobe,
-}
-
-/// What the C core knows of an area.
-#[repr(C)]
-pub struct xol_area {
-    pub vaddr: usize,
 }
 
 /// Allocates a page of the calling thread's mapping.
