@@ -24,9 +24,11 @@
 #define MARK_MAGIC	0x584f4c00
 
 #define mark(operation, value) do {					\
+	uint64_t number = (value);					\
+									\
 	asm volatile("nopl %c0(%%rax)"					\
-		     :: "i" (MARK_MAGIC | (operation)),			\
-			"D" ((uint64_t)(value)) : "memory");		\
+		     :: "i" (MARK_MAGIC | (operation)), "D" (number)	\
+		     : "memory");					\
 } while (0)
 #elif defined(__aarch64__)
 /* "X" */

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "kselftest.h"
+
 /* The running executable, as a path for the kernel */
 #define EXECUTABLE	"/proc/self/exe"
 
@@ -19,8 +21,7 @@
  * the kernel lacks what is needed: no test can go on without its probe.
  */
 
-void __attribute__((noreturn, format(printf, 2, 3)))
-give_up(int code, const char *format, ...);
+__noreturn __printf(2, 3) void give_up(int code, const char *format, ...);
 
 /* Counters that BPF programs increment; exact, whatever preempts a program. */
 int counters_create(unsigned int number);
