@@ -240,10 +240,8 @@ impl<'a> Entered<'a> {
 
     /// The task does without a slot for now, and is going to wait for one that holds `insn`.
     pub(crate) fn leave_to_wait(self, insn: &Insn) {
-        // INVARIANT: The owner writes while `IN_USE`, and does so with no slot cached.
-        self.forget();
         self.task.insn.set(insn);
-        self.task.leave();
+        self.leave();
     }
 
     /// The task does without a slot.
