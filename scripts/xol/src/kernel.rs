@@ -168,6 +168,7 @@ impl Make<'_> {
     /// the sandbox are private already.
     pub fn command(&self, targets: &[&str]) -> Command {
         let (holder, name) = self.holder_and_name();
+        let path = std::env::var("PATH").unwrap_or_default();
         let mut make = Command::new("unshare");
         make.args(["--mount", "--propagation=unchanged", "sh", "-ec"])
             .arg(r#"mount --bind "$1" /mnt && shift && exec make "$@""#)
@@ -177,9 +178,10 @@ impl Make<'_> {
             .arg(self.tree)
             .arg(format!("O=/mnt/{name}"))
             .arg(format!("ARCH={}", self.arch.kernel_arch()))
-            // HOSTCC takes no ccache: the tree's Rust host programs pass it
-            // on as the name of a linker.
-            .args(["LLVM=1", "CC=ccache clang"])
+            .arg("LLVM=1")
+            // ccache is found by PATH: as a word of CC or HOSTCC it would be passed on
+            // as the name of a linker, and CC would be taken for a cross compiler.
+            .env("PATH", format!("/usr/lib/ccache:{path}"))
             // Fixed, so that equal sources give equal kernels and ccache hits.
             .env("KBUILD_BUILD_TIMESTAMP", "Thu Jan  1 00:00:00 UTC 2026")
             .env("KBUILD_BUILD_USER", "xol")
@@ -224,25 +226,10 @@ impl Make<'_> {
 
     /// Builds `targets`, showing what make does.
     pub fn build(&self, targets: &[&str], progress: &Progress) -> Result<()> {
-        let what = format!("make {}", targets.join(" "));
-        Self::run(&mut self.command(targets), &what, progress)
-    }
-
-    /// Builds Debian packages, beside the build folder.
-    pub fn build_packages(&self, progress: &Progress) -> Result<()> {
-        // What it takes is in the sandbox; build-essential is more than that. A CC
-        // of two words, unlike HOSTCC, is taken for a cross compiler, with which
-        // host programs in Rust are then linked: find ccache by PATH instead.
-        let mut make = self.command(&["bindeb-pkg", "DPKG_FLAGS=-d", "CC=clang"]);
-        let path = std::env::var("PATH").unwrap_or_default();
-        make.env("PATH", format!("/usr/lib/ccache:{path}"));
-        Self::run(&mut make, "make bindeb-pkg", progress)
-    }
-
-    fn run(make: &mut Command, what: &str, progress: &Progress) -> Result<()> {
         let mut steps = 0;
-        progress.message(what);
-        progress.run_lines(make, what, BUILD_LIMIT, |line| {
+        let what = format!("make {}", targets.join(" "));
+        progress.message(&what);
+        progress.run_lines(&mut self.command(targets), &what, BUILD_LIMIT, |line| {
             // "  CC      kernel/fork.o", and nothing else, is indented so.
             if let Some(step) = line.strip_prefix("  ") {
                 steps += 1;
@@ -250,6 +237,12 @@ impl Make<'_> {
                 progress.message(&format!("{steps} steps, {}", words.join(" ")));
             }
         })
+    }
+
+    /// Builds Debian packages, beside the build folder.
+    pub fn build_packages(&self, progress: &Progress) -> Result<()> {
+        // What it takes is in the sandbox; build-essential is more than that.
+        self.build(&["bindeb-pkg", "DPKG_FLAGS=-d"], progress)
     }
 }
 
