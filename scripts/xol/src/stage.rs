@@ -7,19 +7,18 @@
 //! interrupted stage leaves behind is never taken for done. Work that makes
 //! single files does so under a temporary name ([`write_file`]).
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
 use crate::command::{self, seconds};
@@ -28,12 +27,13 @@ use crate::paths::Paths;
 /// How often a stage says that it lives when nobody watches a terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Runs stages, one after the other.
+/// Runs stages, one after the other or in several threads.
 pub struct Runner {
     pub paths: Paths,
-    /// Parallel jobs for compilers.
+    /// How many things to do at the same time: compilers, or guests of one thread.
     pub jobs: usize,
-    upcoming: RefCell<VecDeque<String>>,
+    upcoming: Mutex<VecDeque<String>>,
+    bars: MultiProgress,
     started: Instant,
 }
 
@@ -46,16 +46,15 @@ impl Runner {
         Ok(Self {
             paths,
             jobs: std::thread::available_parallelism().map_or(1, usize::from),
-            upcoming: RefCell::default(),
+            upcoming: Mutex::default(),
+            bars: MultiProgress::new(),
             started: Instant::now(),
         })
     }
 
     /// Announces stages to come, so that each can name the next one.
     pub fn plan<S: Into<String>>(&self, names: impl IntoIterator<Item = S>) {
-        self.upcoming
-            .borrow_mut()
-            .extend(names.into_iter().map(Into::into));
+        self.upcoming().extend(names.into_iter().map(Into::into));
     }
 
     /// Runs the stage `name`, unless the last complete run of it had the same
@@ -73,7 +72,7 @@ impl Runner {
             && outputs.iter().all(|path| path.exists())
         {
             self.next_after(name);
-            println!("== {name}: nothing changed, skipped");
+            self.say(&format!("== {name}: nothing changed, skipped"));
             return Ok(());
         }
         let _ = fs::remove_file(&stamp);
@@ -92,16 +91,16 @@ impl Runner {
             )
         })?;
         match next {
-            Some(next) => println!("== {name} (next: {next})"),
-            None => println!("== {name}"),
+            Some(next) => self.say(&format!("== {name} (next: {next})")),
+            None => self.say(&format!("== {name}")),
         }
-        let progress = Progress::new(name, log);
+        let progress = Progress::new(name, log, &self.bars);
         let result = work(&progress);
         progress.bar.finish_and_clear();
         let took = seconds(progress.started.elapsed());
         match result {
             Ok(value) => {
-                println!("== {name}: done in {took}");
+                self.say(&format!("== {name}: done in {took}"));
                 Ok(value)
             }
             Err(error) if error.is::<command::Interrupted>() => Err(error),
@@ -117,8 +116,17 @@ impl Runner {
         self.started.elapsed()
     }
 
+    fn upcoming(&self) -> MutexGuard<'_, VecDeque<String>> {
+        self.upcoming.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Prints a line that stays, above the signs of life of stages.
+    fn say(&self, line: &str) {
+        self.bars.suspend(|| println!("{line}"));
+    }
+
     fn next_after(&self, name: &str) -> Option<String> {
-        let mut upcoming = self.upcoming.borrow_mut();
+        let mut upcoming = self.upcoming();
         if let Some(at) = upcoming.iter().position(|planned| planned == name) {
             upcoming.drain(..=at);
         }
@@ -145,6 +153,7 @@ pub struct Progress {
     /// The stage's log; children append to it.
     pub log: PathBuf,
     started: Instant,
+    bars: MultiProgress,
     bar: ProgressBar,
     /// What is being done, for the thread that prints plain lines. That thread
     /// ends when this side of the channel is gone.
@@ -152,10 +161,11 @@ pub struct Progress {
 }
 
 impl Progress {
-    fn new(name: &str, log: PathBuf) -> Self {
+    fn new(name: &str, log: PathBuf, bars: &MultiProgress) -> Self {
         let started = Instant::now();
         let (bar, plain) = if std::io::stderr().is_terminal() {
-            let bar = ProgressBar::new_spinner().with_style(
+            let bar = bars.add(ProgressBar::new_spinner());
+            bar.set_style(
                 ProgressStyle::with_template("   {spinner} {elapsed} {wide_msg}")
                     .expect("the template is a constant"),
             );
@@ -176,6 +186,7 @@ impl Progress {
         Self {
             log,
             started,
+            bars: bars.clone(),
             bar,
             plain,
         }
@@ -193,7 +204,7 @@ impl Progress {
 
     /// Prints a line that stays, above the sign of life.
     pub fn say(&self, line: &str) {
-        self.bar.suspend(|| println!("   {line}"));
+        self.bars.suspend(|| println!("   {line}"));
     }
 
     /// Runs a child within this stage; its lines go to the log and the last one
@@ -336,7 +347,7 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let runner = runner(cache.path());
         let output = cache.path().join("output");
-        let runs = RefCell::new(0);
+        let runs = std::cell::RefCell::new(0);
         let run = |inputs: &str| {
             runner
                 .stage("a", &Fingerprint::new(inputs), &[&output], |_| {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 //! KUnit, the kselftests, and that Rust costs no more than C.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -83,6 +85,8 @@ fn describe(cases: &[Case]) -> String {
     text
 }
 
+type Judge<'a> = &'a (dyn Fn(&Outcome) -> Vec<Case> + Sync);
+
 /// A boot and how its outcome is judged.
 struct Trial<'a> {
     name: &'a str,
@@ -92,7 +96,7 @@ struct Trial<'a> {
     engine: Engine,
     arguments: &'a [&'a str],
     limit: Duration,
-    judge: &'a dyn Fn(&Outcome) -> Vec<Case>,
+    judge: Judge<'a>,
 }
 
 /// Boots the kernels of one architecture for all tests, says which cases fail,
@@ -103,12 +107,13 @@ pub fn run_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
     let suites = kunit_suites(&runner.paths.checkout)?;
     let in_log = |outcome: &Outcome| kunit_cases(&outcome.log, &suites);
     let in_report = |outcome: &Outcome| tap::parse(outcome.report.iter().map(String::as_str));
-    let baseline = RefCell::default();
+    let baseline = Mutex::default();
+    let baseline = || baseline.lock().unwrap_or_else(PoisonError::into_inner);
     let keep = |outcome: &Outcome| {
-        baseline.replace(costs(&outcome.report));
+        *baseline() = costs(&outcome.report);
         Vec::new()
     };
-    let compare = |outcome: &Outcome| cost_cases(&baseline.borrow(), &costs(&outcome.report));
+    let compare = |outcome: &Outcome| cost_cases(&baseline(), &costs(&outcome.report));
 
     let kunit = Trial {
         name: "KUnit",
@@ -142,7 +147,7 @@ pub fn run_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
     };
     let trials = [
         kunit,
-        cost(Flavour::C, &keep as &dyn Fn(&_) -> _),
+        cost(Flavour::C, &keep as Judge<'_>),
         cost(Flavour::Rust, &compare),
         kselftest(Flavour::C),
         kselftest(Flavour::Rust),
@@ -181,13 +186,26 @@ pub fn run_debug_tests(
 fn run_trials(runner: &Runner, arch: Arch, trials: &[Trial<'_>]) -> Result<Tally> {
     runner.plan(trials.iter().map(|trial| trial.stage(arch)));
     let mut total = Tally::default();
-    for trial in trials {
-        total += trial.run(runner, arch)?;
+    // What uses one processor of the host leaves the others to its like.
+    let alike = trials.chunk_by(|one, next| [one, next].iter().all(|trial| trial.is_in_turns()));
+    for together in alike.flat_map(|trials| trials.chunks(runner.jobs)) {
+        let results: Vec<_> = thread::scope(|scope| {
+            let run = |trial| scope.spawn(move || Trial::run(trial, runner, arch));
+            let running: Vec<_> = together.iter().map(run).collect();
+            running.into_iter().map(|one| one.join()).collect()
+        });
+        for result in results {
+            total += result.unwrap_or_else(|fault| panic::resume_unwind(fault))?;
+        }
     }
     Ok(total)
 }
 
 impl Trial<'_> {
+    fn is_in_turns(&self) -> bool {
+        self.engine == Engine::TcgInTurns
+    }
+
     fn stage(&self, arch: Arch) -> String {
         format!("{} {arch} {}", self.name, self.flavour.name())
     }
@@ -212,13 +230,15 @@ impl Trial<'_> {
             if let Err(error) = outcome.good() {
                 cases.push(Case::failed("guest", error.to_string()));
             }
+            let stage = self.stage(arch);
             for case in &cases {
                 if let Some(word) = worth_saying(case.verdict) {
                     let colon = if case.detail.is_empty() { "" } else { ": " };
-                    progress.say(&format!("{word}: {}{colon}{}", case.name, case.detail));
+                    let Case { name, detail, .. } = case;
+                    progress.say(&format!("{stage}: {word}: {name}{colon}{detail}"));
                 }
             }
-            progress.say(&describe(&cases));
+            progress.say(&format!("{stage}: {}", describe(&cases)));
             Ok(Tally::of(&cases))
         })
     }
