@@ -135,10 +135,10 @@ pub fn run_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
         limit: COST_LIMIT,
         judge,
     };
-    let kselftest = |flavour| Trial {
+    let kselftest = |flavour, jobs| Trial {
         name: "kselftest",
         flavour,
-        jobs: &["kselftest"],
+        jobs,
         initramfs: &guest.full,
         engine,
         arguments: &["kunit.enable=0"],
@@ -149,8 +149,8 @@ pub fn run_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
         kunit,
         cost(Flavour::C, &keep as Judge<'_>),
         cost(Flavour::Rust, &compare),
-        kselftest(Flavour::C),
-        kselftest(Flavour::Rust),
+        kselftest(Flavour::C, &["kselftest"] as &[_]),
+        kselftest(Flavour::Rust, &["kselftest", "rates"]),
     ];
     run_trials(runner, arch, &trials)
 }
