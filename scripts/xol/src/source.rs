@@ -293,6 +293,7 @@ fn parse_version(makefile: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stage::tests::runner;
 
     fn makefile(sublevel: &str, extra: &str) -> String {
         format!(
@@ -337,12 +338,7 @@ mod tests {
         write("checkout/kernel/new", "new\n");
         let diff = "--- a/old\n+++ b/old\n@@ -1 +1 @@\n-one\n+1\n";
         write("checkout/patches/0001.patch", diff);
-        let runner = Runner::new(crate::paths::Paths {
-            checkout: at("checkout"),
-            cache: at("cache"),
-            ksrc: None,
-        })
-        .unwrap();
+        let runner = runner(folder.path());
         let pristine = Pristine {
             path: at("src/pristine"),
             identity: "1".into(),

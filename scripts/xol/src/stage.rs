@@ -330,13 +330,14 @@ fn file_name(stage: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn runner(cache: &Path) -> Runner {
+    /// With a checkout and a cache that are below `folder`.
+    pub fn runner(folder: &Path) -> Runner {
         Runner::new(Paths {
-            checkout: cache.join("checkout"),
-            cache: cache.to_owned(),
+            checkout: folder.join("checkout"),
+            cache: folder.join("cache"),
             ksrc: None,
         })
         .unwrap()

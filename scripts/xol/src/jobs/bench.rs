@@ -145,16 +145,7 @@ fn keep_previous(folder: &Path) -> Result<()> {
 #[cfg(test)]
 mod unit_tests {
     use super::*;
-    use crate::paths::Paths;
-
-    fn runner(cache: &Path) -> Runner {
-        Runner::new(Paths {
-            checkout: cache.join("checkout"),
-            cache: cache.to_owned(),
-            ksrc: None,
-        })
-        .unwrap()
-    }
+    use crate::stage::tests::runner;
 
     #[test]
     fn the_previous_run_is_the_default_and_is_kept() {

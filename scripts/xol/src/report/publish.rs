@@ -65,19 +65,14 @@ mod tests {
     use super::*;
     use crate::arch::Arch;
     use crate::kernel::Flavour;
-    use crate::paths::Paths;
     use crate::report::record::{Record, Sample};
     use crate::report::requirements;
+    use crate::stage::tests::runner;
 
     #[test]
     fn all_is_left_in_the_folder() {
         let cache = tempfile::tempdir().unwrap();
-        let runner = Runner::new(Paths {
-            checkout: cache.path().join("checkout"),
-            cache: cache.path().to_owned(),
-            ksrc: None,
-        })
-        .unwrap();
+        let runner = runner(cache.path());
         let folder = runner.paths.bench();
         let step = |flavour, threads, ns| Sample {
             arch: Arch::X86_64,
