@@ -123,8 +123,8 @@ pub fn trial(record: &Record) -> Option<(usize, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::record::{Accesses, Sample, User};
-    use crate::report::summary::tests::rows;
+    use crate::report::record::{Accesses, User};
+    use crate::report::summary::tests::{rows, sample};
 
     #[test]
     fn kernels_and_functions_have_rows() {
@@ -133,11 +133,8 @@ mod tests {
             stores: 4.25,
             atomics: 4.0,
         };
-        let sample = |flavour, processors, lines| Sample {
-            arch: Arch::X86_64,
-            flavour,
-            round: 1,
-            record: Record::Contention(Contention {
+        let contention = |flavour, processors, lines| {
+            let of = Contention {
                 processors,
                 probes: 1,
                 lines,
@@ -150,12 +147,13 @@ mod tests {
                     lines,
                     accesses,
                 }],
-            }),
+            };
+            sample(flavour, 1, Record::Contention(of))
         };
         let samples = [
-            sample(Flavour::C, 2, 5),
-            sample(Flavour::Rust, 2, 1),
-            sample(Flavour::C, 4, 7),
+            contention(Flavour::C, 2, 5),
+            contention(Flavour::Rust, 2, 1),
+            contention(Flavour::C, 4, 7),
         ];
         let figures = ["6.00", "4.25", "4.00"];
         let row = |processors, kernel, lines| {

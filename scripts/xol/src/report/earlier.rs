@@ -131,31 +131,20 @@ fn figures(summary: &Summary) -> Vec<Figure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::record::{Contention, Record, Sample};
-    use crate::report::summary::tests::{rows, sample};
-
-    fn stepped(flavour: Flavour, threads: u32, ns: f64) -> Sample {
-        let processors = 2;
-        let record = Record::Step {
-            probes: 1,
-            threads,
-            processors,
-            ns,
-        };
-        sample(flavour, 1, record)
-    }
+    use crate::report::record::{Contention, Record};
+    use crate::report::summary::tests::{rows, sample, step};
 
     #[test]
     fn what_both_measured_is_compared() {
         let old = [
-            stepped(Flavour::C, 1, 40.0),
-            stepped(Flavour::C, 2, 20_000.0),
+            step(Flavour::C, (1, 1), 40.0),
+            step(Flavour::C, (1, 2), 20_000.0),
         ];
         let new = [
-            stepped(Flavour::C, 1, 30.0),
-            stepped(Flavour::C, 2, 30_000.0),
-            stepped(Flavour::C, 4, 1.0),
-            stepped(Flavour::Rust, 1, 4.0),
+            step(Flavour::C, (1, 1), 30.0),
+            step(Flavour::C, (1, 2), 30_000.0),
+            step(Flavour::C, (1, 4), 1.0),
+            step(Flavour::Rust, (1, 1), 4.0),
         ];
         let section = section(&Summary(&new), &Summary(&old), "the previous run");
         assert_eq!(
@@ -208,7 +197,11 @@ mod tests {
 
     #[test]
     fn runs_with_nothing_in_common_give_no_rows() {
-        let section = section(&Summary(&[stepped(Flavour::C, 1, 1.0)]), &Summary(&[]), "");
+        let section = section(
+            &Summary(&[step(Flavour::C, (1, 1), 1.0)]),
+            &Summary(&[]),
+            "",
+        );
         assert_eq!(section.table.row_count(), 0);
     }
 }

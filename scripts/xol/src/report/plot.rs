@@ -307,24 +307,16 @@ fn cannot_draw(path: &Path, error: &dyn std::error::Error) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::record::{Accesses, Contention, Sample};
+    use crate::report::record::{Accesses, Contention};
+    use crate::report::summary::tests::{cost, sample, step};
 
     #[test]
     fn plots_show_what_there_is() {
         let folder = tempfile::tempdir().unwrap();
-        let cost = |flavour, ns_per_hit| Sample {
-            arch: Arch::X86_64,
-            flavour,
-            round: 1,
-            record: Record::Cost {
-                instruction: "endbr64".into(),
-                probed: true,
-                steps: true,
-                hits: 1,
-                ns_per_hit,
-            },
-        };
-        let samples = [cost(Flavour::C, 1794.0), cost(Flavour::Rust, 1500.0)];
+        let samples = [
+            cost(Flavour::C, "endbr64", 1794.0),
+            cost(Flavour::Rust, "endbr64", 1500.0),
+        ];
         let written = write(&Summary(&samples), folder.path()).unwrap();
         assert_eq!(
             written,
@@ -339,12 +331,6 @@ mod tests {
     #[test]
     fn lines_over_counts_are_drawn() {
         let folder = tempfile::tempdir().unwrap();
-        let sample = |flavour, record| Sample {
-            arch: Arch::Arm64,
-            flavour,
-            round: 1,
-            record,
-        };
         let contention = |flavour, processors, probes| {
             let of = Contention {
                 processors,
@@ -357,17 +343,7 @@ mod tests {
                 },
                 ..Contention::default()
             };
-            sample(flavour, Record::Contention(of))
-        };
-        let step = |flavour, threads, ns| {
-            let processors = 2;
-            let record = Record::Step {
-                probes: 1,
-                threads,
-                processors,
-                ns,
-            };
-            sample(flavour, record)
+            sample(flavour, 1, Record::Contention(of))
         };
         let hits = |probes, threads| {
             let record = Record::Throughput {
@@ -378,13 +354,13 @@ mod tests {
                 hits: 500,
                 ns: 1_000_000,
             };
-            sample(Flavour::C, record)
+            sample(Flavour::C, 1, record)
         };
         let samples = [
             contention(Flavour::C, 2, 1),
             contention(Flavour::C, 16, 100),
-            step(Flavour::C, 1, 40.0),
-            step(Flavour::Rust, 1, 4.0),
+            step(Flavour::C, (1, 1), 40.0),
+            step(Flavour::Rust, (1, 1), 4.0),
             hits(1, 1),
             hits(100, 256),
         ];

@@ -63,10 +63,9 @@ impl Publication<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arch::Arch;
     use crate::kernel::Flavour;
-    use crate::report::record::{Record, Sample};
     use crate::report::requirements;
+    use crate::report::summary::tests::step;
     use crate::stage::tests::runner;
 
     #[test]
@@ -74,24 +73,13 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let runner = runner(cache.path());
         let folder = runner.paths.bench();
-        let step = |flavour, threads, ns| Sample {
-            arch: Arch::X86_64,
-            flavour,
-            round: 1,
-            record: Record::Step {
-                probes: 1,
-                threads,
-                processors: 2,
-                ns,
-            },
-        };
         let measured = Measured {
             machines: Vec::new(),
             samples: vec![
-                step(Flavour::C, 1, 40.0),
-                step(Flavour::Rust, 1, 4.0),
-                step(Flavour::C, 2, 80.0),
-                step(Flavour::Rust, 2, 4.0),
+                step(Flavour::C, (1, 1), 40.0),
+                step(Flavour::Rust, (1, 1), 4.0),
+                step(Flavour::C, (1, 2), 80.0),
+                step(Flavour::Rust, (1, 2), 4.0),
             ],
         };
         let required = requirements::section(&Summary(&measured.samples));

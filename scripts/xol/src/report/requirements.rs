@@ -203,18 +203,7 @@ fn shown(value: Option<f64>) -> String {
 mod tests {
     use super::*;
     use crate::report::record::{Accesses, Sample};
-    use crate::report::summary::tests::{rows, sample};
-
-    fn cost(flavour: Flavour, instruction: &str, steps: bool, ns_per_hit: f64) -> Sample {
-        let record = Record::Cost {
-            instruction: instruction.into(),
-            probed: true,
-            steps,
-            hits: 1,
-            ns_per_hit,
-        };
-        sample(flavour, 1, record)
-    }
+    use crate::report::summary::tests::{cost, rows, sample, step};
 
     fn contention(flavour: Flavour, probes: u32, lines: usize, bytes: f64) -> Sample {
         let of = Contention {
@@ -230,17 +219,6 @@ mod tests {
             ..Contention::default()
         };
         sample(flavour, 1, Record::Contention(of))
-    }
-
-    fn step(flavour: Flavour, threads: u32, ns: f64) -> Sample {
-        let processors = 8;
-        let record = Record::Step {
-            probes: 1,
-            threads,
-            processors,
-            ns,
-        };
-        sample(flavour, 1, record)
     }
 
     /// C, Rust, required, holds; of the rows that begin so.
@@ -273,16 +251,16 @@ mod tests {
     #[test]
     fn the_worst_of_the_stepped_instructions_counts() {
         let mut samples = vec![
-            cost(Flavour::C, "nop", false, 1000.0),
-            cost(Flavour::Rust, "nop", false, 1000.0),
-            cost(Flavour::C, "ret", true, 2000.0),
-            cost(Flavour::Rust, "ret", true, 1900.0),
+            cost(Flavour::C, "nop", 1000.0),
+            cost(Flavour::Rust, "nop", 1000.0),
+            cost(Flavour::C, "ret", 2000.0),
+            cost(Flavour::Rust, "ret", 1900.0),
         ];
         let row = |samples: &[Sample]| of(samples, "instructions")[0].clone();
         assert_eq!(row(&samples), ["1.000", "0.950", "<= 0.98", "yes"]);
-        samples.push(cost(Flavour::C, "mov", true, 2000.0));
+        samples.push(cost(Flavour::C, "mov", 2000.0));
         assert_eq!(row(&samples)[3], "not measured");
-        samples.push(cost(Flavour::Rust, "mov", true, 1980.0));
+        samples.push(cost(Flavour::Rust, "mov", 1980.0));
         assert_eq!(row(&samples), ["1.000", "0.990", "<= 0.98", "NO"]);
     }
 
@@ -308,11 +286,11 @@ mod tests {
     #[test]
     fn steps_scale_to_the_processors_there_are() {
         let samples = [
-            step(Flavour::C, 1, 40.0),
-            step(Flavour::Rust, 1, 4.0),
-            step(Flavour::C, 8, 400.0),
-            step(Flavour::Rust, 8, 4.2),
-            step(Flavour::Rust, 16, 10.0),
+            step(Flavour::C, (1, 1), 40.0),
+            step(Flavour::Rust, (1, 1), 4.0),
+            step(Flavour::C, (1, 8), 400.0),
+            step(Flavour::Rust, (1, 8), 4.2),
+            step(Flavour::Rust, (1, 16), 10.0),
         ];
         assert_eq!(
             of(&samples, "slot layer"),
@@ -323,7 +301,7 @@ mod tests {
         );
         // Nothing is asked of guests that did not run.
         assert_eq!(rows(&section(&Summary(&samples))).len(), 2);
-        let one = [step(Flavour::Rust, 1, 4.0)];
+        let one = [step(Flavour::Rust, (1, 1), 4.0)];
         assert_eq!(of(&one, "slot layer")[1][3], "not measured");
     }
 }

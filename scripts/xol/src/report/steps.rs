@@ -73,27 +73,15 @@ pub fn step(record: &Record) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::record::Sample;
-    use crate::report::summary::tests::rows;
+    use crate::report::summary::tests::{rows, step};
 
     #[test]
     fn scaling_is_that_of_all_threads_together() {
-        let sample = |flavour, threads, ns| Sample {
-            arch: Arch::X86_64,
-            flavour,
-            round: 1,
-            record: Record::Step {
-                probes: 100,
-                threads,
-                processors: 8,
-                ns,
-            },
-        };
         let samples = [
-            sample(Flavour::C, 1, 40.0),
-            sample(Flavour::Rust, 1, 4.0),
-            sample(Flavour::C, 8, 400.0),
-            sample(Flavour::Rust, 8, 5.0),
+            step(Flavour::C, (100, 1), 40.0),
+            step(Flavour::Rust, (100, 1), 4.0),
+            step(Flavour::C, (100, 8), 400.0),
+            step(Flavour::Rust, (100, 8), 5.0),
         ];
         assert_eq!(
             rows(&Summary(&samples).steps()),

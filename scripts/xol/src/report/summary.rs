@@ -416,13 +416,25 @@ pub mod tests {
         }
     }
 
-    fn cost(flavour: Flavour, instruction: &str, ns_per_hit: f64) -> Sample {
+    /// All but `nop` step.
+    pub fn cost(flavour: Flavour, instruction: &str, ns_per_hit: f64) -> Sample {
         let record = Record::Cost {
             instruction: instruction.into(),
             probed: true,
-            steps: true,
+            steps: instruction != "nop",
             hits: 10,
             ns_per_hit,
+        };
+        sample(flavour, 1, record)
+    }
+
+    /// Of the slot layer on 8 processors.
+    pub fn step(flavour: Flavour, (probes, threads): (u32, u32), ns: f64) -> Sample {
+        let record = Record::Step {
+            probes,
+            threads,
+            processors: 8,
+            ns,
         };
         sample(flavour, 1, record)
     }
