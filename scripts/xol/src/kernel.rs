@@ -49,6 +49,9 @@ pub enum Flavour {
 }
 
 impl Flavour {
+    /// The two that are compared in everything.
+    pub const COMPARED: [Self; 2] = [Self::C, Self::Rust];
+
     /// Those that are alike enough for one to start from the other's objects; those
     /// in Rust have most in common.
     const ALIKE: [Self; 4] = [Self::Rust, Self::RustCalls, Self::C, Self::Mutant];

@@ -140,14 +140,14 @@ fn start(task: &Task) -> Result<ExitCode> {
             let earlier = jobs::earlier_bench(&runner, base.as_deref())?;
             runner.plan([plugin::STAGE]);
             let plugin = plugin::build(&runner)?;
-            let guests = build(&runner, &archs, &[Flavour::C, Flavour::Rust])?;
+            let guests = build(&runner, &archs, &Flavour::COMPARED)?;
             jobs::run_bench(&runner, &guests, &plugin, earlier)?;
         }
         Task::Test(archs) => {
             let archs = archs.or_tested();
             runner.plan(host::STAGES);
             let mut total = host::test(&runner)?;
-            let guests = build(&runner, &archs, &[Flavour::C, Flavour::Rust])?;
+            let guests = build(&runner, &archs, &Flavour::COMPARED)?;
             for (arch, guest) in &guests {
                 total += jobs::run_tests(&runner, *arch, guest)?;
             }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::arch::Arch;
 use crate::guest::Guest;
-use crate::jobs::measure::{self, COMPARED, COST, Task, machine};
+use crate::jobs::measure::{self, COST, Task, machine};
 use crate::jobs::{contention, steps};
 use crate::kernel::Flavour;
 use crate::qemu;
@@ -82,9 +82,9 @@ pub fn run_bench(
     let folder = runner.paths.bench();
     fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make {}", runner.paths.outside(&folder).display()))?;
-    let cost = measure::Trial::each(&COST, &COMPARED);
+    let cost = measure::Trial::each(&COST, &Flavour::COMPARED);
     let contention = contention::Trial::all();
-    let throughput = measure::Trial::in_turn(&THROUGHPUT, &COMPARED);
+    let throughput = measure::Trial::in_turn(&THROUGHPUT, &Flavour::COMPARED);
     let host = Arch::host();
     runner.plan(host.map(|_| steps::STAGE));
     for &(arch, _) in guests {

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 
 use crate::arch::Arch;
 use crate::guest::Guest;
-use crate::jobs::measure::{COMPARED, COST, Task, Trial, machine};
+use crate::jobs::measure::{COST, Task, Trial, machine};
 use crate::kernel::Flavour;
 use crate::qemu;
 use crate::report::publish::Publication;
@@ -36,11 +36,11 @@ pub fn run_comparison(
     also_counted: &[Flavour],
 ) -> Result<()> {
     let mut measured = Measured::default();
-    let counted = [&COMPARED[..], also_counted].concat();
+    let counted = [&Flavour::COMPARED[..], also_counted].concat();
     let trials = [
-        Trial::each(&TOOLS, &COMPARED),
+        Trial::each(&TOOLS, &Flavour::COMPARED),
         Trial::each(&COST, &counted),
-        Trial::in_turn(&THROUGHPUT, &COMPARED),
+        Trial::in_turn(&THROUGHPUT, &Flavour::COMPARED),
     ]
     .concat();
     for (arch, _) in guests {

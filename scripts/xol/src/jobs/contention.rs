@@ -10,7 +10,6 @@ use serde::Deserialize;
 
 use crate::arch::Arch;
 use crate::guest::Guest;
-use crate::jobs::measure::COMPARED;
 use crate::kernel::Flavour;
 use crate::qemu::{self, Boot, Engine};
 use crate::report::record::{Accesses, Contention, Record, Sample, User};
@@ -76,7 +75,7 @@ pub struct Trial {
 impl Trial {
     pub fn all() -> Vec<Self> {
         let trials = PROCESSORS.into_iter().flat_map(|processors| {
-            COMPARED.map(|flavour| Self {
+            Flavour::COMPARED.map(|flavour| Self {
                 flavour,
                 processors,
             })

@@ -17,9 +17,6 @@ const LIMIT: Duration = Duration::from_secs(10 * 60);
 /// Boots of each kernel whose figures are times; the median of them counts.
 pub const ROUNDS: u32 = 3;
 
-/// The two that are compared in everything.
-pub const COMPARED: [Flavour; 2] = [Flavour::C, Flavour::Rust];
-
 /// What a guest is booted for.
 pub struct Task {
     pub name: &'static str,
@@ -135,9 +132,9 @@ mod unit_tests {
 
     #[test]
     fn kernels_are_booted_in_turn() {
-        let trials = Trial::in_turn(&COST, &COMPARED);
+        let trials = Trial::in_turn(&COST, &Flavour::COMPARED);
         let flavours: Vec<_> = trials.iter().map(|trial| trial.flavour).collect();
-        assert_eq!(flavours, COMPARED.repeat(ROUNDS as usize));
+        assert_eq!(flavours, Flavour::COMPARED.repeat(ROUNDS as usize));
         let names: Vec<_> = trials
             .iter()
             .map(|trial| trial.stage_name(Arch::X86_64))

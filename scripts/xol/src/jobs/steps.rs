@@ -38,7 +38,7 @@ pub fn run(runner: &Runner, host: Arch, folder: &Path) -> Result<Vec<Sample>> {
             .env("CRITERION_HOME", folder);
         progress.run(&mut cargo, "cargo bench", LIMIT)?;
         let samples = read(folder, host, runner.jobs)?;
-        for flavour in [Flavour::C, Flavour::Rust] {
+        for flavour in Flavour::COMPARED {
             if !samples.iter().any(|sample| sample.flavour == flavour) {
                 bail!("the benchmark has no estimates of {}", flavour.name());
             }
