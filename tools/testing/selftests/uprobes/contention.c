@@ -18,6 +18,7 @@
 #include "kselftest.h"
 #include "functions.h"
 #include "marks.h"
+#include "options.h"
 #include "probe.h"
 #include "threads.h"
 
@@ -131,7 +132,7 @@ static int measure(const void *unused)
 	return KSFT_PASS;
 }
 
-static void __noreturn usage(const char *name)
+__noreturn void usage(const char *name)
 {
 	fprintf(stderr,
 		"Usage: %s [--probes N] [--hits N] [--threads N]\n"
@@ -141,21 +142,6 @@ static void __noreturn usage(const char *name)
 		"  --threads  default and most is the number of CPUs\n",
 		name);
 	exit(KSFT_FAIL);
-}
-
-static unsigned long whole_number(const char *name, const char *text,
-				  unsigned long max)
-{
-	unsigned long value;
-	char *end;
-
-	errno = 0;
-	value = strtoul(text, &end, 10);
-	if (end == text || *end || errno || !value || value > max) {
-		fprintf(stderr, "%s: not a number from 1 to %lu\n", text, max);
-		usage(name);
-	}
-	return value;
 }
 
 int main(int argc, char **argv)
@@ -176,13 +162,15 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		switch (option) {
 		case PROBES:
-			options.probes = whole_number(argv[0], optarg, NUMBERED_FUNCTIONS);
+			options.probes = number_option(argv[0], optarg, 10,
+						       NUMBERED_FUNCTIONS, NULL);
 			break;
 		case HITS:
-			options.hits = whole_number(argv[0], optarg, 1UL << 40);
+			options.hits = number_option(argv[0], optarg, 10, 1ULL << 40, NULL);
 			break;
 		case THREADS:
-			options.threads = whole_number(argv[0], optarg, CPU_COUNT(&cpus));
+			options.threads = number_option(argv[0], optarg, 10,
+							CPU_COUNT(&cpus), NULL);
 			break;
 		default:
 			usage(argv[0]);

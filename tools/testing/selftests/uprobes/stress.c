@@ -23,6 +23,7 @@
 
 #include "kselftest.h"
 #include "functions.h"
+#include "options.h"
 #include "probe.h"
 #include "threads.h"
 
@@ -288,24 +289,10 @@ static int stress(const void *argument)
 		KSFT_PASS : KSFT_FAIL;
 }
 
-static void __noreturn usage(const char *name)
+__noreturn void usage(const char *name)
 {
 	fprintf(stderr, "Usage: %s [--seconds N] [--threads N] [--seed N]\n", name);
 	exit(KSFT_FAIL);
-}
-
-static uint64_t parse_number(const char *name, const char *text, uint64_t max)
-{
-	uint64_t value;
-	char *end;
-
-	errno = 0;
-	value = strtoull(text, &end, 0);
-	if (end == text || *end || errno || !value || value > max) {
-		fprintf(stderr, "%s: not a number from 1 to %" PRIu64 "\n", text, max);
-		usage(name);
-	}
-	return value;
 }
 
 int main(int argc, char **argv)
@@ -323,13 +310,13 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		switch (option) {
 		case SECONDS:
-			options.seconds = parse_number(argv[0], optarg, 1000000);
+			options.seconds = number_option(argv[0], optarg, 0, 1000000, NULL);
 			break;
 		case THREADS:
-			options.threads = parse_number(argv[0], optarg, 4096);
+			options.threads = number_option(argv[0], optarg, 0, 4096, NULL);
 			break;
 		case SEED:
-			options.seed = parse_number(argv[0], optarg, UINT64_MAX);
+			options.seed = number_option(argv[0], optarg, 0, UINT64_MAX, NULL);
 			break;
 		default:
 			usage(argv[0]);

@@ -26,6 +26,7 @@
 #include "kselftest.h"
 #include "functions.h"
 #include "insns.h"
+#include "options.h"
 #include "probe.h"
 
 #define MAX_COUNTS	16
@@ -273,7 +274,7 @@ static bool selected(const struct insn *insn)
 	}
 }
 
-static void __noreturn usage(const char *name)
+__noreturn void usage(const char *name)
 {
 	const struct insn *insn;
 
@@ -299,33 +300,6 @@ static void __noreturn usage(const char *name)
 	exit(KSFT_FAIL);
 }
 
-static uint64_t parse_number(const char *name, const char *text, uint64_t max,
-			     char **end)
-{
-	uint64_t value;
-
-	errno = 0;
-	value = strtoull(text, end, 10);
-	if (*end == text || errno || !value || value > max) {
-		fprintf(stderr, "%s: not a number from 1 to %" PRIu64 "\n", text, max);
-		usage(name);
-	}
-	return value;
-}
-
-/* A number and nothing after it */
-static uint64_t whole_number(const char *name, const char *text, uint64_t max)
-{
-	char *end;
-	uint64_t value = parse_number(name, text, max, &end);
-
-	if (*end) {
-		fprintf(stderr, "%s: not a number\n", text);
-		usage(name);
-	}
-	return value;
-}
-
 static void parse_threads(const char *name, char *list)
 {
 	options.thread_counts = 0;
@@ -333,7 +307,7 @@ static void parse_threads(const char *name, char *list)
 		if (options.thread_counts == MAX_COUNTS)
 			usage(name);
 		options.threads[options.thread_counts++] =
-			parse_number(name, list, MAX_THREADS, &list);
+			number_option(name, list, 10, MAX_THREADS, &list);
 		if (!*list)
 			return;
 		if (*list++ != ',')
@@ -365,7 +339,8 @@ int main(int argc, char **argv)
 			json = true;
 			break;
 		case COST:
-			options.cost_hits = whole_number(argv[0], optarg, 1ULL << 40);
+			options.cost_hits = number_option(argv[0], optarg, 10, 1ULL << 40,
+							  NULL);
 			break;
 		case UNPROBED:
 			options.unprobed = true;
@@ -374,13 +349,15 @@ int main(int argc, char **argv)
 			options.instructions = optarg;
 			break;
 		case PROBES:
-			options.probes = whole_number(argv[0], optarg, NUMBERED_FUNCTIONS);
+			options.probes = number_option(argv[0], optarg, 10,
+						       NUMBERED_FUNCTIONS, NULL);
 			break;
 		case THREADS:
 			parse_threads(argv[0], optarg);
 			break;
 		case MILLISECONDS:
-			options.milliseconds = whole_number(argv[0], optarg, 60000);
+			options.milliseconds = number_option(argv[0], optarg, 10, 60000,
+							     NULL);
 			break;
 		default:
 			usage(argv[0]);
