@@ -19,9 +19,8 @@ int blocked_attach(unsigned int number, int counters, unsigned int index);
 /*
  * Starts @number threads and returns when all of them are blocked in the middle
  * of the step, of @loads different instructions. These must be probed. Returns
- * false if
- * not all of them were within @seconds; *@blocked is to be released in any case.
- * Ends the process with KSFT_SKIP when the kernel has no userfaultfd.
+ * false if not all of them were within @seconds; *@blocked is to be released in
+ * any case. Ends the process with KSFT_SKIP when the kernel has no userfaultfd.
  */
 bool blocked_start(struct blocked **blocked, unsigned int number,
 		   unsigned int loads, unsigned int seconds);
