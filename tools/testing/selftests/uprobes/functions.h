@@ -7,7 +7,7 @@
 #ifndef UPROBES_FUNCTIONS_H
 #define UPROBES_FUNCTIONS_H
 
-/* More than an area has slots, unless a single page has more */
+/* More than an area has slots, unless those in C have a large page */
 #define NUMBERED_FUNCTIONS	2304
 #define NUMBERED_FUNCTION_SIZE	16
 

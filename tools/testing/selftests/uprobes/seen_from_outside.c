@@ -17,10 +17,6 @@
 #include "slots.h"
 #include "threads.h"
 
-#define TRACEFS		"/sys/kernel/tracing"
-#define EVENTS		"events/uprobes_xol"
-#define COUNTS		"/sys/kernel/debug/uprobes_xol"
-
 #define FEW		5
 #define THREADS		4
 #define PATIENCE	120
@@ -36,17 +32,17 @@ struct counts {
 static struct counts counts_read(void)
 {
 	static const char * const names[] = { "slots", "pages", "tasks", "recycles", "waits" };
-	FILE *file = fopen(COUNTS, "re");
+	FILE *file = fopen(XOL_COUNTS, "re");
 	struct counts counts;
 	char name[16];
 
 	if (!file)
-		give_up(KSFT_FAIL, COUNTS ": %s: needs CONFIG_DEBUG_FS, and root",
+		give_up(KSFT_FAIL, XOL_COUNTS ": %s: needs CONFIG_DEBUG_FS, and root",
 			strerror(errno));
 	for (unsigned int i = 0; i < NUMBER_OF_COUNTS; i++)
 		if (fscanf(file, "%15s %ld\n", name, &counts.of[i]) != 2 ||
 		    strcmp(name, names[i]))
-			give_up(KSFT_FAIL, COUNTS ": no \"%s\" in line %u", names[i], i + 1);
+			give_up(KSFT_FAIL, XOL_COUNTS ": no \"%s\" in line %u", names[i], i + 1);
 	fclose(file);
 	return counts;
 }
@@ -92,7 +88,7 @@ static void instance_create(void)
 		give_up(KSFT_FAIL, "%s: %s: cannot be made", instance, strerror(errno));
 	instance_set("options/event-fork", "1");
 	instance_set("set_event_pid", pid);
-	instance_set(EVENTS "/enable", "1");
+	instance_set(XOL_EVENTS "/enable", "1");
 }
 
 /*
@@ -150,12 +146,12 @@ FIXTURE_SETUP(seen)
 {
 	const void *addresses[NUMBERED_FUNCTIONS];
 
-	if (access(TRACEFS "/" EVENTS, F_OK) && access(COUNTS, F_OK))
-		SKIP(return, "no " TRACEFS "/" EVENTS ": needs CONFIG_UPROBES_XOL_RUST");
+	if (!xol_tells())
+		SKIP(return, "no " TRACEFS "/" XOL_EVENTS ": needs CONFIG_UPROBES_XOL_RUST");
 
 	/* Children of this process would be traced, too. */
 	self->slots = xol_slots();
-	self->slots_of_page = sysconf(_SC_PAGESIZE) / XOL_SLOT_SIZE - 1;
+	self->slots_of_page = xol_slots_of_page();
 	if (self->slots >= NUMBERED_FUNCTIONS)
 		SKIP(return, "%u slots: too many to fill", self->slots);
 
@@ -172,7 +168,7 @@ FIXTURE_TEARDOWN(seen)
 {
 	EXPECT_EQ(wrong_results, 0);
 	if (instance[0]) {
-		instance_set(EVENTS "/enable", "0");
+		instance_set(XOL_EVENTS "/enable", "0");
 		EXPECT_EQ(rmdir(instance), 0);
 	}
 	close(self->probes);
@@ -186,7 +182,7 @@ FIXTURE_TEARDOWN(seen)
 									\
 	for (unsigned int i = 0; i < NUMBER_OF_COUNTS; i++) {		\
 		EXPECT_EQ(after.of[i] - (before).of[i], changes.of[i])	\
-			TH_LOG("count %u of " COUNTS, i);		\
+			TH_LOG("count %u of " XOL_COUNTS, i);		\
 	}								\
 } while (0)
 

@@ -7,8 +7,26 @@
 #include "slots.h"
 
 #define SLOTS_LIMIT	60
+/*
+ * Those in Rust leave it at so many, the trampoline's included, whatever room a
+ * page has: see Documentation/trace/uprobes-xol.rst.
+ */
+#define SLOTS_IN_RUST	2048
 
 static int slots_pipe[2];
+
+bool xol_tells(void)
+{
+	return !access(TRACEFS "/" XOL_EVENTS, F_OK) || !access(XOL_COUNTS, F_OK);
+}
+
+/* Slots for instructions, of as many as there is room for */
+static unsigned int usable(unsigned int room)
+{
+	if (room > SLOTS_IN_RUST && xol_tells())
+		room = SLOTS_IN_RUST;
+	return room - 1;
+}
 
 /* The area's mapping is as large as it can grow. */
 static int tell_xol_slots(const void *unused)
@@ -20,7 +38,7 @@ static int tell_xol_slots(const void *unused)
 	call_numbered(0);
 	if (!xol_area_range(getpid(), &start, &end))
 		return KSFT_FAIL;
-	slots = (end - start) / XOL_SLOT_SIZE - 1;
+	slots = usable((end - start) / XOL_SLOT_SIZE);
 	close(probe);
 	return write(slots_pipe[1], &slots, sizeof(slots)) == sizeof(slots) ?
 	       KSFT_PASS : KSFT_FAIL;
@@ -39,4 +57,9 @@ unsigned int xol_slots(void)
 	close(slots_pipe[0]);
 	close(slots_pipe[1]);
 	return slots;
+}
+
+unsigned int xol_slots_of_page(void)
+{
+	return usable(sysconf(_SC_PAGESIZE) / XOL_SLOT_SIZE);
 }

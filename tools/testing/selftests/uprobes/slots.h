@@ -2,11 +2,24 @@
 #ifndef UPROBES_SLOTS_H
 #define UPROBES_SLOTS_H
 
+#include <stdbool.h>
+
+/* Where kernels with CONFIG_UPROBES_XOL_RUST, and no others, tell of slots */
+#define TRACEFS		"/sys/kernel/tracing"
+#define XOL_EVENTS	"events/uprobes_xol"
+#define XOL_COUNTS	"/sys/kernel/debug/uprobes_xol"
+
+/* Whether anything is told. If tracefs and debugfs are not there, nothing is. */
+bool xol_tells(void);
+
 /*
  * Slots that an XOL area has for instructions when it has grown as far as it
  * can, one being the trampoline's. A process of its own finds that out, so that
  * this one gets no area.
  */
 unsigned int xol_slots(void);
+
+/* Those of its first page */
+unsigned int xol_slots_of_page(void);
 
 #endif /* UPROBES_SLOTS_H */
