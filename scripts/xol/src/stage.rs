@@ -30,7 +30,7 @@ const PLAIN_INTERVAL: Duration = Duration::from_secs(15);
 /// Runs stages, one after the other or in several threads.
 pub struct Runner {
     pub paths: Paths,
-    /// How many things to do at the same time: compilers, or guests of one thread.
+    /// How many things to do at the same time: compilers, or guests with tests.
     pub jobs: usize,
     upcoming: Mutex<VecDeque<String>>,
     bars: MultiProgress,
