@@ -4,7 +4,11 @@
 //!
 //! QEMU is called directly: a guest that is nothing but a kernel and a cpio
 //! needs no disk, network or PCI in the kernel, which keeps the build small.
-//! virtme-ng would need virtio and a shared file system.
+//! virtme-ng would need PCI, virtio and a shared file system, and costs more: on
+//! Debian's 6.12 cloud kernel with two processors under TCG it took 18.7 s of
+//! processor time from the call to its end (1.42, virtiofs, its Rust init, `true`
+//! as the job), this machine with a cpio of busybox 4.4 s: medians of five runs
+//! in turns. Our own kernel with the job `nothing` took 3.1 s.
 //!
 //! A guest has two serial lines: the console, which goes to a file, and the
 //! report channel, which QEMU passes to its standard output.
