@@ -2,7 +2,11 @@
 #include "functions.h"
 
 	.text
-	.balign	NUMBERED_FUNCTION_SIZE
+	/*
+	 * At the start of a page of any size: of an unmapped page, QEMU 10 goes on
+	 * executing what it has translated of all but the first 4 KiB.
+	 */
+	.balign	65536
 	.globl	numbered_functions, numbered_loads, illegal_function
 	.globl	illegal_function_end, emulated_function
 
