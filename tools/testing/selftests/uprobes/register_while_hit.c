@@ -24,7 +24,7 @@
 #define THREADS		8
 #define ROUNDS		5
 #define PATIENCE	60
-#define TIME_LIMIT	300
+#define TIME_LIMIT	600
 /* More than the kernel tracks returns of (MAX_URETPROBE_DEPTH) */
 #define DEPTH		100
 #define DEPTH_TRACKED	64
