@@ -33,6 +33,8 @@
 #define MAX_THREADS	4096
 /* Enough for the first hits' work (utask, area, page faults) to be over */
 #define WARM_UP_HITS	100
+/* The same for each thread, whose number is what is varied */
+#define WARM_UP_ROUNDS	2
 /* The cheapest counts: in one of them nothing else runs beside the hits. */
 #define COST_ROUNDS	4
 #define TIME_LIMIT	120
@@ -56,6 +58,8 @@ struct run {
 	const struct insn *insn;
 	unsigned int threads;
 	unsigned int probes;
+	/* Each thread hits all probes so often before the time starts. */
+	unsigned int warm_up_rounds;
 };
 
 /* A cache line each: only the probe shall be shared. */
@@ -81,7 +85,10 @@ static void *work(void *argument)
 	struct worker *worker = argument;
 	void (*function)(void) = worker->run->insn->function;
 	uint64_t hits = 0;
+	unsigned int i;
 
+	for (i = 0; i < worker->run->warm_up_rounds; i++)
+		function();
 	pthread_barrier_wait(&barrier);
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		function();
@@ -94,9 +101,11 @@ static void *work(void *argument)
 static void *work_in_turn(void *argument)
 {
 	struct worker *worker = argument;
-	unsigned int probes = worker->run->probes, probe = 0;
+	unsigned int probes = worker->run->probes, probe = 0, i;
 	uint64_t hits = 0;
 
+	for (i = 0; i < worker->run->warm_up_rounds * probes; i++)
+		call_numbered(i % probes);
 	pthread_barrier_wait(&barrier);
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		call_numbered(probe);
@@ -247,7 +256,8 @@ static int measure_in_turn(void)
 	unsigned int i;
 
 	for (i = 0; i < options.thread_counts; i++) {
-		struct run run = { NULL, options.threads[i], options.probes };
+		struct run run = { NULL, options.threads[i], options.probes,
+				   WARM_UP_ROUNDS };
 
 		if (run_isolated(measure_throughput, &run, TIME_LIMIT))
 			result = KSFT_FAIL;
@@ -385,14 +395,15 @@ int main(int argc, char **argv)
 		if (!selected(insn))
 			continue;
 		if (options.cost_hits) {
-			struct run run = { insn, 1, 1 };
+			struct run run = { insn, 1, 1, 0 };
 
 			if (run_isolated(measure_cost, &run, TIME_LIMIT))
 				result = KSFT_FAIL;
 			continue;
 		}
 		for (i = 0; i < options.thread_counts; i++) {
-			struct run run = { insn, options.threads[i], 1 };
+			struct run run = { insn, options.threads[i], 1,
+					   json ? WARM_UP_ROUNDS : 0 };
 
 			if (!json) {
 				int code = run_isolated(test_counted, &run, TIME_LIMIT);
