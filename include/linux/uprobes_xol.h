@@ -31,6 +31,8 @@ enum {
 	UPROBE_XOL_SLOT_SIZE = UPROBE_XOL_SLOT_BYTES,
 	/* Bytes of an instruction as it is copied into a slot. */
 	UPROBE_XOL_INSN_SIZE = sizeof_field(struct arch_uprobe, ixol),
+	/* Bytes of a boosted slot: the instruction, a jump, and where that leads. */
+	UPROBE_XOL_BOOSTED_SIZE = 32,
 };
 
 /*
@@ -66,6 +68,28 @@ unsigned long uprobe_xol_wait_slot(struct xol_area *area,
 void uprobe_xol_put_slot(struct xol_area *area, struct uprobe_task *utask);
 struct page *uprobe_xol_page(struct xol_area *area, unsigned long index);
 
+/* What a boosted slot is for: it ends with a jump, so that nothing is stepped. */
+struct uprobe_xol_boosted {
+	unsigned long		vaddr;	/* of the slot */
+	unsigned long		next;	/* where its jump leads */
+	struct arch_uprobe	arch;
+};
+
+/*
+ * Implemented in Rust if CONFIG_UPROBES_XOL_BOOST=y, called by the C core.
+ *
+ * The first one is called like uprobe_xol_get_slot(), but the task does not put
+ * what it gets, and never waits: 0 means that the instruction is to be stepped.
+ *
+ * The second one tells what the boosted slot is for that @ip is in, if it is in
+ * one. It may be called in any context.
+ */
+unsigned long uprobe_xol_boost(struct xol_area *area,
+			       const struct arch_uprobe *arch,
+			       unsigned long next);
+bool uprobe_xol_boosted_at(struct xol_area *area, unsigned long ip,
+			   struct uprobe_xol_boosted *boosted);
+
 /* What is counted, over all areas. */
 enum uprobe_xol_counter {
 	UPROBE_XOL_COUNT_SLOTS,		/* slots that have an instruction */
@@ -73,6 +97,8 @@ enum uprobe_xol_counter {
 	UPROBE_XOL_COUNT_TASKS,		/* tasks that have a slot */
 	UPROBE_XOL_COUNT_RECYCLES,	/* slots that were made unused */
 	UPROBE_XOL_COUNT_WAITS,		/* times that a task queued for a slot */
+	UPROBE_XOL_COUNT_BOOSTED,	/* slots that end with a jump */
+	UPROBE_XOL_COUNT_UNBOOSTED,	/* hits for which there was none */
 	UPROBE_XOL_COUNTS,
 };
 
@@ -82,5 +108,13 @@ enum uprobe_xol_counter {
  */
 int uprobe_xol_add_vma(struct xol_area *area);
 void uprobe_xol_count(enum uprobe_xol_counter counter, long change);
+
+/*
+ * Implemented by the architecture if CONFIG_UPROBES_XOL_BOOST=y, called from Rust
+ * in any context: makes the UPROBE_XOL_BOOSTED_SIZE bytes of a slot that executes
+ * @arch and goes on at @next.
+ */
+void arch_uprobe_boosted_insn(const struct arch_uprobe *arch,
+			      unsigned long next, u8 *insn);
 
 #endif /* _LINUX_UPROBES_XOL_H */

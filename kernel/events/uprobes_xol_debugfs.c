@@ -20,6 +20,8 @@ static const char * const names[UPROBE_XOL_COUNTS] = {
 	[UPROBE_XOL_COUNT_TASKS]	= "tasks",
 	[UPROBE_XOL_COUNT_RECYCLES]	= "recycles",
 	[UPROBE_XOL_COUNT_WAITS]	= "waits",
+	[UPROBE_XOL_COUNT_BOOSTED]	= "boosted",
+	[UPROBE_XOL_COUNT_UNBOOSTED]	= "unboosted",
 };
 
 void uprobe_xol_count(enum uprobe_xol_counter counter, long change)
