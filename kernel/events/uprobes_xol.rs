@@ -174,6 +174,60 @@ pub unsafe extern "C" fn uprobe_xol_put_slot(
     area.put(unsafe { &*utask.cast::<Task>() });
 }
 
+/// Gets a slot in `area` that executes `arch` and goes on at `next` by itself, and returns its
+/// address; or 0 if the instruction is to be stepped. There is nothing to put afterwards.
+///
+/// May sleep, but not for other tasks.
+///
+/// # Safety
+///
+/// `area` is that of the current task, and `arch` does not change.
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
+#[export]
+pub unsafe extern "C" fn uprobe_xol_boost(
+    area: *mut bindings::xol_area,
+    arch: *const bindings::arch_uprobe,
+    next: usize,
+) -> usize {
+    // SAFETY: By the safety requirements an area, which outlives its tasks.
+    let area = unsafe { &*area.cast::<XolArea>() };
+    // SAFETY: It does not change, by the safety requirements, and was zeroed when it was allocated.
+    let insn = unsafe { Insn::from_raw(arch) };
+
+    area.boost(insn, next).unwrap_or(0)
+}
+
+/// Tells what the boosted slot of `area` is for that `ip` is in. Returns whether it is in one.
+///
+/// For any context.
+///
+/// # Safety
+///
+/// `area` comes from `uprobe_xol_create_area()` and is not freed meanwhile; `boosted` is valid for
+/// writes.
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
+#[export]
+pub unsafe extern "C" fn uprobe_xol_boosted_at(
+    area: *mut bindings::xol_area,
+    ip: usize,
+    boosted: *mut bindings::uprobe_xol_boosted,
+) -> bool {
+    // SAFETY: By the safety requirements.
+    let area = unsafe { &*area.cast::<XolArea>() };
+    let Some(found) = area.boosted_at(ip) else {
+        return false;
+    };
+    // SAFETY: `boosted` is valid for writes, and an instruction is a `struct arch_uprobe`.
+    unsafe {
+        boosted.write(bindings::uprobe_xol_boosted {
+            vaddr: found.vaddr,
+            next: found.next,
+            arch: found.insn.as_raw().read(),
+        })
+    };
+    true
+}
+
 /// Returns the page with this index of `area`, or null if it has none there.
 ///
 /// # Safety

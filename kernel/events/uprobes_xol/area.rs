@@ -7,9 +7,13 @@ use super::{
     gc::Gc,
     insn::Insn,
     page::SlotPage,
+    slot::Slot,
     table::{SlotPageRecords, Table},
     task::{Entered, Held, Task}, //
 };
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
+use core::num::NonZeroUsize;
+
 use kernel::{
     bindings,
     prelude::*,
@@ -63,12 +67,23 @@ impl XolArea {
         )
     }
 
+    /// Where the area is mapped in the process.
+    #[inline]
+    fn vaddr(&self) -> usize {
+        // SAFETY: By the type's invariants nobody writes it any more.
+        unsafe { (*self.core.get()).vaddr }
+    }
+
+    /// Where a slot is mapped in the process.
+    #[inline]
+    fn vaddr_at(&self, slot: Slot) -> usize {
+        self.vaddr() + slot.offset()
+    }
+
     /// Where the slot that is held is mapped in the process.
     #[inline]
     fn vaddr_of(&self, held: &Held) -> usize {
-        // SAFETY: By the type's invariants nobody writes it any more.
-        let vaddr = unsafe { (*self.core.get()).vaddr };
-        vaddr + held.slot().offset()
+        self.vaddr_at(held.slot())
     }
 
     /// Gets a slot that holds `insn` for `task`, and returns the address at which to execute it.
@@ -135,5 +150,55 @@ impl XolArea {
     /// What is mapped at the page `index` of the area, if it has grown that far.
     pub(crate) fn page(&self, index: usize) -> Option<*mut bindings::page> {
         self.table.page(index)
+    }
+}
+
+/// What a boosted slot is for.
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
+pub(crate) struct Boosted {
+    /// Where it is mapped.
+    pub(crate) vaddr: usize,
+    /// What it executes.
+    pub(crate) insn: Insn,
+    /// Where its jump leads.
+    pub(crate) next: usize,
+}
+
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
+impl XolArea {
+    /// Gets a boosted slot that executes `insn` and jumps to `next`, and returns where it is mapped.
+    /// Returns `None` if the instruction is to be stepped, because no more slots can be boosted.
+    ///
+    /// May sleep, but does not wait for other tasks. A slot that exists is found without a lock, and
+    /// without writing anything.
+    #[inline(always)]
+    pub(crate) fn boost(&self, insn: &Insn, next: usize) -> Option<usize> {
+        let next = NonZeroUsize::new(next)?;
+        match self.table.find_boosted(insn, next) {
+            Some(slot) => Some(self.vaddr_at(slot)),
+            None => self.make_boosted(insn, next),
+        }
+    }
+
+    /// Gets a boosted slot that was not found.
+    #[inline(never)]
+    fn make_boosted(&self, insn: &Insn, next: NonZeroUsize) -> Option<usize> {
+        let slot = self.gc.boost(&self.table, insn, next);
+        if slot.is_none() {
+            events::unboosted();
+        }
+        Some(self.vaddr_at(slot?))
+    }
+
+    /// What the boosted slot is for that a task with this instruction pointer is in, if it is in
+    /// one. For any context.
+    pub(crate) fn boosted_at(&self, ip: usize) -> Option<Boosted> {
+        let slot = Slot::boosted_around(ip.checked_sub(self.vaddr())?)?;
+        let (insn, next) = self.table.boosted(slot)?;
+        Some(Boosted {
+            vaddr: self.vaddr_at(slot),
+            insn,
+            next: next.get(),
+        })
     }
 }

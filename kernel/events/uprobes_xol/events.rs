@@ -46,6 +46,12 @@ enum Counter {
     Tasks = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_TASKS as isize,
     Recycles = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_RECYCLES as isize,
     Waits = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_WAITS as isize,
+    /// Slots that end with a jump.
+    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+    Boosted = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_BOOSTED as isize,
+    /// Hits for which there was none.
+    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+    Unboosted = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_UNBOOSTED as isize,
 }
 
 #[inline(always)]
@@ -114,4 +120,22 @@ pub(crate) fn grown(pages: usize) {
 pub(crate) fn freed(slots: usize, pages: usize) {
     count(Counter::Slots, -(slots as c_long));
     count(Counter::Pages, -(pages as c_long));
+}
+
+/// A slot is boosted.
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
+pub(crate) fn boosted() {
+    count(Counter::Boosted, 1);
+}
+
+/// The current task steps because no slot can be boosted.
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
+pub(crate) fn unboosted() {
+    count(Counter::Unboosted, 1);
+}
+
+/// An area that had as many boosted slots is gone.
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
+pub(crate) fn boosted_freed(slots: usize) {
+    count(Counter::Boosted, -(slots as c_long));
 }

@@ -11,6 +11,9 @@ use super::{
     table::{SlotPageRecords, Table, Unused},
     task::{Entered, GcLocked, Held, Task},
 };
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
+use core::num::NonZeroUsize;
+
 use kernel::{
     bitmap::BitmapVec,
     list::{List, ListArc},
@@ -24,6 +27,11 @@ const TASKS_AT_ONCE: usize = 32;
 
 /// Slots that are retracted together, because asking all tasks is the dear part.
 const BATCH: usize = u64::BITS as usize;
+
+/// Slots of an area that may be boosted, which they stay: half of them, so that the others are there
+/// for steps.
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
+pub(crate) const MAX_BOOSTED: usize = (SLOT_COUNT - 1) / 2;
 
 /// The slots of an area, and the tasks that may be in them.
 #[pin_data]
@@ -45,6 +53,7 @@ pub(crate) struct Gc {
 /// - A slot's bit is set in `used` unless the slot is unused, in which case it is on a page that
 ///   the area has. Slot 0's and those of pages that it does not have are set.
 /// - `unused` is the number of bits that are not set, `pages` that of pages, which the table has.
+/// - `boosted` is the number of boosted slots, at most [`MAX_BOOSTED`].
 /// - `tasks` are all that may have a slot cached, and `task_count` is their number.
 /// - `batch` are the slots that are retracted, and neither unused nor offered again; there are some
 ///   only while somebody is `collecting`.
@@ -53,6 +62,8 @@ struct Inner {
     used: BitmapVec,
     unused: usize,
     pages: usize,
+    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+    boosted: usize,
     tasks: List<Task>,
     task_count: usize,
     /// Where the next search for slots that nobody is in begins.
@@ -201,6 +212,39 @@ impl Inner {
         entered.claim(slot, insn, || true)
     }
 
+    /// Finds a slot that executes `insn` and jumps to `next`, or makes one.
+    ///
+    /// No task has it cached, and it is not offered: collecting passes it by.
+    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+    fn boost(
+        &mut self,
+        table: &Table,
+        insn: &Insn,
+        next: NonZeroUsize,
+        spare: usize,
+    ) -> Option<Slot> {
+        let found = table.find_boosted(insn, next);
+        if found.is_some() || self.boosted == MAX_BOOSTED {
+            return found;
+        }
+        let unused = self.take_unused(spare)?;
+        let slot = unused.slot();
+        table.boost(unused, insn, next, &mut self.locked);
+        // INVARIANT: There were fewer, and one was made.
+        self.boosted += 1;
+        events::boosted();
+        Some(slot)
+    }
+
+    /// There may be unused slots that there were not before.
+    #[cfg_attr(not(CONFIG_UPROBES_XOL_BOOST), expect(unused_variables))]
+    fn allow_boosting(&mut self, table: &Table) {
+        #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+        if self.unused > 0 && self.boosted < MAX_BOOSTED {
+            table.set_boosting_vain(false, &mut self.locked);
+        }
+    }
+
     /// Whether the caller may look for slots that nobody is in. If not, others do so, and wake
     /// those who wait when they are done.
     fn begin_collecting(&mut self) -> bool {
@@ -271,6 +315,8 @@ impl Drop for Inner {
         // All but the trampoline's.
         let slots = self.pages * SLOTS_PER_PAGE - 1;
         events::freed(slots - self.unused, self.pages);
+        #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+        events::boosted_freed(self.boosted);
     }
 }
 
@@ -292,6 +338,8 @@ impl Gc {
                     used,
                     unused: 0,
                     pages: 0,
+                    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+                    boosted: 0,
                     tasks: List::new(),
                     task_count: 0,
                     hand: 0,
@@ -387,6 +435,7 @@ impl Gc {
         if inner.pages == index {
             table.add_page(index, page, &mut inner.locked);
             inner.add_page(index);
+            inner.allow_boosting(table);
             events::grown(inner.pages);
         }
         drop(inner);
@@ -458,6 +507,7 @@ impl Gc {
             left -= count;
             if left == 0 || inner.batch.is_empty() {
                 let found = inner.put_batch();
+                inner.allow_boosting(table);
                 return (inner, found);
             }
             drop(inner);
@@ -539,6 +589,38 @@ impl Gc {
         }
         drop(inner);
         self.wake_one();
+    }
+}
+
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
+impl Gc {
+    /// Gets a slot that executes `insn` and jumps to `next`, for as long as the area lives, unless
+    /// all slots that there can be are used, or too many are boosted.
+    ///
+    /// Sleeps when memory has to be found, but does not wait for a slot, or look for some that nobody
+    /// is in: the instruction can be stepped as well.
+    #[cold]
+    pub(crate) fn boost(&self, table: &Table, insn: &Insn, next: NonZeroUsize) -> Option<Slot> {
+        if table.is_boosting_vain() {
+            return None;
+        }
+        let mut may_grow = true;
+        loop {
+            let pages = {
+                let turn = !self.waiters.is_active();
+                let mut inner = self.inner.lock();
+                let slot = inner.boost(table, insn, next, spare(turn));
+                if slot.is_some() {
+                    return slot;
+                }
+                if !may_grow || inner.pages == PAGES || inner.boosted == MAX_BOOSTED {
+                    table.set_boosting_vain(true, &mut inner.locked);
+                    return None;
+                }
+                inner.pages
+            };
+            may_grow = self.grow(table, pages).is_ok();
+        }
     }
 }
 

@@ -21,6 +21,16 @@ static_assert!(size_of::<bindings::arch_uprobe>() % WORD_SIZE == 0);
 static_assert!(align_of::<bindings::arch_uprobe>() == WORD_SIZE);
 static_assert!(INSN_SIZE <= INSN_WORDS * WORD_SIZE);
 
+/// Of a product with it the highest bits depend on all bits of what is multiplied, the lowest ones
+/// on the lowest only.
+const FACTOR: usize = 0x9e37_79b9_7f4a_7c15_u64 as usize;
+
+/// A number that differs for most numbers that differ.
+#[inline]
+pub(crate) fn spread(number: usize) -> u16 {
+    (number.wrapping_mul(FACTOR) >> (usize::BITS - u16::BITS)) as u16
+}
+
 /// A copy of a `struct arch_uprobe`: the bytes to execute, and what is to be done after that.
 ///
 /// Equal bytes alone do not make two instructions the same: on x86, one that was relative to `rip`
@@ -41,6 +51,12 @@ impl Insn {
         unsafe { &*arch.cast::<Self>() }
     }
 
+    /// The `struct arch_uprobe`.
+    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+    pub(crate) fn as_raw(&self) -> *const bindings::arch_uprobe {
+        core::ptr::from_ref(self).cast()
+    }
+
     /// What goes into a slot: the beginning of the structure.
     pub(crate) fn bytes(&self) -> [u8; INSN_SIZE] {
         let mut bytes = [0; INSN_SIZE];
@@ -54,16 +70,12 @@ impl Insn {
     /// A number that differs for most instructions that differ.
     #[inline]
     pub(crate) fn hash(&self) -> u16 {
-        // Of a product with it the highest bits depend on all bits of what is multiplied, the
-        // lowest ones on the lowest only.
-        const FACTOR: usize = 0x9e37_79b9_7f4a_7c15_u64 as usize;
-
         let words = &self.0[..INSN_SIZE.div_ceil(WORD_SIZE)];
         let hash = words.iter().fold(0, |hash: usize, word| {
             let product = (hash ^ word).wrapping_mul(FACTOR);
             product ^ (product >> (usize::BITS / 2 - 2))
         });
-        (hash.wrapping_mul(FACTOR) >> (usize::BITS - u16::BITS)) as u16
+        spread(hash)
     }
 
     /// What those have in common who wait for this instruction.

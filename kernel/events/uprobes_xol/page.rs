@@ -7,6 +7,9 @@ use super::{
     slot::SLOT_SIZE,
     table::Unused, //
 };
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
+use {super::slot::BOOSTED_SIZE, core::num::NonZeroUsize};
+
 use kernel::{
     bindings,
     page::Page,
@@ -58,11 +61,26 @@ impl SlotPage {
 
     /// Writes `insn` into a slot of this page, for all CPUs to see. Does not sleep.
     pub(crate) fn write(&self, unused: &Unused, insn: &Insn) {
-        let mut bytes = insn.bytes();
+        self.write_bytes(unused, insn.bytes());
+    }
 
+    /// Writes `insn` into a slot of this page, and a jump to `next`, for all CPUs to see. Does not
+    /// sleep.
+    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+    pub(crate) fn write_boosted(&self, unused: &Unused, insn: &Insn, next: NonZeroUsize) {
+        let mut bytes = [0; BOOSTED_SIZE];
+        // SAFETY: An instruction, and as many bytes as are written.
+        unsafe {
+            bindings::arch_uprobe_boosted_insn(insn.as_raw(), next.get(), bytes.as_mut_ptr())
+        };
+        self.write_bytes(unused, bytes);
+    }
+
+    #[inline]
+    fn write_bytes<const LEN: usize>(&self, unused: &Unused, mut bytes: [u8; LEN]) {
         // SAFETY: Of an address only the offset in the page matters: that of a slot which nobody
         // writes or executes now, and which has room for an instruction and what an architecture
-        // puts behind it.
+        // puts behind it, or for the bytes of a boosted slot.
         unsafe {
             bindings::arch_uprobe_copy_ixol(
                 self.as_ptr(),

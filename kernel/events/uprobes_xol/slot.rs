@@ -12,6 +12,13 @@ use kernel::{
 /// Bytes from one slot to the next.
 pub(crate) const SLOT_SIZE: usize = bindings::UPROBE_XOL_SLOT_SIZE as usize;
 
+/// Bytes of a boosted slot: an instruction, a jump, and where that leads.
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
+pub(crate) const BOOSTED_SIZE: usize = bindings::UPROBE_XOL_BOOSTED_SIZE as usize;
+
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
+static_assert!(BOOSTED_SIZE <= SLOT_SIZE);
+
 /// Slots of a page. There may be room for more, but each has a price.
 pub(crate) const SLOTS_PER_PAGE: usize = {
     let room = PAGE_SIZE / SLOT_SIZE;
@@ -68,6 +75,14 @@ impl Slot {
     #[inline]
     pub(crate) fn index(self) -> usize {
         self.0.get() as usize % SLOTS_PER_PAGE
+    }
+
+    /// The boosted slot that lies around `offset`, in bytes from the beginning of the area, if there
+    /// is one.
+    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+    pub(crate) fn boosted_around(offset: usize) -> Option<Self> {
+        let number = u32::try_from(offset / SLOT_SIZE).ok()?;
+        Self::new(number).filter(|_| offset % SLOT_SIZE < BOOSTED_SIZE)
     }
 
     /// Where the slot begins, in bytes from the beginning of the area.

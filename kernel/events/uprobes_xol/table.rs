@@ -8,6 +8,9 @@
 //!
 //! A slot is *unused*, or it is *offered*: tasks find it and may get into it. An offered one is
 //! *retracted* before it can become unused: nobody finds it any more, but some may still be in it.
+//!
+//! A *boosted* slot is not offered but found by other means, without being claimed: it stays what it
+//! is for as long as the area lives.
 
 use super::{
     insn::{Insn, InsnCell},
@@ -15,6 +18,9 @@ use super::{
     slot::{Slot, PAGES, SLOTS_PER_PAGE, SLOT_COUNT},
     task::{Entered, GcLocked, Held},
 };
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
+use {super::insn::spread, core::num::NonZeroUsize};
+
 use kernel::{
     bindings,
     prelude::*,
@@ -37,6 +43,14 @@ const BUCKETS: usize = {
 /// The end of a chain.
 const END: u32 = 0;
 
+fn new_heads() -> Result<KVVec<Atomic<u32>>> {
+    let mut heads = KVVec::with_capacity(BUCKETS, GFP_KERNEL)?;
+    for _ in 0..BUCKETS {
+        heads.push(Atomic::new(END), GFP_KERNEL)?;
+    }
+    Ok(heads)
+}
+
 /// What a slot holds.
 ///
 /// # Invariants
@@ -44,6 +58,8 @@ const END: u32 = 0;
 /// - `version` is odd while the slot is offered, and 0 as long as it never was. It only grows.
 /// - `insn` does not change while `version` is odd. Unless that is 0, the slot's memory holds it.
 /// - All is written under the GC lock only.
+/// - `target` is 0 unless the slot is boosted. Then nothing of this changes any more, `version` is
+///   even, and the slot's memory holds `insn` and a jump to `target`.
 struct Record {
     /// As wide as a word, so that a task that gets no CPU for long does not see the same one again.
     version: Atomic<usize>,
@@ -51,6 +67,8 @@ struct Record {
     /// end, but maybe along another chain.
     next: Atomic<u32>,
     insn: InsnCell,
+    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+    target: Atomic<usize>,
 }
 
 impl Record {
@@ -60,6 +78,8 @@ impl Record {
             version: Atomic::new(0),
             next: Atomic::new(END),
             insn: InsnCell::zeroed(),
+            #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+            target: Atomic::new(0),
         }
     }
 
@@ -107,6 +127,27 @@ impl Record {
     }
 }
 
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
+impl Record {
+    /// Where the slot's jump leads, if it is boosted.
+    #[inline]
+    fn target(&self) -> Option<NonZeroUsize> {
+        // ORDERING: Acquire pairs with the release in `boost`: who sees this sees the instruction,
+        // and that both were written to the slot's memory (litmus/boost-find.litmus).
+        NonZeroUsize::new(self.target.load(Acquire))
+    }
+
+    /// The slot is boosted from now on.
+    fn boost(&self, target: NonZeroUsize) {
+        // INVARIANT: The memory holds `insn` and the jump: both were written while the slot was
+        // unused.
+        //
+        // ORDERING: Release pairs with the acquire in `target`, see there
+        // (litmus/boost-find.litmus).
+        self.target.store(target.get(), Release);
+    }
+}
+
 /// A page of an area, and what its slots hold.
 pub(crate) struct SlotPageRecords {
     page: SlotPage,
@@ -151,6 +192,12 @@ impl Unused {
 /// What the slots of an area hold.
 pub(crate) struct Table {
     heads: KVVec<Atomic<u32>>,
+    /// Of the chains of boosted slots, which only grow.
+    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+    boosted: KVVec<Atomic<u32>>,
+    /// Whether a slot to boost is asked for in vain.
+    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+    boosting_vain: Atomic<u32>,
     pages: KVVec<SetOnce<SlotPageRecords>>,
 }
 
@@ -161,16 +208,19 @@ impl Table {
     ///
     /// [`ENOMEM`] when memory cannot be had.
     pub(crate) fn new(first: SlotPageRecords) -> Result<Self> {
-        let mut heads = KVVec::with_capacity(BUCKETS, GFP_KERNEL)?;
-        for _ in 0..BUCKETS {
-            heads.push(Atomic::new(END), GFP_KERNEL)?;
-        }
         let mut pages = KVVec::with_capacity(PAGES, GFP_KERNEL)?;
         for _ in 0..PAGES {
             pages.push(SetOnce::new(), GFP_KERNEL)?;
         }
         pages[0].populate(first);
-        Ok(Self { heads, pages })
+        Ok(Self {
+            heads: new_heads()?,
+            #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+            boosted: new_heads()?,
+            #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+            boosting_vain: Atomic::new(0),
+            pages,
+        })
     }
 
     /// Makes `page` the one with this index, which is not there yet.
@@ -280,6 +330,74 @@ impl Table {
         };
         record.open();
         record.next.store(head.load(Relaxed), Relaxed);
+        head.store(slot.number(), Relaxed);
+    }
+}
+
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
+impl Table {
+    #[inline]
+    fn boosted_head(&self, next: NonZeroUsize) -> Option<&Atomic<u32>> {
+        // Few probes share the address behind them.
+        self.boosted.get(usize::from(spread(next.get())) % BUCKETS)
+    }
+
+    /// Finds the slot that executes `insn` and jumps to `next`. Takes no lock, and writes nothing.
+    ///
+    /// May miss one that is made meanwhile.
+    #[inline(always)]
+    pub(crate) fn find_boosted(&self, insn: &Insn, next: NonZeroUsize) -> Option<Slot> {
+        // ORDERING: Relaxed: decides nothing, here and below. The slot's own record says what it is
+        // for. If that is not there yet, the chain may lead anywhere, even in circles.
+        let mut slot = Slot::new(self.boosted_head(next)?.load(Relaxed))?;
+        for _ in 0..SLOT_COUNT {
+            let record = self.record(slot)?;
+            if record.target() == Some(next) && record.insn.holds(insn) {
+                return Some(slot);
+            }
+            slot = Slot::new(record.next.load(Relaxed))?;
+        }
+        None
+    }
+
+    /// What `slot` executes and where its jump leads, if it is boosted. Takes no lock.
+    pub(crate) fn boosted(&self, slot: Slot) -> Option<(Insn, NonZeroUsize)> {
+        let record = self.record(slot)?;
+        let next = record.target()?;
+        Some((record.insn.get(), next))
+    }
+
+    /// Whether it was found under the lock that no slot can be boosted for now. Takes no lock, so
+    /// that hits for which there is none do not contend for it.
+    pub(crate) fn is_boosting_vain(&self) -> bool {
+        // ORDERING: Relaxed: decides nothing but how soon a change is heard of.
+        self.boosting_vain.load(Relaxed) != 0
+    }
+
+    /// Whether a slot can be boosted has changed, maybe.
+    pub(crate) fn set_boosting_vain(&self, vain: bool, _: &mut GcLocked) {
+        let vain = u32::from(vain);
+        // The line is one that all hits read.
+        if self.boosting_vain.load(Relaxed) != vain {
+            self.boosting_vain.store(vain, Relaxed);
+        }
+    }
+
+    /// Makes a slot execute `insn` and jump to `next`, for as long as the area lives. Does not
+    /// sleep.
+    pub(crate) fn boost(&self, unused: Unused, insn: &Insn, next: NonZeroUsize, _: &mut GcLocked) {
+        let slot = unused.slot();
+        let page = self.pages.get(slot.page()).and_then(SetOnce::as_ref);
+        let (Some(page), Some(record), Some(head)) =
+            (page, self.record(slot), self.boosted_head(next))
+        else {
+            return;
+        };
+        page.page.write_boosted(&unused, insn, next);
+        // INVARIANT: The slot is neither offered nor boosted, and we have the lock.
+        record.insn.set(insn);
+        record.next.store(head.load(Relaxed), Relaxed);
+        record.boost(next);
         head.store(slot.number(), Relaxed);
     }
 }
