@@ -607,9 +607,8 @@ impl Gc {
         let mut may_grow = true;
         loop {
             let pages = {
-                let turn = !self.waiters.is_active();
                 let mut inner = self.inner.lock();
-                let slot = inner.boost(table, insn, next, spare(turn));
+                let slot = inner.boost(table, insn, next, spare(!self.waiters.is_active()));
                 if slot.is_some() {
                     return slot;
                 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! KUnit tests of the slots' state machine, of sharing, collecting, growing and exhaustion.
+//! KUnit tests of the slots' state machine, of sharing, collecting, growing, exhaustion and
+//! boosting.
 
 use kernel::prelude::*;
 
@@ -15,6 +16,12 @@ mod uprobes_xol {
         table::{SlotPageRecords, Table},
         task::{GcLocked, Task},
     };
+    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+    use {
+        super::super::{gc::MAX_BOOSTED, slot::BOOSTED_SIZE},
+        core::num::NonZeroUsize,
+    };
+
     use kernel::{
         page::PAGE_SIZE,
         prelude::*,
@@ -403,6 +410,113 @@ mod uprobes_xol {
             let vaddr = get(&area, task.as_arc_borrow(), &insn(FIRST_SLOTS))?;
             assert!((VADDR + PAGE_SIZE..VADDR + 2 * PAGE_SIZE).contains(&vaddr));
             assert!(area.page(1).is_some());
+            tasks.push(task, GFP_KERNEL)?;
+        }
+        for task in &tasks {
+            area.put(task);
+            area.evict(task);
+        }
+        Ok(())
+    }
+
+    /// Where the probed program goes on.
+    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+    const NEXT: usize = 0x40_1234;
+
+    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+    #[test]
+    fn boosted_slot_is_for_an_instruction_and_a_place() -> Result {
+        let area = XolArea::new(VADDR)?;
+        let first = area.boost(&insn(0), NEXT).ok_or(ENOMEM)?;
+        assert!((VADDR + SLOT_SIZE..VADDR + PAGE_SIZE).contains(&first));
+        assert_eq!(area.boost(&insn(0), NEXT), Some(first));
+
+        let elsewhere = area.boost(&insn(0), NEXT + 1).ok_or(ENOMEM)?;
+        let other = area.boost(&insn(1), NEXT).ok_or(ENOMEM)?;
+        assert!(first != elsewhere && first != other && elsewhere != other);
+        assert_eq!(area.boost(&insn(0), NEXT), Some(first));
+        assert_eq!(area.boost(&insn(0), NEXT + 1), Some(elsewhere));
+
+        // Who steps the same instruction does so in another slot.
+        let task = task()?;
+        let task = task.as_arc_borrow();
+        let stepped = get(&area, task, &insn(0))?;
+        assert!(![first, elsewhere, other].contains(&stepped));
+        assert!(area.boosted_at(stepped).is_none());
+        area.put(&task);
+        area.evict(&task);
+        Ok(())
+    }
+
+    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+    #[test]
+    fn boosted_slot_is_known_by_its_addresses() -> Result {
+        let area = XolArea::new(VADDR)?;
+        assert!(area.boosted_at(VADDR + SLOT_SIZE).is_none());
+        let vaddr = area.boost(&insn(0), NEXT).ok_or(ENOMEM)?;
+        for ip in vaddr..vaddr + BOOSTED_SIZE {
+            let boosted = area.boosted_at(ip).ok_or(EINVAL)?;
+            assert_eq!(boosted.vaddr, vaddr);
+            assert_eq!(boosted.next, NEXT);
+            assert!(boosted.insn == insn(0));
+        }
+        let end = VADDR + PAGES * PAGE_SIZE;
+        for ip in [
+            0,
+            VADDR - 1,
+            VADDR,
+            vaddr - 1,
+            vaddr + BOOSTED_SIZE,
+            end,
+            usize::MAX,
+        ] {
+            assert!(area.boosted_at(ip).is_none());
+        }
+        Ok(())
+    }
+
+    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+    #[test]
+    fn no_slot_jumps_to_nowhere() -> Result {
+        let area = XolArea::new(VADDR)?;
+        assert!(area.boost(&insn(0), 0).is_none());
+        Ok(())
+    }
+
+    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+    #[test]
+    fn boosted_slot_is_not_collected() -> Result {
+        let slots = Slots::new()?;
+        let next = NonZeroUsize::new(NEXT).ok_or(EINVAL)?;
+        let slot = slots.gc.boost(&slots.table, &insn(0), next);
+        assert!(slot.is_some());
+
+        // Many more than there are slots, each of which is taken away.
+        let task = task()?;
+        for probe in 0..4 * SLOTS_PER_PAGE {
+            assert!(slots.enter(&task, &insn(probe), true) != slot);
+            slots.leave(&task);
+        }
+        assert_eq!(slots.table.find_boosted(&insn(0), next), slot);
+        slots.gc.evict(&task);
+        Ok(())
+    }
+
+    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+    #[test]
+    fn half_the_slots_are_not_boosted() -> Result {
+        let area = XolArea::new(VADDR)?;
+        for probe in 0..MAX_BOOSTED {
+            assert!(area.boost(&insn(probe), NEXT + probe).is_some());
+        }
+        assert!(area.boost(&insn(0), NEXT + MAX_BOOSTED).is_none());
+        assert!(area.boost(&insn(0), NEXT).is_some());
+
+        // Steps have the others.
+        let mut tasks = KVec::with_capacity(SLOT_COUNT, GFP_KERNEL)?;
+        for probe in 0..SLOT_COUNT - 1 - MAX_BOOSTED {
+            let task = task()?;
+            assert!(get(&area, task.as_arc_borrow(), &insn(probe)).is_ok());
             tasks.push(task, GFP_KERNEL)?;
         }
         for task in &tasks {
