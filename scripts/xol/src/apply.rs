@@ -19,8 +19,9 @@ use crate::stage::{Fingerprint, Runner, files_below, read_text};
 
 /// Folders of the checkout whose files are new ones at the same place of the
 /// kernel tree.
-const OVERLAY: [&str; 7] = [
+const OVERLAY: [&str; 8] = [
     "Documentation",
+    "arch",
     "include",
     "kernel",
     "rust",

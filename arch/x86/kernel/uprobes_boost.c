@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Boosted uprobes: which instructions may go on from their slot by a jump, and
+ * what such a slot looks like.
+ *
+ * Without a single step nothing is done after the instruction, and nobody knows
+ * when a task leaves the slot. See Documentation/trace/uprobes-xol.rst.
+ */
+#include <linux/bits.h>
+#include <linux/linkage.h>
+#include <linux/ptrace.h>
+#include <linux/string.h>
+#include <linux/thread_info.h>
+#include <linux/unaligned.h>
+#include <linux/uprobes.h>
+#include <linux/uprobes_xol.h>
+
+#include <asm/insn.h>
+#include <asm/processor.h>
+#include <asm/text-patching.h>
+
+/* Of the prefixes 66, f2 and f3, an instruction may have one of these, or none. */
+#define NONE	BIT(0)
+#define P66	BIT(1)
+#define PF2	BIT(2)
+#define PF3	BIT(3)
+
+#define ALL_REGS	0xff
+#define REG(n)		BIT(n)
+
+/*
+ * Opcodes that may be boosted. What is not here is stepped.
+ *
+ * An instruction may be here if it neither reads nor changes ip, so that it does
+ * the same anywhere; if what follows it is always the next instruction; if it
+ * neither reads nor changes TF, and does not keep the next instruction from being
+ * trapped at; and if, should it fault, nothing of it was done. None stands for
+ * another one with any of the prefixes that its row has. So there is no branch, call
+ * or return here, even though some of them could do without a step; nothing that
+ * enters the kernel; no x87 instruction, which leaves its address to be read; and
+ * no string instruction.
+ *
+ * A row is a range of opcodes, the values of the reg field of their ModRM byte,
+ * if they have one, and the prefixes.
+ */
+static const struct boost_rule {
+	u8	map;		/* 0: one byte, 1: after 0f */
+	u8	first;
+	u8	last;
+	u8	regs;
+	u8	prefixes;
+} boost_rules[] = {
+	{ 0, 0x00, 0x05, ALL_REGS, NONE | P66 },		/* add */
+	{ 0, 0x08, 0x0d, ALL_REGS, NONE | P66 },		/* or */
+	{ 0, 0x10, 0x15, ALL_REGS, NONE | P66 },		/* adc */
+	{ 0, 0x18, 0x1d, ALL_REGS, NONE | P66 },		/* sbb */
+	{ 0, 0x20, 0x25, ALL_REGS, NONE | P66 },		/* and */
+	{ 0, 0x28, 0x2d, ALL_REGS, NONE | P66 },		/* sub */
+	{ 0, 0x30, 0x35, ALL_REGS, NONE | P66 },		/* xor */
+	{ 0, 0x38, 0x3d, ALL_REGS, NONE | P66 },		/* cmp */
+	{ 0, 0x58, 0x5f, ALL_REGS, NONE | P66 },		/* pop reg */
+	{ 0, 0x63, 0x63, ALL_REGS, NONE },			/* movslq */
+	{ 0, 0x68, 0x6b, ALL_REGS, NONE | P66 },		/* push imm, imul */
+	{ 0, 0x80, 0x81, ALL_REGS, NONE | P66 },		/* add .. cmp imm */
+	{ 0, 0x83, 0x83, ALL_REGS, NONE | P66 },		/* add .. cmp imm8 */
+	{ 0, 0x84, 0x8b, ALL_REGS, NONE | P66 },		/* test, xchg, mov */
+	{ 0, 0x8d, 0x8d, ALL_REGS, NONE | P66 },		/* lea */
+	{ 0, 0x91, 0x99, ALL_REGS, NONE | P66 },		/* xchg ax, cbw, cwd */
+	{ 0, 0x9e, 0x9f, ALL_REGS, NONE },			/* sahf, lahf */
+	{ 0, 0xa0, 0xa3, ALL_REGS, NONE | P66 },		/* mov moffs */
+	{ 0, 0xa8, 0xa9, ALL_REGS, NONE | P66 },		/* test ax, imm */
+	{ 0, 0xb0, 0xbf, ALL_REGS, NONE | P66 },		/* mov reg, imm */
+	{ 0, 0xc0, 0xc1, ALL_REGS, NONE | P66 },		/* rol .. sar imm */
+	{ 0, 0xc6, 0xc7, REG(0), NONE | P66 },			/* mov imm, not xbegin */
+	{ 0, 0xc9, 0xc9, ALL_REGS, NONE },			/* leave */
+	{ 0, 0xd0, 0xd3, ALL_REGS, NONE | P66 },		/* rol .. sar */
+	{ 0, 0xf5, 0xf5, ALL_REGS, NONE },			/* cmc */
+	{ 0, 0xf6, 0xf7, ALL_REGS & ~REG(1), NONE | P66 },	/* test .. idiv */
+	{ 0, 0xf8, 0xf9, ALL_REGS, NONE },			/* clc, stc */
+	{ 0, 0xfc, 0xfd, ALL_REGS, NONE },			/* cld, std */
+	{ 0, 0xfe, 0xfe, REG(0) | REG(1), NONE },		/* inc, dec */
+	{ 0, 0xff, 0xff, REG(0) | REG(1) | REG(6), NONE | P66 }, /* and push */
+	{ 1, 0x10, 0x11, ALL_REGS, NONE | P66 | PF2 | PF3 },	/* movups .. movss */
+	{ 1, 0x1e, 0x1e, REG(7), PF3 },				/* endbr */
+	{ 1, 0x28, 0x29, ALL_REGS, NONE | P66 },		/* movaps, movapd */
+	{ 1, 0x2a, 0x2a, ALL_REGS, PF2 | PF3 },			/* cvtsi2sd */
+	{ 1, 0x2c, 0x2d, ALL_REGS, PF2 | PF3 },			/* cvttsd2si */
+	{ 1, 0x2e, 0x2f, ALL_REGS, NONE | P66 },		/* ucomiss, comiss */
+	{ 1, 0x40, 0x4f, ALL_REGS, NONE | P66 },		/* cmovcc */
+	{ 1, 0x51, 0x51, ALL_REGS, NONE | P66 | PF2 | PF3 },	/* sqrtps .. */
+	{ 1, 0x54, 0x57, ALL_REGS, NONE | P66 },		/* andps .. xorps */
+	{ 1, 0x58, 0x59, ALL_REGS, NONE | P66 | PF2 | PF3 },	/* addps, mulps .. */
+	{ 1, 0x5a, 0x5a, ALL_REGS, NONE | P66 | PF2 | PF3 },	/* cvtps2pd .. */
+	{ 1, 0x5c, 0x5f, ALL_REGS, NONE | P66 | PF2 | PF3 },	/* subps .. maxps */
+	{ 1, 0x6e, 0x6e, ALL_REGS, P66 },			/* movd to xmm */
+	{ 1, 0x6f, 0x6f, ALL_REGS, P66 | PF3 },			/* movdqa, movdqu */
+	{ 1, 0x7e, 0x7e, ALL_REGS, P66 | PF3 },			/* movd, movq */
+	{ 1, 0x7f, 0x7f, ALL_REGS, P66 | PF3 },			/* movdqa, movdqu */
+	{ 1, 0x90, 0x9f, ALL_REGS, NONE },			/* setcc */
+	{ 1, 0xa3, 0xa5, ALL_REGS, NONE | P66 },		/* bt, shld */
+	{ 1, 0xab, 0xad, ALL_REGS, NONE | P66 },		/* bts, shrd */
+	{ 1, 0xaf, 0xaf, ALL_REGS, NONE | P66 },		/* imul */
+	{ 1, 0xb3, 0xb3, ALL_REGS, NONE | P66 },		/* btr */
+	{ 1, 0xb6, 0xb7, ALL_REGS, NONE | P66 },		/* movzx */
+	{ 1, 0xb8, 0xb8, ALL_REGS, PF3 },			/* popcnt */
+	{ 1, 0xba, 0xba, REG(4) | REG(5) | REG(6) | REG(7), NONE | P66 }, /* bt .. btc imm */
+	{ 1, 0xbb, 0xbb, ALL_REGS, NONE | P66 },		/* btc */
+	{ 1, 0xbc, 0xbd, ALL_REGS, NONE | P66 | PF3 },		/* bsf .. lzcnt */
+	{ 1, 0xbe, 0xbf, ALL_REGS, NONE | P66 },		/* movsx */
+	{ 1, 0xc8, 0xcf, ALL_REGS, NONE },			/* bswap */
+	{ 1, 0xd6, 0xd6, ALL_REGS, P66 },			/* movq */
+	{ 1, 0xef, 0xef, ALL_REGS, P66 },			/* pxor */
+};
+
+/* Which one of NONE, P66, PF2 and PF3 @insn has; 0 if it has several. */
+static u8 boost_prefix(struct insn *insn)
+{
+	u8 seen = 0;
+	insn_byte_t p;
+
+	for_each_insn_prefix(insn, p) {
+		switch (p) {
+		case 0x66:
+			seen |= P66;
+			break;
+		case 0xf2:
+			seen |= PF2;
+			break;
+		case 0xf3:
+			seen |= PF3;
+			break;
+		case 0x64:	/* fs */
+		case 0x65:	/* gs */
+		case 0x67:	/* a short address */
+			break;
+		default:
+			return 0;
+		}
+	}
+	if (!seen)
+		return NONE;
+	return is_power_of_2(seen) ? seen : 0;
+}
+
+/**
+ * arch_uprobe_can_boost - may a slot of this instruction end with a jump?
+ * @insn: decoded for 64-bit mode, not relative to ip
+ */
+bool arch_uprobe_can_boost(struct insn *insn)
+{
+	u8 map = insn->opcode.nbytes - 1, opcode, reg = 0, prefix;
+
+	if (!insn->x86_64 || insn_is_avx_or_xop(insn) || insn_is_rex2(insn))
+		return false;
+	if (map > 1 || (map == 1 && insn->opcode.bytes[0] != 0x0f))
+		return false;
+	opcode = insn->opcode.bytes[map];
+	if (insn->modrm.nbytes)
+		reg = X86_MODRM_REG(insn->modrm.value);
+	prefix = boost_prefix(insn);
+
+	for (size_t i = 0; i < ARRAY_SIZE(boost_rules); i++) {
+		const struct boost_rule *rule = &boost_rules[i];
+
+		if (map == rule->map && opcode >= rule->first && opcode <= rule->last)
+			return rule->regs & REG(reg) && rule->prefixes & prefix;
+	}
+	return false;
+}
+
+/**
+ * arch_uprobe_boost_next - where to go on behind a boosted slot
+ * @auprobe: the instruction
+ * @regs: of the current task, whose ip is that of the instruction
+ *
+ * Returns 0 if the instruction is to be stepped this time: it always is, or a
+ * trap is expected after it, or the mode is not that which it was decoded for.
+ * User space has no indirect branch tracking, so that the jump may lead anywhere.
+ */
+unsigned long arch_uprobe_boost_next(struct arch_uprobe *auprobe, struct pt_regs *regs)
+{
+	unsigned long next = regs->ip + auprobe->defparam.ilen;
+
+	if (!test_bit(ARCH_UPROBE_FLAG_BOOST, &auprobe->flags))
+		return 0;
+	if (regs->flags & X86_EFLAGS_TF || !user_64bit_mode(regs))
+		return 0;
+	if (read_thread_flags() & (_TIF_SINGLESTEP | _TIF_BLOCKSTEP))
+		return 0;
+	/* Another address would fault at the jump, not at its target. */
+	return next < TASK_SIZE_MAX ? next : 0;
+}
+
+/* Where the jump is, seen from the beginning of the slot. */
+unsigned int arch_uprobe_boosted_jump(const struct arch_uprobe *auprobe)
+{
+	return auprobe->defparam.ilen;
+}
+
+/*
+ * Takes the current task out of a boosted slot, behind whose instruction it is.
+ * If the jump has faulted, then a hardware breakpoint at @next must not be
+ * skipped for that.
+ */
+void arch_uprobe_boosted_leave(struct pt_regs *regs, unsigned long next)
+{
+	regs->ip = next;
+	regs->flags &= ~X86_EFLAGS_RF;
+}
+
+/* Where the jump finds its target: aligned, as user space may have set AC. */
+#define BOOST_TARGET	(UPROBE_XOL_BOOSTED_SIZE - sizeof(u64))
+/* ff 25 and the distance to the target */
+#define BOOST_JUMP_SIZE	6
+
+void arch_uprobe_boosted_insn(const struct arch_uprobe *auprobe,
+			      unsigned long next, u8 *insn)
+{
+	unsigned int ilen = auprobe->defparam.ilen;
+	u8 *jump = insn + ilen;
+
+	BUILD_BUG_ON(!IS_ALIGNED(BOOST_TARGET, sizeof(u64)));
+	BUILD_BUG_ON(MAX_INSN_SIZE + BOOST_JUMP_SIZE > BOOST_TARGET);
+	BUILD_BUG_ON(!IS_ALIGNED(UPROBE_XOL_SLOT_BYTES, sizeof(u64)));
+
+	memset(insn, INT3_INSN_OPCODE, UPROBE_XOL_BOOSTED_SIZE);
+	memcpy(insn, auprobe->ixol, ilen);
+	jump[0] = 0xff;
+	jump[1] = 0x25;
+	put_unaligned_le32(BOOST_TARGET - ilen - BOOST_JUMP_SIZE, jump + 2);
+	put_unaligned_le64(next, insn + BOOST_TARGET);
+}
+
+#ifdef CONFIG_UPROBES_XOL_RUST_KUNIT_TEST
+#include "uprobes_boost_test.c"
+#endif

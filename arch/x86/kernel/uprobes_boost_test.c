@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of boosted uprobes: what is boosted, and what its slot holds.
+ *
+ * Included by uprobes_boost.c.
+ */
+#include <kunit/test.h>
+
+struct boost_case {
+	const char	*name;
+	u8		insn[MAX_INSN_SIZE];
+	bool		boost;
+};
+
+/* Each row of the table has at least one of the first ones. */
+static const struct boost_case boost_cases[] = {
+	{ "add %al,(%rdi)", { 0x00, 0x07 }, true },
+	{ "add $1,%eax", { 0x83, 0xc0, 0x01 }, true },
+	{ "or %rax,%rbx", { 0x48, 0x09, 0xc3 }, true },
+	{ "or $1,%eax", { 0x83, 0xc8, 0x01 }, true },
+	{ "adc %rax,(%rsp)", { 0x48, 0x11, 0x04, 0x24 }, true },
+	{ "adc $1,%eax", { 0x83, 0xd0, 0x01 }, true },
+	{ "sbb %rax,%rax", { 0x48, 0x19, 0xc0 }, true },
+	{ "sbb $1,%eax", { 0x83, 0xd8, 0x01 }, true },
+	{ "and %eax,%fs:0x28",
+	  { 0x64, 0x21, 0x04, 0x25, 0x28, 0x00, 0x00, 0x00 }, true },
+	{ "and $15,%al", { 0x24, 0x0f }, true },
+	{ "sub %eax,%edx", { 0x29, 0xc2 }, true },
+	{ "sub $1,%eax", { 0x83, 0xe8, 0x01 }, true },
+	{ "xor %eax,%eax", { 0x31, 0xc0 }, true },
+	{ "xor $1,%al", { 0x34, 0x01 }, true },
+	{ "cmp %rsi,%rdi", { 0x48, 0x39, 0xf7 }, true },
+	{ "cmp $1,%ax", { 0x66, 0x83, 0xf8, 0x01 }, true },
+	{ "pop %rax", { 0x58 }, true },
+	{ "pop %rsp", { 0x5c }, true },
+	{ "pop %r15", { 0x41, 0x5f }, true },
+	{ "movslq %edi,%rax", { 0x48, 0x63, 0xc7 }, true },
+	{ "push $0x12345678", { 0x68, 0x78, 0x56, 0x34, 0x12 }, true },
+	{ "imul $100000,(%rdi),%rax",
+	  { 0x48, 0x69, 0x07, 0xa0, 0x86, 0x01, 0x00 }, true },
+	{ "push $1", { 0x6a, 0x01 }, true },
+	{ "imul $3,%rdi,%rdi", { 0x48, 0x6b, 0xff, 0x03 }, true },
+	{ "addb $1,(%rax)", { 0x80, 0x00, 0x01 }, true },
+	{ "cmpq $0x12345678,(%rdi)",
+	  { 0x48, 0x81, 0x3f, 0x78, 0x56, 0x34, 0x12 }, true },
+	{ "sub $0x12345678,%rsp",
+	  { 0x48, 0x81, 0xec, 0x78, 0x56, 0x34, 0x12 }, true },
+	{ "sub $24,%rsp", { 0x48, 0x83, 0xec, 0x18 }, true },
+	{ "andw $-16,(%rdi)", { 0x66, 0x83, 0x27, 0xf0 }, true },
+	{ "test %eax,%eax", { 0x85, 0xc0 }, true },
+	{ "xchg %rax,(%rdi)", { 0x48, 0x87, 0x07 }, true },
+	{ "mov %rsp,%rbp", { 0x48, 0x89, 0xe5 }, true },
+	{ "mov %r8b,(%rdi,%rsi,4)", { 0x44, 0x88, 0x04, 0xb7 }, true },
+	{ "mov 8(%edi),%eax", { 0x67, 0x8b, 0x47, 0x08 }, true },
+	{ "mov %gs:0,%rax",
+	  { 0x65, 0x48, 0x8b, 0x04, 0x25, 0x00, 0x00, 0x00, 0x00 }, true },
+	{ "lea 8(%rdi),%rax", { 0x48, 0x8d, 0x47, 0x08 }, true },
+	{ "xchg %rax,%rcx", { 0x48, 0x91 }, true },
+	{ "cltq", { 0x48, 0x98 }, true },
+	{ "cqto", { 0x48, 0x99 }, true },
+	{ "sahf", { 0x9e }, true },
+	{ "lahf", { 0x9f }, true },
+	{ "movabs 0x1122334455667788,%al",
+	  { 0xa0, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11 }, true },
+	{ "movabs %rax,0x1122334455667788",
+	  { 0x48, 0xa3, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11 }, true },
+	{ "test $1,%al", { 0xa8, 0x01 }, true },
+	{ "test $1,%rax", { 0x48, 0xa9, 0x01, 0x00, 0x00, 0x00 }, true },
+	{ "mov $1,%al", { 0xb0, 0x01 }, true },
+	{ "movabs $0x1122334455667788,%r15",
+	  { 0x49, 0xbf, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11 }, true },
+	{ "shlb $3,(%rdi)", { 0xc0, 0x27, 0x03 }, true },
+	{ "sar $63,%rax", { 0x48, 0xc1, 0xf8, 0x3f }, true },
+	{ "movb $1,(%rdi)", { 0xc6, 0x07, 0x01 }, true },
+	{ "movq $1,(%rdi)",
+	  { 0x48, 0xc7, 0x07, 0x01, 0x00, 0x00, 0x00 }, true },
+	{ "leave", { 0xc9 }, true },
+	{ "shlb $1,%al", { 0xd0, 0xe0 }, true },
+	{ "sar %cl,%rax", { 0x48, 0xd3, 0xf8 }, true },
+	{ "cmc", { 0xf5 }, true },
+	{ "testb $1,(%rdi)", { 0xf6, 0x07, 0x01 }, true },
+	{ "idivq (%rdi)", { 0x48, 0xf7, 0x3f }, true },
+	{ "clc", { 0xf8 }, true },
+	{ "stc", { 0xf9 }, true },
+	{ "cld", { 0xfc }, true },
+	{ "std", { 0xfd }, true },
+	{ "incb (%rdi)", { 0xfe, 0x07 }, true },
+	{ "decb %al", { 0xfe, 0xc8 }, true },
+	{ "incq (%rdi)", { 0x48, 0xff, 0x07 }, true },
+	{ "decl %eax", { 0xff, 0xc8 }, true },
+	{ "push (%rdi)", { 0xff, 0x37 }, true },
+	{ "movups (%rdi),%xmm0", { 0x0f, 0x10, 0x07 }, true },
+	{ "movsd %xmm0,(%rdi)", { 0xf2, 0x0f, 0x11, 0x07 }, true },
+	{ "movss (%rdi),%xmm15", { 0xf3, 0x44, 0x0f, 0x10, 0x3f }, true },
+	{ "movupd %xmm0,(%rdi)", { 0x66, 0x0f, 0x11, 0x07 }, true },
+	{ "endbr64", { 0xf3, 0x0f, 0x1e, 0xfa }, true },
+	{ "endbr32", { 0xf3, 0x0f, 0x1e, 0xfb }, true },
+	{ "movaps %xmm0,(%rsp)", { 0x0f, 0x29, 0x04, 0x24 }, true },
+	{ "movapd (%rdi),%xmm1", { 0x66, 0x0f, 0x28, 0x0f }, true },
+	{ "cvtsi2sd %rax,%xmm0", { 0xf2, 0x48, 0x0f, 0x2a, 0xc0 }, true },
+	{ "cvttss2si %xmm0,%eax", { 0xf3, 0x0f, 0x2c, 0xc0 }, true },
+	{ "cvtsd2si (%rdi),%rax", { 0xf2, 0x48, 0x0f, 0x2d, 0x07 }, true },
+	{ "ucomiss %xmm0,%xmm1", { 0x0f, 0x2e, 0xc8 }, true },
+	{ "comisd (%rdi),%xmm1", { 0x66, 0x0f, 0x2f, 0x0f }, true },
+	{ "cmovo %eax,%ecx", { 0x0f, 0x40, 0xc8 }, true },
+	{ "cmovg (%rdi),%rcx", { 0x48, 0x0f, 0x4f, 0x0f }, true },
+	{ "sqrtsd %xmm0,%xmm0", { 0xf2, 0x0f, 0x51, 0xc0 }, true },
+	{ "andps %xmm0,%xmm1", { 0x0f, 0x54, 0xc8 }, true },
+	{ "xorpd %xmm0,%xmm0", { 0x66, 0x0f, 0x57, 0xc0 }, true },
+	{ "addss %xmm0,%xmm1", { 0xf3, 0x0f, 0x58, 0xc8 }, true },
+	{ "mulpd (%rdi),%xmm1", { 0x66, 0x0f, 0x59, 0x0f }, true },
+	{ "cvtss2sd %xmm0,%xmm0", { 0xf3, 0x0f, 0x5a, 0xc0 }, true },
+	{ "subsd %xmm0,%xmm1", { 0xf2, 0x0f, 0x5c, 0xc8 }, true },
+	{ "maxps (%rdi),%xmm1", { 0x0f, 0x5f, 0x0f }, true },
+	{ "movq %rax,%xmm0", { 0x66, 0x48, 0x0f, 0x6e, 0xc0 }, true },
+	{ "movdqu (%rdi),%xmm0", { 0xf3, 0x0f, 0x6f, 0x07 }, true },
+	{ "movdqa (%rdi),%xmm0", { 0x66, 0x0f, 0x6f, 0x07 }, true },
+	{ "movq (%rdi),%xmm0", { 0xf3, 0x0f, 0x7e, 0x07 }, true },
+	{ "movd %xmm0,%eax", { 0x66, 0x0f, 0x7e, 0xc0 }, true },
+	{ "movdqa %xmm0,(%rdi)", { 0x66, 0x0f, 0x7f, 0x07 }, true },
+	{ "movdqu %xmm0,(%rdi)", { 0xf3, 0x0f, 0x7f, 0x07 }, true },
+	{ "seto %al", { 0x0f, 0x90, 0xc0 }, true },
+	{ "setg (%rdi)", { 0x0f, 0x9f, 0x07 }, true },
+	{ "bt %rax,(%rdi)", { 0x48, 0x0f, 0xa3, 0x07 }, true },
+	{ "shld %cl,%rax,(%rdi)", { 0x48, 0x0f, 0xa5, 0x07 }, true },
+	{ "bts %rax,(%rdi)", { 0x48, 0x0f, 0xab, 0x07 }, true },
+	{ "shrd %cl,%rax,%rdx", { 0x48, 0x0f, 0xad, 0xc2 }, true },
+	{ "imul (%rdi),%rax", { 0x48, 0x0f, 0xaf, 0x07 }, true },
+	{ "btr %rax,(%rdi)", { 0x48, 0x0f, 0xb3, 0x07 }, true },
+	{ "movzbl (%rdi),%eax", { 0x0f, 0xb6, 0x07 }, true },
+	{ "movzwl %ax,%eax", { 0x0f, 0xb7, 0xc0 }, true },
+	{ "popcnt %rax,%rax", { 0xf3, 0x48, 0x0f, 0xb8, 0xc0 }, true },
+	{ "bt $3,%rax", { 0x48, 0x0f, 0xba, 0xe0, 0x03 }, true },
+	{ "btcq $3,(%rdi)", { 0x48, 0x0f, 0xba, 0x3f, 0x03 }, true },
+	{ "btc %rax,(%rdi)", { 0x48, 0x0f, 0xbb, 0x07 }, true },
+	{ "bsf %rax,%rcx", { 0x48, 0x0f, 0xbc, 0xc8 }, true },
+	{ "tzcnt %rax,%rcx", { 0xf3, 0x48, 0x0f, 0xbc, 0xc8 }, true },
+	{ "lzcnt (%rdi),%rax", { 0xf3, 0x48, 0x0f, 0xbd, 0x07 }, true },
+	{ "movsbl (%rdi),%eax", { 0x0f, 0xbe, 0x07 }, true },
+	{ "movswq %ax,%rax", { 0x48, 0x0f, 0xbf, 0xc0 }, true },
+	{ "bswap %eax", { 0x0f, 0xc8 }, true },
+	{ "bswap %r15", { 0x49, 0x0f, 0xcf }, true },
+	{ "movq %xmm0,(%rdi)", { 0x66, 0x0f, 0xd6, 0x07 }, true },
+	{ "pxor %xmm0,%xmm0", { 0x66, 0x0f, 0xef, 0xc0 }, true },
+	{ "add $1,%eax, long", { 0x05, 0x01, 0x00, 0x00, 0x00 }, true },
+	{ "or $1,%eax, long", { 0x0d, 0x01, 0x00, 0x00, 0x00 }, true },
+	{ "adc $1,%eax, long", { 0x15, 0x01, 0x00, 0x00, 0x00 }, true },
+	{ "sbb $1,%eax, long", { 0x1d, 0x01, 0x00, 0x00, 0x00 }, true },
+	{ "sub $1,%eax, long", { 0x2d, 0x01, 0x00, 0x00, 0x00 }, true },
+	{ "cmp $1,%eax, long", { 0x3d, 0x01, 0x00, 0x00, 0x00 }, true },
+	{ "decl %ecx, with data16", { 0x66, 0xff, 0xc9 }, true },
+	{ "leave, as long as it can be", { 0x67, 0x67, 0x67, 0x67, 0x67, 0x67, 0x67,
+	  0x67, 0x67, 0x67, 0x67, 0x67, 0x67, 0x67, 0xc9 }, true },
+
+	{ "call +0", { 0xe8, 0x00, 0x00, 0x00, 0x00 }, false },
+	{ "call *%rax", { 0xff, 0xd0 }, false },
+	{ "call *(%rdi)", { 0xff, 0x17 }, false },
+	{ "jmp +0", { 0xeb, 0x00 }, false },
+	{ "jmp *%rax", { 0xff, 0xe0 }, false },
+	{ "ljmp *(%rdi)", { 0xff, 0x2f }, false },
+	{ "lcall *(%rdi)", { 0xff, 0x1f }, false },
+	{ "je +0", { 0x74, 0x00 }, false },
+	{ "jrcxz +0", { 0xe3, 0x00 }, false },
+	{ "loop +0", { 0xe2, 0x00 }, false },
+	{ "ret", { 0xc3 }, false },
+	{ "ret $8", { 0xc2, 0x08, 0x00 }, false },
+	{ "lret", { 0xcb }, false },
+	{ "iretq", { 0x48, 0xcf }, false },
+	{ "syscall", { 0x0f, 0x05 }, false },
+	{ "sysenter", { 0x0f, 0x34 }, false },
+	{ "int $0x80", { 0xcd, 0x80 }, false },
+	{ "int3", { 0xcc }, false },
+	{ "hlt", { 0xf4 }, false },
+	{ "cli", { 0xfa }, false },
+	{ "sti", { 0xfb }, false },
+	{ "in %dx,%al", { 0xec }, false },
+	{ "out %al,$0x80", { 0xe6, 0x80 }, false },
+	{ "insb", { 0x6c }, false },
+	{ "pushfq", { 0x9c }, false },
+	{ "popfq", { 0x9d }, false },
+	{ "mov %ds,%eax", { 0x8c, 0xd8 }, false },
+	{ "mov %eax,%ss", { 0x8e, 0xd0 }, false },
+	{ "pop (%rdi)", { 0x8f, 0x07 }, false },
+	{ "push %fs", { 0x0f, 0xa0 }, false },
+	{ "pop %fs", { 0x0f, 0xa1 }, false },
+	{ "enter $8,$0", { 0xc8, 0x08, 0x00, 0x00 }, false },
+	{ "xlatb", { 0xd7 }, false },
+	{ "fwait", { 0x9b }, false },
+	{ "fld1", { 0xd9, 0xe8 }, false },
+	{ "fnstenv (%rdi)", { 0xd9, 0x37 }, false },
+	{ "fxsave (%rdi)", { 0x0f, 0xae, 0x07 }, false },
+	{ "emms", { 0x0f, 0x77 }, false },
+	{ "movq %rax,%mm0", { 0x48, 0x0f, 0x6e, 0xc0 }, false },
+	{ "movq (%rdi),%mm0", { 0x0f, 0x6f, 0x07 }, false },
+	{ "movsb", { 0xa4 }, false },
+	{ "rep movsb", { 0xf3, 0xa4 }, false },
+	{ "rep stosq", { 0xf3, 0x48, 0xab }, false },
+	{ "repne scasb", { 0xf2, 0xae }, false },
+	{ "cmpsb", { 0xa6 }, false },
+	{ "lodsq", { 0x48, 0xad }, false },
+	{ "lock incl (%rdi)", { 0xf0, 0xff, 0x07 }, false },
+	{ "xacquire lock incl (%rdi)", { 0xf2, 0xf0, 0xff, 0x07 }, false },
+	{ "xrelease movl $1,(%rdi)",
+	  { 0xf3, 0xc7, 0x07, 0x01, 0x00, 0x00, 0x00 }, false },
+	{ "xbegin +0", { 0xc7, 0xf8, 0x00, 0x00, 0x00, 0x00 }, false },
+	{ "xabort $1", { 0xc6, 0xf8, 0x01 }, false },
+	{ "xend", { 0x0f, 0x01, 0xd5 }, false },
+	{ "cpuid", { 0x0f, 0xa2 }, false },
+	{ "rdtsc", { 0x0f, 0x31 }, false },
+	{ "rdtscp", { 0x0f, 0x01, 0xf9 }, false },
+	{ "rdpmc", { 0x0f, 0x33 }, false },
+	{ "rdpkru", { 0x0f, 0x01, 0xee }, false },
+	{ "wrpkru", { 0x0f, 0x01, 0xef }, false },
+	{ "rdfsbase %rax", { 0xf3, 0x48, 0x0f, 0xae, 0xc0 }, false },
+	{ "wrfsbase %rax", { 0xf3, 0x48, 0x0f, 0xae, 0xd0 }, false },
+	{ "rdsspq %rax", { 0xf3, 0x48, 0x0f, 0x1e, 0xc8 }, false },
+	{ "incsspq %rax", { 0xf3, 0x48, 0x0f, 0xae, 0xe8 }, false },
+	{ "clflush (%rdi)", { 0x0f, 0xae, 0x3f }, false },
+	{ "xsave (%rdi)", { 0x0f, 0xae, 0x27 }, false },
+	{ "ldmxcsr (%rdi)", { 0x0f, 0xae, 0x17 }, false },
+	{ "mfence", { 0x0f, 0xae, 0xf0 }, false },
+	{ "ud2", { 0x0f, 0x0b }, false },
+	{ "sgdt (%rdi)", { 0x0f, 0x01, 0x07 }, false },
+	{ "sldt %eax", { 0x0f, 0x00, 0xc0 }, false },
+	{ "smsw %eax", { 0x0f, 0x01, 0xe0 }, false },
+	{ "verr %ax", { 0x0f, 0x00, 0xe0 }, false },
+	{ "lsl %ax,%eax", { 0x0f, 0x03, 0xc0 }, false },
+	{ "rdrand %rax", { 0x48, 0x0f, 0xc7, 0xf0 }, false },
+	{ "cmpxchg %rcx,(%rdi)", { 0x48, 0x0f, 0xb1, 0x0f }, false },
+	{ "cmpxchg16b (%rdi)", { 0x48, 0x0f, 0xc7, 0x0f }, false },
+	{ "xadd %rax,(%rdi)", { 0x48, 0x0f, 0xc1, 0x07 }, false },
+	{ "pshufb %xmm0,%xmm1", { 0x66, 0x0f, 0x38, 0x00, 0xc8 }, false },
+	{ "pshufd $1,%xmm0,%xmm1", { 0x66, 0x0f, 0x70, 0xc8, 0x01 }, false },
+	{ "crc32b %al,%eax", { 0xf2, 0x0f, 0x38, 0xf0, 0xc0 }, false },
+	{ "movbe (%rdi),%eax", { 0x0f, 0x38, 0xf0, 0x07 }, false },
+	{ "pcmpistri $1,%xmm0,%xmm1",
+	  { 0x66, 0x0f, 0x3a, 0x63, 0xc8, 0x01 }, false },
+	{ "vmovaps %xmm0,(%rdi)", { 0xc5, 0xf8, 0x29, 0x07 }, false },
+	{ "vzeroupper", { 0xc5, 0xf8, 0x77 }, false },
+	{ "andn %rax,%rcx,%rdx", { 0xc4, 0xe2, 0xf0, 0xf2, 0xd0 }, false },
+	{ "vaddps (%rdi),%ymm0,%ymm1", { 0xc5, 0xfc, 0x58, 0x0f }, false },
+	{ "vmovdqu64 %zmm0,(%rdi)",
+	  { 0x62, 0xf1, 0xfe, 0x48, 0x7f, 0x07 }, false },
+	{ "nop", { 0x90 }, false },
+	{ "pause", { 0xf3, 0x90 }, false },
+	{ "nopl (%rax)", { 0x0f, 0x1f, 0x00 }, false },
+	{ "monitor", { 0x0f, 0x01, 0xc8 }, false },
+	{ "int1", { 0xf1 }, false },
+	{ "mov %al,(%rdi), xrelease", { 0xf3, 0x88, 0x07 }, false },
+	{ "add %al,(%rdi), repne", { 0xf2, 0x00, 0x07 }, false },
+	{ "popcnt %ax,%ax", { 0x66, 0xf3, 0x0f, 0xb8, 0xc0 }, false },
+	{ "jmpe", { 0x0f, 0xb8, 0x00, 0x00, 0x00, 0x00 }, false },
+	{ "endbr64 without f3", { 0x0f, 0x1e, 0xfa }, false },
+	{ "test, the other encoding", { 0xf6, 0xc8, 0x01 }, false },
+	{ "group 4, reg 2", { 0xfe, 0x17 }, false },
+	{ "group 5, reg 7", { 0xff, 0x3f }, false },
+	{ "group 8, reg 3", { 0x0f, 0xba, 0x1f, 0x03 }, false },
+	{ "pxor %mm0,%mm0", { 0x0f, 0xef, 0xc0 }, false },
+	{ "movq2dq %mm0,%xmm0", { 0xf3, 0x0f, 0xd6, 0xc0 }, false },
+	{ "cvtpi2ps %mm0,%xmm0", { 0x0f, 0x2a, 0xc0 }, false },
+	{ "cvttps2pi %xmm0,%mm0", { 0x0f, 0x2c, 0xc0 }, false },
+	{ "ud0", { 0x0f, 0xff, 0x07 }, false },
+	{ "add %r16,(%rdi)", { 0xd5, 0x48, 0x01, 0x07 }, false },
+};
+KUNIT_ARRAY_PARAM_DESC(boost, boost_cases, name);
+
+static void boost_decode(struct kunit *test, struct insn *insn, const u8 *bytes)
+{
+	int err = insn_decode(insn, bytes, MAX_INSN_SIZE, INSN_MODE_64);
+
+	KUNIT_ASSERT_EQ(test, err, 0);
+}
+
+static void boost_test_insn(struct kunit *test)
+{
+	const struct boost_case *of = test->param_value;
+	struct insn insn;
+
+	boost_decode(test, &insn, of->insn);
+	KUNIT_EXPECT_EQ(test, arch_uprobe_can_boost(&insn), of->boost);
+}
+
+static void boost_test_every_rule_is_tested(struct kunit *test)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(boost_rules); i++) {
+		const struct boost_rule *rule = &boost_rules[i];
+		bool tested = false;
+
+		for (size_t j = 0; j < ARRAY_SIZE(boost_cases); j++) {
+			struct insn insn;
+			u8 opcode;
+
+			if (!boost_cases[j].boost)
+				continue;
+			boost_decode(test, &insn, boost_cases[j].insn);
+			opcode = insn.opcode.bytes[rule->map];
+			if (insn.opcode.nbytes == rule->map + 1 &&
+			    opcode >= rule->first && opcode <= rule->last)
+				tested = true;
+		}
+		KUNIT_EXPECT_TRUE_MSG(test, tested, "map %u, opcode %02x",
+				      rule->map, rule->first);
+	}
+}
+
+static void boost_test_32_bit_is_stepped(struct kunit *test)
+{
+	static const u8 bytes[MAX_INSN_SIZE] = { 0x89, 0xe5 };
+	struct insn insn;
+
+	KUNIT_ASSERT_EQ(test, insn_decode(&insn, bytes, sizeof(bytes), INSN_MODE_32), 0);
+	KUNIT_EXPECT_FALSE(test, arch_uprobe_can_boost(&insn));
+}
+
+/* What the processor would do with it: the same, and then a jump to the target. */
+static void boost_test_slot(struct kunit *test)
+{
+	static const u8 longest[MAX_INSN_SIZE] = {
+		0x67, 0x67, 0x67, 0x67, 0x67, 0x67, 0x67, 0x67,
+		0x67, 0x67, 0x67, 0x67, 0x67, 0x67, 0xc9,
+	};
+	const unsigned long next = 0x00007ffff7fe1234;
+
+	for (unsigned int ilen = 1; ilen <= MAX_INSN_SIZE; ilen++) {
+		struct arch_uprobe arch = { .defparam.ilen = ilen };
+		u8 slot[UPROBE_XOL_BOOSTED_SIZE];
+		unsigned int target;
+		struct insn jump;
+		int err;
+
+		memcpy(arch.insn, longest + MAX_INSN_SIZE - ilen, ilen);
+		arch_uprobe_boosted_insn(&arch, next, slot);
+		KUNIT_EXPECT_MEMEQ(test, slot, arch.insn, ilen);
+		KUNIT_EXPECT_EQ(test, arch_uprobe_boosted_jump(&arch), ilen);
+
+		err = insn_decode(&jump, slot + ilen, sizeof(slot) - ilen, INSN_MODE_64);
+		KUNIT_ASSERT_EQ(test, err, 0);
+		KUNIT_EXPECT_EQ(test, jump.opcode.bytes[0], 0xff);
+		KUNIT_EXPECT_EQ(test, X86_MODRM_REG(jump.modrm.value), 4);
+		KUNIT_EXPECT_TRUE(test, insn_rip_relative(&jump));
+
+		target = ilen + jump.length + jump.displacement.value;
+		KUNIT_EXPECT_TRUE(test, IS_ALIGNED(target, sizeof(u64)));
+		KUNIT_ASSERT_LE(test, target + sizeof(u64), sizeof(slot));
+		KUNIT_EXPECT_GE(test, target, ilen + jump.length);
+		KUNIT_EXPECT_EQ(test, get_unaligned_le64(slot + target), next);
+	}
+}
+
+static void boost_test_not_this_time(struct kunit *test)
+{
+	struct arch_uprobe arch = {
+		.flags = BIT(ARCH_UPROBE_FLAG_BOOST),
+		.defparam.ilen = 4,
+	};
+	struct pt_regs regs = { .ip = 0x401000, .cs = __USER_CS };
+
+	KUNIT_EXPECT_EQ(test, arch_uprobe_boost_next(&arch, &regs), 0x401004);
+
+	regs.flags = X86_EFLAGS_TF;
+	KUNIT_EXPECT_EQ(test, arch_uprobe_boost_next(&arch, &regs), 0);
+	regs.flags = X86_EFLAGS_AC;
+	KUNIT_EXPECT_EQ(test, arch_uprobe_boost_next(&arch, &regs), 0x401004);
+
+	regs.cs = __USER32_CS;
+	KUNIT_EXPECT_EQ(test, arch_uprobe_boost_next(&arch, &regs), 0);
+	regs.cs = __USER_CS;
+
+	regs.ip = TASK_SIZE_MAX - 5;
+	KUNIT_EXPECT_EQ(test, arch_uprobe_boost_next(&arch, &regs), TASK_SIZE_MAX - 1);
+	regs.ip = TASK_SIZE_MAX - 4;
+	KUNIT_EXPECT_EQ(test, arch_uprobe_boost_next(&arch, &regs), 0);
+	regs.ip = -4UL;
+	KUNIT_EXPECT_EQ(test, arch_uprobe_boost_next(&arch, &regs), 0);
+
+	regs.ip = 0x401000;
+	arch.flags = 0;
+	KUNIT_EXPECT_EQ(test, arch_uprobe_boost_next(&arch, &regs), 0);
+}
+
+static void boost_test_leave_clears_rf(struct kunit *test)
+{
+	struct pt_regs regs = { .ip = 1, .flags = X86_EFLAGS_RF | X86_EFLAGS_CF };
+
+	arch_uprobe_boosted_leave(&regs, 0x401004);
+	KUNIT_EXPECT_EQ(test, regs.ip, 0x401004);
+	KUNIT_EXPECT_EQ(test, regs.flags, X86_EFLAGS_CF);
+}
+
+static struct kunit_case boost_test_cases[] = {
+	KUNIT_CASE_PARAM(boost_test_insn, boost_gen_params),
+	KUNIT_CASE(boost_test_every_rule_is_tested),
+	KUNIT_CASE(boost_test_32_bit_is_stepped),
+	KUNIT_CASE(boost_test_slot),
+	KUNIT_CASE(boost_test_not_this_time),
+	KUNIT_CASE(boost_test_leave_clears_rf),
+	{}
+};
+
+static struct kunit_suite boost_test_suite = {
+	.name = "uprobes_boost",
+	.test_cases = boost_test_cases,
+};
+kunit_test_suite(boost_test_suite);
