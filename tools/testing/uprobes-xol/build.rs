@@ -37,6 +37,7 @@ fn main() {
 
     // What is counted is part of what is explored.
     println!("cargo::rustc-cfg=CONFIG_DEBUG_FS");
+    println!("cargo::rustc-cfg=CONFIG_UPROBES_XOL_BOOST");
 
     // They are for loom.
     let feature = |name| env::var_os(format!("CARGO_FEATURE_{name}")).is_some();

@@ -356,7 +356,8 @@ pub const MUTANTS: &[Mutant] = &[
         name: "restore-does-not-link",
         file: "table.rs",
         edits: &[(
-            "        head.store(slot.number(), Relaxed);
+            "        record.next.store(head.load(Relaxed), Relaxed);
+        head.store(slot.number(), Relaxed);
 ",
             "",
         )],
@@ -635,6 +636,192 @@ pub const MUTANTS: &[Mutant] = &[
         build: Build::OneSlot,
         scenario: "alternating",
         caught_by: "what is counted is what there is",
+    },
+    // Boosting.
+    Mutant {
+        name: "boosted-relaxed",
+        file: "table.rs",
+        edits: &[("self.target.load(Acquire)", "self.target.load(Relaxed)")],
+        build: Build::TwoSlots,
+        scenario: "boosted-seen",
+        caught_by: "the slot holds the instruction",
+    },
+    Mutant {
+        name: "boost-relaxed",
+        file: "table.rs",
+        edits: &[(
+            "self.target.store(target.get(), Release)",
+            "self.target.store(target.get(), Relaxed)",
+        )],
+        build: Build::TwoSlots,
+        scenario: "boosted-seen",
+        caught_by: "the slot holds the instruction",
+    },
+    Mutant {
+        name: "boost-writes-later",
+        file: "table.rs",
+        edits: &[
+            (
+                "        page.page.write_boosted(&unused, insn, next);
+",
+                "",
+            ),
+            (
+                "        record.boost(next);
+",
+                "        record.boost(next);
+        page.page.write_boosted(&unused, insn, next);
+",
+            ),
+        ],
+        build: Build::TwoSlots,
+        scenario: "boosted-alike",
+        caught_by: "no write while anyone is inside",
+    },
+    Mutant {
+        name: "boost-does-not-link",
+        file: "table.rs",
+        edits: &[(
+            "        record.boost(next);
+        head.store(slot.number(), Relaxed);
+",
+            "        record.boost(next);
+",
+        )],
+        build: Build::TwoSlots,
+        scenario: "boosted-alike",
+        caught_by: "slots are boosted up to half of them",
+    },
+    Mutant {
+        name: "boost-offers",
+        file: "gc.rs",
+        edits: &[(
+            "        table.boost(unused, insn, next, &mut self.locked);
+",
+            "        table.boost(unused, insn, next, &mut self.locked);
+        table.restore(slot, &mut self.locked);
+",
+        )],
+        build: Build::TwoSlots,
+        scenario: "boosted-stays",
+        caught_by: "no write while anyone is inside",
+    },
+    Mutant {
+        name: "boost-puts-back",
+        file: "gc.rs",
+        edits: &[(
+            "        table.boost(unused, insn, next, &mut self.locked);
+",
+            "        table.boost(unused, insn, next, &mut self.locked);
+        self.put_unused(slot);
+",
+        )],
+        build: Build::TwoSlots,
+        scenario: "boosted-stays",
+        caught_by: "no write while anyone is inside",
+    },
+    Mutant {
+        name: "boost-does-not-look-again",
+        file: "gc.rs",
+        edits: &[(
+            "let found = table.find_boosted(insn, next);
+        if found",
+            "let found = None;
+        if found",
+        )],
+        build: Build::TwoSlots,
+        scenario: "boosted-alike",
+        caught_by: "slots are boosted up to half of them",
+    },
+    Mutant {
+        name: "boost-takes-all",
+        file: "gc.rs",
+        edits: &[(" || self.boosted == MAX_BOOSTED {", " {")],
+        build: Build::TwoSlots,
+        scenario: "boosted-by-many",
+        caught_by: "slots are boosted up to half of them",
+    },
+    Mutant {
+        name: "boost-does-not-count",
+        file: "gc.rs",
+        edits: &[(
+            "        self.boosted += 1;
+",
+            "",
+        )],
+        build: Build::TwoSlots,
+        scenario: "boosted-by-many",
+        caught_by: "slots are boosted up to half of them",
+    },
+    Mutant {
+        name: "boost-tells-nothing",
+        file: "gc.rs",
+        edits: &[(
+            "        events::boosted();
+",
+            "",
+        )],
+        build: Build::TwoSlots,
+        scenario: "boosted-alike",
+        caught_by: "what is counted is what there is",
+    },
+    Mutant {
+        name: "boost-always-locks",
+        file: "gc.rs",
+        edits: &[("if table.is_boosting_vain() {", "if false {")],
+        build: Build::TwoSlots,
+        scenario: "boosted-by-many",
+        caught_by: "a slot is found again without a lock",
+    },
+    Mutant {
+        name: "boost-gives-up",
+        file: "gc.rs",
+        edits: &[(
+            "                let found = inner.put_batch();
+                inner.allow_boosting(table);
+",
+            "                let found = inner.put_batch();
+",
+        )],
+        build: Build::TwoPages,
+        scenario: "boosted-later",
+        caught_by: "slots are boosted up to half of them",
+    },
+    Mutant {
+        name: "boost-out-of-turn",
+        file: "gc.rs",
+        edits: &[("spare(!self.waiters.is_active())", "spare(true)")],
+        build: Build::TwoSlots,
+        scenario: "boosted-or-waited",
+        caught_by: "those who wait come first",
+    },
+    Mutant {
+        name: "boost-does-not-grow",
+        file: "gc.rs",
+        edits: &[("let mut may_grow = true;", "let mut may_grow = false;")],
+        build: Build::TwoPages,
+        scenario: "boosted-grown",
+        caught_by: "slots are boosted up to half of them",
+    },
+    Mutant {
+        name: "boost-gives-up-for-good",
+        file: "gc.rs",
+        edits: &[(
+            "            inner.allow_boosting(table);
+            events::grown",
+            "            events::grown",
+        )],
+        build: Build::TwoPages,
+        scenario: "boosted-without-memory",
+        caught_by: "slots are boosted up to half of them",
+    },
+    Mutant {
+        name: "boost-tries-for-good",
+        file: "gc.rs",
+        edits: &[("if !may_grow || inner.pages", "if inner.pages")],
+        build: Build::TwoPages,
+        scenario: "boosted-without-memory",
+        caught_by: "no livelock",
     },
     // Growing.
     Mutant {

@@ -4,6 +4,7 @@
 
 use super::{
     area::XolArea,
+    gc::MAX_BOOSTED,
     insn::Insn,
     slot::{Slot, PAGES, SLOTS_PER_PAGE, SLOT_COUNT, SLOT_SIZE},
     task::{GcLocked, Task},
@@ -185,6 +186,62 @@ pub const SCENARIOS: &[Scenario] = &[
         run: moved_on,
         preemptions: Some(3),
     },
+    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+    Scenario {
+        name: "boosted-alike",
+        about: "two tasks hit the same probe, whose slot ends with a jump",
+        run: boosted_alike,
+        preemptions: Some(3),
+    },
+    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+    Scenario {
+        name: "boosted-seen",
+        about: "a slot is asked what it is for while it is boosted",
+        run: boosted_seen,
+        preemptions: None,
+    },
+    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+    Scenario {
+        name: "boosted-stays",
+        about: "a task is in a boosted slot for long, while slots are taken away",
+        run: boosted_stays,
+        preemptions: Some(2),
+    },
+    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+    Scenario {
+        name: "boosted-by-many",
+        about: "more instructions are to be boosted than may be",
+        run: boosted_by_many,
+        preemptions: Some(3),
+    },
+    #[cfg(any(not(feature = "loom"), feature = "two-pages"))]
+    Scenario {
+        name: "boosted-later",
+        about: "no slot can be boosted, and then one can",
+        run: boosted_later,
+        preemptions: None,
+    },
+    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+    Scenario {
+        name: "boosted-or-waited",
+        about: "a task leaves the last slot to one that waits, and wants to have one boosted",
+        run: boosted_or_waited,
+        preemptions: Some(3),
+    },
+    #[cfg(any(not(feature = "loom"), feature = "two-pages"))]
+    Scenario {
+        name: "boosted-grown",
+        about: "two tasks need a page at the same time, one of them to boost a slot",
+        run: boosted_grown,
+        preemptions: Some(3),
+    },
+    #[cfg(any(not(feature = "loom"), feature = "two-pages"))]
+    Scenario {
+        name: "boosted-without-memory",
+        about: "a slot cannot be boosted because there is no memory",
+        run: boosted_without_memory,
+        preemptions: None,
+    },
     #[cfg(any(not(feature = "loom"), feature = "two-pages"))]
     Scenario {
         name: "two-grow",
@@ -264,11 +321,21 @@ impl Process {
         pages.map(bindings::page::writes).sum()
     }
 
+    /// Slots that are boosted.
+    fn boosted(&self) -> usize {
+        let vaddrs = (1..SLOT_COUNT).map(|slot| VADDR + slot * SLOT_SIZE);
+        let boosted = vaddrs.filter(|&vaddr| self.area.boosted_at(vaddr).is_some());
+        boosted.count()
+    }
+
     /// All tasks are gone: as many as there are slots can have one without waiting, each another.
     fn is_left_clean(self: Shared<Self>) {
         // It does not sleep then.
         bindings::current().kill();
-        let threads: Vec<_> = (0..TASK_SLOTS).map(|_| self.thread()).collect();
+        let boosted = self.boosted();
+        Property::RoomForSteps.holds_if(boosted <= MAX_BOOSTED);
+        let for_steps = TASK_SLOTS - boosted;
+        let threads: Vec<_> = (0..for_steps).map(|_| self.thread()).collect();
         for (probe, thread) in threads.iter().enumerate() {
             Property::EverythingFreed.holds_if(thread.try_step(2 * CROWD + probe).is_some());
         }
@@ -277,7 +344,7 @@ impl Process {
         }
         // Nothing but this refers to the area.
         assert!(Shared::try_unwrap(self).is_ok());
-        Property::CountsAreRight.holds_if(bindings::counted() == [0; 3]);
+        Property::CountsAreRight.holds_if(bindings::counted() == [0; 4]);
     }
 }
 
@@ -306,6 +373,39 @@ impl Thread {
         self.end(step);
     }
 
+    /// Gets to a boosted slot with the probe's instruction. `None` if it is to be stepped.
+    #[cfg(any(not(feature = "loom"), feature = "two-slots", feature = "two-pages"))]
+    fn boost(&self, probe: usize) -> Option<Step> {
+        let arch = arch_uprobe::of_probe(probe);
+        let area = &self.process.area;
+        let vaddr = area.boost(&insn(&arch), next_of(probe))?;
+        let slot = (vaddr - VADDR) / SLOT_SIZE;
+        let (page, index) = self.process.memory(slot);
+        page.begin_boosted(index, &arch, next_of(probe));
+        Some(Step { slot, arch })
+    }
+
+    /// The task jumps out of a boosted slot.
+    #[cfg(any(not(feature = "loom"), feature = "two-slots", feature = "two-pages"))]
+    fn jump(&self, step: Step, probe: usize) {
+        #[cfg(not(feature = "loom"))]
+        thread::yield_now();
+        let (page, index) = self.process.memory(step.slot);
+        page.end_boosted(index, &step.arch, next_of(probe));
+    }
+
+    /// Hits a probe whose instruction may be boosted. Returns the slot if it was.
+    #[cfg(any(not(feature = "loom"), feature = "two-slots", feature = "two-pages"))]
+    fn hit_boosted(&self, probe: usize) -> Option<usize> {
+        let Some(step) = self.boost(probe) else {
+            self.hit(probe);
+            return None;
+        };
+        let slot = step.slot;
+        self.jump(step, probe);
+        Some(slot)
+    }
+
     /// The instruction was executed.
     fn executed(&self, step: &Step) {
         #[cfg(not(feature = "loom"))]
@@ -331,6 +431,12 @@ impl Thread {
         self.utask.leave();
         none
     }
+}
+
+/// Where a probe's instruction goes on.
+#[cfg(any(not(feature = "loom"), feature = "two-slots", feature = "two-pages"))]
+fn next_of(probe: usize) -> usize {
+    0x40_0000 + 16 * probe
 }
 
 /// Lets the others run until as many as that sleep.
@@ -811,6 +917,194 @@ fn moved_on() {
     other.join().unwrap();
     moving.end(step);
     moving.exit();
+    disperse(crowd);
+    process.is_left_clean();
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+fn boosted_alike() {
+    if MAX_BOOSTED == 0 {
+        return;
+    }
+    let process = Process::new();
+    let hit_twice = |thread: Thread| {
+        let slots = [thread.hit_boosted(0), thread.hit_boosted(0)];
+        Property::RoomForSteps.holds_if(slots[0].is_some());
+        thread.exit();
+        slots
+    };
+    let other = thread::spawn({
+        let thread = process.thread();
+        move || hit_twice(thread)
+    });
+    let mine = hit_twice(process.thread());
+    Property::WrittenOnce.holds_if(other.join().unwrap() == mine && mine[0] == mine[1]);
+
+    let thread = process.thread();
+    let before = model::locks();
+    Property::FoundUnlocked.holds_if(thread.hit_boosted(0).is_some());
+    Property::FoundUnlocked.holds_if(model::locks() == before);
+    thread.exit();
+    process.is_left_clean();
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+fn boosted_seen() {
+    if MAX_BOOSTED == 0 {
+        return;
+    }
+    let process = Process::new();
+    let thread = process.thread();
+    let other = thread::spawn({
+        let process = process.clone();
+        move || {
+            // It is the first one that is unused.
+            if let Some(boosted) = process.area.boosted_at(VADDR + SLOT_SIZE + 1) {
+                let is_right = boosted.insn == insn(&arch_uprobe::of_probe(0))
+                    && (boosted.vaddr, boosted.next) == (VADDR + SLOT_SIZE, next_of(0));
+                Property::RightInstruction.holds_if(is_right);
+            }
+        }
+    });
+    Property::RightInstruction.holds_if(thread.hit_boosted(0) == Some(1));
+    other.join().unwrap();
+    thread.exit();
+    process.is_left_clean();
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+fn boosted_stays() {
+    if MAX_BOOSTED == 0 {
+        return;
+    }
+    let process = Process::new();
+    let staying = process.thread();
+    let step = staying.boost(CROWD).unwrap();
+    let crowd = crowd(&process, TASK_SLOTS - 2);
+    run_tasks_of(&process, &[&[0], &[1]]);
+    disperse(crowd);
+    staying.jump(step, CROWD);
+    // The same for who steps that instruction.
+    staying.hit(CROWD);
+    staying.exit();
+    process.is_left_clean();
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+fn boosted_by_many() {
+    if MAX_BOOSTED == 0 {
+        return;
+    }
+    let process = Process::new();
+    let first = process.thread();
+    for probe in 0..MAX_BOOSTED - 1 {
+        Property::RoomForSteps.holds_if(first.hit_boosted(CROWD + probe).is_some());
+    }
+    let other = thread::spawn({
+        let thread = process.thread();
+        move || {
+            let boosted = thread.hit_boosted(1).is_some();
+            thread.exit();
+            boosted
+        }
+    });
+    let mine = first.hit_boosted(0).is_some();
+    Property::RoomForSteps.holds_if(other.join().unwrap() != mine);
+    Property::RoomForSteps.holds_if(process.boosted() == MAX_BOOSTED);
+
+    // To be refused again costs no lock.
+    let before = model::locks();
+    Property::FoundUnlocked.holds_if(first.boost(2).is_none());
+    Property::FoundUnlocked.holds_if(model::locks() == before);
+    first.exit();
+    process.is_left_clean();
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-pages"))]
+fn boosted_later() {
+    if PAGES < 2 {
+        return;
+    }
+    let process = Process::new();
+    let crowd = crowd(&process, TASK_SLOTS);
+    let thread = process.thread();
+    Property::RoomForSteps.holds_if(thread.boost(0).is_none());
+    disperse(crowd);
+
+    // Has slots taken away, and does not need all of them.
+    thread.hit(1);
+    thread.hit(2);
+    Property::RoomForSteps.holds_if(thread.hit_boosted(0).is_some());
+    thread.exit();
+    process.is_left_clean();
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+fn boosted_or_waited() {
+    if MAX_BOOSTED == 0 {
+        return;
+    }
+    let process = Process::new();
+    let crowd = crowd(&process, TASK_SLOTS - 1);
+    let holder = process.thread();
+    let step = holder.step(1);
+    let (waiter, served) = waiter(&process);
+
+    holder.end(step);
+    if let Some(step) = holder.boost(3) {
+        Property::WaitersFirst.holds_if(served.load(Relaxed));
+        holder.jump(step, 3);
+    }
+    waiter.join().unwrap();
+    holder.exit();
+    disperse(crowd);
+    process.is_left_clean();
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-pages"))]
+fn boosted_grown() {
+    if PAGES < 2 {
+        return;
+    }
+    let process = Process::new();
+    let crowd = crowd(&process, FIRST_SLOTS);
+    let other = thread::spawn({
+        let thread = process.thread();
+        move || (thread.step(1), thread)
+    });
+    let thread = process.thread();
+    Property::RoomForSteps.holds_if(thread.hit_boosted(0).is_some());
+    let (step, stepping) = other.join().unwrap();
+    stepping.end(step);
+    stepping.exit();
+    thread.exit();
+    disperse(crowd);
+    process.is_left_clean();
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-pages"))]
+fn boosted_without_memory() {
+    if PAGES < 2 {
+        return;
+    }
+    let process = Process::new();
+    let crowd = crowd(&process, FIRST_SLOTS);
+    let refused = thread::spawn({
+        let thread = process.thread();
+        move || {
+            let task = bindings::task_struct::new();
+            task.run_out_of_memory();
+            task.enter();
+            let refused = thread.boost(0).is_none();
+            thread.exit();
+            refused
+        }
+    });
+    Property::RoomForSteps.holds_if(refused.join().unwrap());
+    let thread = process.thread();
+    thread.hit(1);
+    Property::RoomForSteps.holds_if(thread.hit_boosted(0).is_some());
+    thread.exit();
     disperse(crowd);
     process.is_left_clean();
 }

@@ -13,9 +13,11 @@ pub const uprobe_xol_counter_UPROBE_XOL_COUNT_PAGES: u32 = 1;
 pub const uprobe_xol_counter_UPROBE_XOL_COUNT_TASKS: u32 = 2;
 pub const uprobe_xol_counter_UPROBE_XOL_COUNT_RECYCLES: u32 = 3;
 pub const uprobe_xol_counter_UPROBE_XOL_COUNT_WAITS: u32 = 4;
+pub const uprobe_xol_counter_UPROBE_XOL_COUNT_BOOSTED: u32 = 5;
+pub const uprobe_xol_counter_UPROBE_XOL_COUNT_UNBOOSTED: u32 = 6;
 
 /// Not the explorer's.
-static COUNTS: [AtomicIsize; 5] = [const { AtomicIsize::new(0) }; 5];
+static COUNTS: [AtomicIsize; 7] = [const { AtomicIsize::new(0) }; 7];
 
 /// Counts what all areas have.
 ///
@@ -26,12 +28,13 @@ pub unsafe fn uprobe_xol_count(counter: uprobe_xol_counter, change: c_long) {
     COUNTS[counter as usize].fetch_add(change as isize, Relaxed);
 }
 
-/// Slots, pages and tasks that were counted and are not gone.
-pub fn counted() -> [isize; 3] {
+/// Slots, pages, tasks and boosted slots that were counted and are not gone.
+pub fn counted() -> [isize; 4] {
     [
         uprobe_xol_counter_UPROBE_XOL_COUNT_SLOTS,
         uprobe_xol_counter_UPROBE_XOL_COUNT_PAGES,
         uprobe_xol_counter_UPROBE_XOL_COUNT_TASKS,
+        uprobe_xol_counter_UPROBE_XOL_COUNT_BOOSTED,
     ]
     .map(|counter| COUNTS[counter as usize].load(Relaxed))
 }

@@ -9,17 +9,22 @@ use crate::{
 };
 use std::{
     ffi::c_void,
+    slice,
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
 /// Bytes from one slot to the next.
-pub const UPROBE_XOL_SLOT_SIZE: u32 = 8;
+pub const UPROBE_XOL_SLOT_SIZE: u32 = UPROBE_XOL_BOOSTED_SIZE;
 
 /// Bytes of an instruction as it is copied into a slot: one word, so that there is little to
 /// explore.
 pub const UPROBE_XOL_INSN_SIZE: u32 = 8;
 
+/// Bytes of a boosted slot: an instruction, and where it goes on.
+pub const UPROBE_XOL_BOOSTED_SIZE: u32 = 16;
+
 const INSN_SIZE: usize = UPROBE_XOL_INSN_SIZE as usize;
+const BOOSTED_SIZE: usize = UPROBE_XOL_BOOSTED_SIZE as usize;
 
 const EXPLORED: bool = cfg!(any(feature = "loom", feature = "shuttle"));
 
@@ -77,6 +82,13 @@ impl arch_uprobe {
     fn bytes(&self) -> [u8; INSN_SIZE] {
         self.ixol[0].to_ne_bytes()
     }
+
+    fn boosted_bytes(&self, next: usize) -> [u8; BOOSTED_SIZE] {
+        let mut bytes = [0; BOOSTED_SIZE];
+        bytes[..INSN_SIZE].copy_from_slice(&self.bytes());
+        bytes[INSN_SIZE..].copy_from_slice(&next.to_ne_bytes());
+        bytes
+    }
 }
 
 /// A page that is mapped as part of `[uprobes]`.
@@ -88,7 +100,7 @@ pub struct page {
 #[derive(Default)]
 struct Memory {
     /// Loom reports it when somebody writes while others might read.
-    bytes: UnsafeCell<Option<[u8; INSN_SIZE]>>,
+    bytes: UnsafeCell<Vec<u8>>,
     /// Tasks that are in the slot. The explorer's, so that it has others run while some are, but
     /// relaxed: it orders nothing.
     inside: backend::AtomicUsize,
@@ -106,10 +118,11 @@ impl page {
         Self { slots }
     }
 
-    /// What was written, if anything was.
-    fn read(&self, slot: usize) -> Option<[u8; INSN_SIZE]> {
+    /// Whether this is what was written last.
+    fn holds(&self, slot: usize, insn: &[u8]) -> bool {
         // SAFETY: Nobody writes, or loom tells.
-        self.slots[slot].bytes.with(|bytes| unsafe { *bytes })
+        let holds = |bytes: *const Vec<u8>| unsafe { *bytes == insn };
+        self.slots[slot].bytes.with(holds)
     }
 
     /// Writes an instruction into a slot.
@@ -117,26 +130,44 @@ impl page {
         self.write_bytes(slot, &insn.bytes());
     }
 
-    fn write_bytes(&self, slot: usize, insn: &[u8; INSN_SIZE]) {
+    fn write_bytes(&self, slot: usize, insn: &[u8]) {
         let memory = &self.slots[slot];
         Property::NoWriteInside.holds_if(memory.inside.fetch_add(0, Relaxed) == 0);
-        Property::WrittenOnce.holds_if(self.read(slot) != Some(*insn));
+        Property::WrittenOnce.holds_if(!self.holds(slot, insn));
         memory.writes.fetch_add(1, Relaxed);
         // SAFETY: Nobody reads or writes, or loom tells.
         memory
             .bytes
-            .with_mut(|bytes| unsafe { *bytes = Some(*insn) });
+            .with_mut(|bytes| unsafe { *bytes = insn.to_vec() });
     }
 
     /// A CPU gets to the slot, and finds `insn` there.
     pub fn begin(&self, slot: usize, insn: &arch_uprobe) {
-        self.slots[slot].inside.fetch_add(1, Relaxed);
-        Property::RightInstruction.holds_if(self.read(slot) == Some(insn.bytes()));
+        self.begin_bytes(slot, &insn.bytes());
     }
 
     /// A CPU is done with the slot; up to here, it may have read the instruction.
     pub fn end(&self, slot: usize, insn: &arch_uprobe) {
-        Property::RightInstruction.holds_if(self.read(slot) == Some(insn.bytes()));
+        self.end_bytes(slot, &insn.bytes());
+    }
+
+    /// A CPU gets to the slot, and finds there `insn` and a jump to `next`.
+    pub fn begin_boosted(&self, slot: usize, insn: &arch_uprobe, next: usize) {
+        self.begin_bytes(slot, &insn.boosted_bytes(next));
+    }
+
+    /// A CPU jumps to `next`; up to here, it may have read the slot.
+    pub fn end_boosted(&self, slot: usize, insn: &arch_uprobe, next: usize) {
+        self.end_bytes(slot, &insn.boosted_bytes(next));
+    }
+
+    fn begin_bytes(&self, slot: usize, insn: &[u8]) {
+        self.slots[slot].inside.fetch_add(1, Relaxed);
+        Property::RightInstruction.holds_if(self.holds(slot, insn));
+    }
+
+    fn end_bytes(&self, slot: usize, insn: &[u8]) {
+        Property::RightInstruction.holds_if(self.holds(slot, insn));
         self.slots[slot].inside.fetch_sub(1, Relaxed);
     }
 
@@ -162,10 +193,23 @@ pub unsafe fn arch_uprobe_copy_ixol(page: *mut page, vaddr: usize, src: *mut c_v
     // SAFETY: By the function's requirements.
     let page = unsafe { &*page };
     let slot = vaddr % PAGE_SIZE / UPROBE_XOL_SLOT_SIZE as usize;
-    if len == INSN_SIZE {
+    if len != 0 {
         // SAFETY: By the function's requirements.
-        page.write_bytes(slot, unsafe { &*src.cast() });
+        page.write_bytes(slot, unsafe { slice::from_raw_parts(src.cast(), len) });
     }
+}
+
+/// An instruction, and where it goes on.
+///
+/// # Safety
+///
+/// `arch` is valid, and `insn` for writes of [`UPROBE_XOL_BOOSTED_SIZE`] bytes.
+pub unsafe fn arch_uprobe_boosted_insn(arch: *const arch_uprobe, next: usize, insn: *mut u8) {
+    // SAFETY: By the function's requirements.
+    unsafe {
+        insn.cast::<[u8; BOOSTED_SIZE]>()
+            .write((*arch).boosted_bytes(next))
+    };
 }
 
 /// The trampoline: nothing, which the slot holds already.

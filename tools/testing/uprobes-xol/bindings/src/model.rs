@@ -30,6 +30,8 @@ pub enum Property {
     TakeNeverFails,
     /// Slots go to those who wait for them before they go to others.
     WaitersFirst,
+    /// As many slots are boosted as may be, and no more.
+    RoomForSteps,
     /// When all tasks are gone, all slots are free, and the area refers to no task.
     EverythingFreed,
     /// What is counted is what there is.
@@ -42,7 +44,7 @@ pub enum Property {
 
 impl Property {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NoStaleSlot,
         Self::NoWriteInside,
         Self::RightInstruction,
@@ -53,6 +55,7 @@ impl Property {
         Self::NoLivelock,
         Self::TakeNeverFails,
         Self::WaitersFirst,
+        Self::RoomForSteps,
         Self::EverythingFreed,
         Self::CountsAreRight,
         Self::NoSleepInside,
@@ -79,6 +82,7 @@ impl fmt::Display for Property {
             Self::NoLivelock => "no livelock",
             Self::TakeNeverFails => "a take never fails",
             Self::WaitersFirst => "those who wait come first",
+            Self::RoomForSteps => "slots are boosted up to half of them",
             Self::EverythingFreed => "everything freed at the end",
             Self::CountsAreRight => "what is counted is what there is",
             Self::NoSleepInside => "no sleep where it is forbidden",
