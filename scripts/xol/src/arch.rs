@@ -43,6 +43,15 @@ impl Arch {
         }
     }
 
+    /// Its folder in the kernel tree.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::X86_64 => "arch/x86",
+            Self::Arm64 => "arch/arm64",
+            Self::Riscv64 => "arch/riscv",
+        }
+    }
+
     /// The make target of the image, and its path below the build folder.
     pub fn image(self) -> (&'static str, &'static str) {
         match self {

@@ -28,6 +28,9 @@ pub enum Flavour {
     C,
     /// Slots in Rust.
     Rust,
+    /// The same kernel, told to step what it could boost.
+    #[value(skip)]
+    Stepped,
     /// Slots in Rust, with helpers as calls: `CONFIG_RUST_INLINE_HELPERS=n`.
     RustCalls,
     /// Rust, with lockdep, KASAN, kmemleak, fault injection and the like.
@@ -60,6 +63,7 @@ impl Flavour {
         match self {
             Self::C => "c",
             Self::Rust => "rust",
+            Self::Stepped => "stepped",
             Self::RustCalls => "rust-calls",
             Self::Debug => "debug",
             Self::Kcsan => "kcsan",
@@ -70,10 +74,31 @@ impl Flavour {
         }
     }
 
+    /// The kernel that it boots.
+    pub fn built(self) -> Self {
+        match self {
+            Self::Stepped => Self::Rust,
+            other => other,
+        }
+    }
+
+    /// Words of the kernel's command line.
+    pub fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Stepped => &["uprobes.boost=0"],
+            _ => &[],
+        }
+    }
+
+    /// Whether it is a kernel of its own there: slots are boosted on x86-64 only.
+    pub fn is_on(self, arch: Arch) -> bool {
+        self != Self::Stepped || arch == Arch::X86_64
+    }
+
     fn fragments(self) -> &'static [&'static str] {
         match self {
             Self::C => &["c"],
-            Self::Rust | Self::Mutant => &["rust"],
+            Self::Rust | Self::Stepped | Self::Mutant => &["rust"],
             Self::RustCalls => &["rust", "rust-calls"],
             Self::Debug => &["rust", "debug", "faults"],
             Self::Kcsan => &["rust", "kcsan"],

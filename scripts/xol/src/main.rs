@@ -133,7 +133,8 @@ fn start(task: &Task) -> Result<ExitCode> {
             let archs = archs.or_host()?;
             let flavours = [Flavour::C, Flavour::Rust, Flavour::RustCalls];
             let guests = build(&runner, &archs, &flavours)?;
-            jobs::run_comparison(&runner, &guests, &[Flavour::RustCalls])?;
+            let also_counted = [Flavour::Stepped, Flavour::RustCalls];
+            jobs::run_comparison(&runner, &guests, &also_counted)?;
         }
         Task::Bench { archs, base } => {
             let archs = archs.or_host()?;

@@ -34,7 +34,7 @@ impl Paths {
 
     /// The build folder (`O=`) of one kernel.
     pub fn kernel(&self, arch: Arch, flavour: Flavour) -> PathBuf {
-        let flavour = self.build().join(arch.name()).join(flavour.name());
+        let flavour = self.build().join(arch.name()).join(flavour.built().name());
         flavour.join("kernel")
     }
 

@@ -81,6 +81,7 @@ impl Trial {
     ) -> Result<Vec<Sample>> {
         let task = self.task;
         runner.always(&self.stage_name(arch), |progress| {
+            let arguments = [&["kunit.enable=0"], self.flavour.arguments()].concat();
             let boot = Boot {
                 arch,
                 kernel: &runner.paths.image(arch, self.flavour),
@@ -92,7 +93,7 @@ impl Trial {
                 },
                 processors: if task.exact { 1 } else { processors(runner) },
                 jobs: task.jobs,
-                arguments: &["kunit.enable=0"],
+                arguments: &arguments,
                 limit: LIMIT,
             };
             let outcome = qemu::boot(runner, progress, &boot)?;

@@ -28,6 +28,14 @@ const COST_LIMIT: Duration = Duration::from_secs(5 * 60);
 /// Instructions per hit that a timer interrupt here or there makes.
 const COST_NOISE: f64 = 1.0;
 
+/// What is boosted of the instructions whose cost is counted, and one that is
+/// emulated.
+const BOOSTED: [&str; 6] = ["endbr64", "mov", "sub", "lea8", "pop", "test"];
+const EMULATED: &str = "nop";
+
+/// What a boosted hit may cost, in terms of one that is emulated.
+const BOOSTED_COST: f64 = 1.08;
+
 /// More than most hosts have, so that threads meet in more ways.
 pub const PROCESSORS: usize = 4;
 
@@ -104,7 +112,7 @@ struct Trial<'a> {
 /// failed case, a splat or a guest that hangs is counted.
 pub fn run_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
     let engine = qemu::engine_for_tests(runner, arch, Flavour::C, &guest.base)?;
-    let suites = kunit_suites(&runner.paths.checkout)?;
+    let suites = kunit_suites(&runner.paths.checkout, arch)?;
     let in_log = |outcome: &Outcome| kunit_cases(&outcome.log, &suites);
     let in_report = |outcome: &Outcome| tap::parse(outcome.report.iter().map(String::as_str));
     let baseline = Mutex::default();
@@ -114,6 +122,14 @@ pub fn run_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
         Vec::new()
     };
     let compare = |outcome: &Outcome| cost_cases(&baseline(), &costs(&outcome.report));
+    let compare_boosted = |outcome: &Outcome| {
+        let mut cases = compare(outcome);
+        // Where nothing is boosted there is no kernel that is told not to.
+        if Flavour::Stepped.is_on(arch) {
+            cases.extend(boost_cases(&costs(&outcome.report)));
+        }
+        cases
+    };
 
     let kunit = Trial {
         name: "KUnit",
@@ -145,13 +161,16 @@ pub fn run_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
         limit: KSELFTEST_LIMIT,
         judge: &in_report,
     };
-    let trials = [
+    let mut trials = vec![
         kunit,
         cost(Flavour::C, &keep as Judge<'_>),
-        cost(Flavour::Rust, &compare),
+        cost(Flavour::Rust, &compare_boosted),
+        cost(Flavour::Stepped, &compare),
         kselftest(Flavour::C, &["kselftest"] as &[_]),
         kselftest(Flavour::Rust, &["kselftest", "rates"]),
+        kselftest(Flavour::Stepped, &["kselftest"]),
     ];
+    trials.retain(|trial| trial.flavour.is_on(arch));
     run_trials(runner, arch, &trials)
 }
 
@@ -164,7 +183,7 @@ pub fn run_debug_tests(
     guest: &Guest,
 ) -> Result<Tally> {
     let engine = qemu::engine_for_tests(runner, arch, flavours[0], &guest.base)?;
-    let suites = kunit_suites(&runner.paths.checkout)?;
+    let suites = kunit_suites(&runner.paths.checkout, arch)?;
     let judge = |outcome: &Outcome| {
         let mut cases = kunit_cases(&outcome.log, &suites);
         cases.extend(tap::parse(outcome.report.iter().map(String::as_str)));
@@ -213,6 +232,7 @@ impl Trial<'_> {
 
     fn run(&self, runner: &Runner, arch: Arch) -> Result<Tally> {
         runner.always(&self.stage(arch), |progress| {
+            let arguments = [self.arguments, self.flavour.arguments()].concat();
             let boot = Boot {
                 arch,
                 kernel: &runner.paths.image(arch, self.flavour),
@@ -223,7 +243,7 @@ impl Trial<'_> {
                     _ => PROCESSORS,
                 },
                 jobs: self.jobs,
-                arguments: self.arguments,
+                arguments: &arguments,
                 limit: self.limit,
             };
             let outcome = qemu::boot(runner, progress, &boot)?;
@@ -287,6 +307,26 @@ fn cost_cases(c: &BTreeMap<String, f64>, rust: &BTreeMap<String, f64>) -> Vec<Ca
     cases.collect()
 }
 
+/// A boosted hit is one exception, as one whose instruction is emulated.
+fn boost_cases(costs: &BTreeMap<String, f64>) -> Vec<Case> {
+    let cases = BOOSTED.map(|name| {
+        let ratio = costs.get(name).zip(costs.get(EMULATED));
+        let ratio = ratio.map(|(boosted, emulated)| boosted / emulated);
+        Case {
+            name: format!("boosted/{name}"),
+            verdict: match ratio {
+                Some(ratio) if ratio <= BOOSTED_COST => Verdict::Pass,
+                _ => Verdict::Fail,
+            },
+            detail: match ratio {
+                Some(ratio) => format!("{ratio:.3} of what {EMULATED} costs"),
+                None => "not measured".to_owned(),
+            },
+        }
+    });
+    cases.into()
+}
+
 /// The cases in a kernel's log; a suite that is not there has failed.
 fn kunit_cases(log: &str, suites: &BTreeSet<String>) -> Vec<Case> {
     let mut cases = tap::parse(log.lines());
@@ -300,9 +340,9 @@ fn kunit_cases(log: &str, suites: &BTreeSet<String>) -> Vec<Case> {
 }
 
 /// The KUnit suites that the checkout's kernel files define.
-fn kunit_suites(checkout: &Path) -> Result<BTreeSet<String>> {
+fn kunit_suites(checkout: &Path, arch: Arch) -> Result<BTreeSet<String>> {
     let mut suites = BTreeSet::new();
-    for folder in ["kernel", "rust"] {
+    for folder in [arch.folder(), "kernel", "rust"] {
         for file in files_below(&checkout.join(folder))? {
             let text = read_text(&file)?;
             suites.extend(suites_in(&text).map(str::to_owned));
@@ -311,10 +351,18 @@ fn kunit_suites(checkout: &Path) -> Result<BTreeSet<String>> {
     Ok(suites)
 }
 
+/// In Rust an attribute of the module, in C the first line of the structure.
 fn suites_in(text: &str) -> impl Iterator<Item = &str> {
-    text.lines()
-        .filter_map(|line| line.trim().strip_prefix("#[kunit_tests("))
-        .filter_map(|rest| rest.split(')').next())
+    let mut before = "";
+    text.lines().map(str::trim).filter_map(move |line| {
+        let in_c = before.starts_with("static struct kunit_suite ");
+        before = line;
+        match line.strip_prefix("#[kunit_tests(") {
+            Some(rest) => rest.split(')').next(),
+            None if in_c => line.strip_prefix(".name = \"")?.split('"').next(),
+            None => None,
+        }
+    })
 }
 
 #[cfg(test)]
@@ -326,6 +374,9 @@ mod unit_tests {
         let text = "//! #[kunit_tests(not_this)]\n#[kunit_tests(uprobes_xol)]\nmod tests {}\n\
                     #[kunit_tests(raw_spinlock)]\n";
         assert!(suites_in(text).eq(["uprobes_xol", "raw_spinlock"]));
+        let text = "static struct kunit_case cases[] = {\n\t.name = \"no\",\n};\n\
+                    static struct kunit_suite suite = {\n\t.name = \"boost\",\n};\n";
+        assert!(suites_in(text).eq(["boost"]));
     }
 
     #[test]
@@ -356,6 +407,32 @@ mod unit_tests {
         let line = r#"{"kind":"cost","instruction":"ret","probed":true,"hits":1,"ns_per_hit":7.5}"#;
         let report = ["words".to_owned(), line.to_owned()];
         assert_eq!(super::costs(&report), BTreeMap::from([("ret".into(), 7.5)]));
+    }
+
+    #[test]
+    fn boosted_must_cost_little_more_than_emulated() {
+        let names = BOOSTED.iter().chain([&EMULATED]);
+        let mut costs: BTreeMap<_, _> = names.map(|name| ((*name).to_owned(), 1000.0)).collect();
+        costs.insert("sub".into(), 1080.0);
+        let failed = |costs: &BTreeMap<String, f64>| {
+            let cases = boost_cases(costs).into_iter();
+            let failed = cases.filter(|case| case.verdict == Verdict::Fail);
+            failed.map(|case| case.name).collect::<Vec<_>>()
+        };
+        assert!(failed(&costs).is_empty());
+        costs.insert("sub".into(), 1081.0);
+        assert_eq!(failed(&costs), ["boosted/sub"]);
+        costs.remove("pop");
+        assert_eq!(failed(&costs), ["boosted/sub", "boosted/pop"]);
+        costs.remove(EMULATED);
+        assert_eq!(failed(&costs).len(), BOOSTED.len());
+    }
+
+    #[test]
+    fn stepped_is_a_kernel_of_x86_alone() {
+        assert!(Flavour::Stepped.is_on(Arch::X86_64) && !Flavour::Stepped.is_on(Arch::Arm64));
+        assert_eq!(Flavour::Stepped.built(), Flavour::Rust);
+        assert_eq!(Flavour::Stepped.arguments(), ["uprobes.boost=0"]);
     }
 
     #[test]

@@ -46,6 +46,7 @@ fn colour(flavour: Flavour) -> RGBColor {
     match flavour {
         Flavour::C => RGBColor(90, 105, 120),
         Flavour::Rust => RGBColor(206, 66, 43),
+        Flavour::Stepped => RGBColor(220, 120, 100),
         Flavour::RustCalls => RGBColor(235, 170, 120),
         _ => RGBColor(60, 60, 60),
     }

@@ -321,6 +321,7 @@ pub fn title(flavour: Flavour) -> &'static str {
     match flavour {
         Flavour::C => "C",
         Flavour::Rust => "Rust",
+        Flavour::Stepped => "Rust, all stepped",
         Flavour::RustCalls => "Rust, helpers called",
         Flavour::Debug => "Rust, debug",
         Flavour::Kcsan => "Rust, KCSAN",
