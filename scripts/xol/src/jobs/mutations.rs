@@ -44,8 +44,10 @@ struct Mutation {
 /// What is run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Trial {
-    /// A program of the selftests, or one test of it by its name in TAP.
+    /// A program of the selftests, or one test of it by its name in TAP. Unless slots
+    /// are `boosted`, every instruction is stepped.
     Selftest {
+        boosted: bool,
         program: String,
         test: Option<String>,
     },
@@ -71,11 +73,16 @@ impl Trial {
         } else if let Some(mutant) = text.strip_prefix("host ") {
             Self::Host(mutant.to_owned())
         } else {
+            let (boosted, text) = match text.strip_prefix("boosted ") {
+                Some(text) => (true, text),
+                None => (false, text),
+            };
             let (program, test) = match text.split_once('.') {
                 Some((program, _)) => (program, Some(text.to_owned())),
                 None => (text, None),
             };
             Self::Selftest {
+                boosted,
                 program: program.to_owned(),
                 test,
             }
@@ -92,7 +99,7 @@ impl Trial {
 
     fn name(&self) -> &str {
         match self {
-            Self::Selftest { program, test } => test.as_ref().unwrap_or(program),
+            Self::Selftest { program, test, .. } => test.as_ref().unwrap_or(program),
             Self::KUnit(name) | Self::Host(name) => name,
         }
     }
@@ -104,12 +111,29 @@ impl Trial {
         }
     }
 
+    /// Whether there is anything to run on this architecture: not all boost slots.
+    fn is_on(&self, arch: Arch) -> bool {
+        let boosted = match self {
+            Self::Selftest { boosted, .. } => *boosted,
+            Self::KUnit(case) => case.starts_with("uprobes_boost/"),
+            Self::Host(_) => false,
+        };
+        !boosted || Flavour::Stepped.is_on(arch)
+    }
+
     /// Words of the kernel's command line.
     fn arguments(&self) -> Vec<String> {
         match self {
-            Self::Selftest { program, test } => {
+            Self::Selftest {
+                boosted,
+                program,
+                test,
+            } => {
                 let mut words = vec!["kunit.enable=0".into(), format!("xol.program={program}")];
                 words.extend(test.as_ref().map(|test| format!("xol.test={test}")));
+                if !boosted {
+                    words.extend(Flavour::Stepped.arguments().iter().map(|&w| w.to_owned()));
+                }
                 words
             }
             Self::KUnit(case) => vec![format!("kunit.filter_glob={}", case.replace('/', "."))],
@@ -141,7 +165,8 @@ impl Trial {
 impl fmt::Display for Trial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self {
-            Self::Selftest { .. } => "",
+            Self::Selftest { boosted: true, .. } => "boosted ",
+            Self::Selftest { boosted: false, .. } => "",
             Self::KUnit(_) => "KUnit ",
             Self::Host(_) => "host ",
         };
@@ -376,7 +401,7 @@ fn try_all(
     let tree = source::prepare_mutated(runner, std::slice::from_ref(provocation))?;
     for bench in benches {
         kernel::build(runner, &tree, bench.arch, Flavour::Mutant)?;
-        for (&trial, &by_failure) in &trials {
+        for (&trial, &by_failure) in trials.iter().filter(|(trial, _)| trial.is_on(bench.arch)) {
             let outcome = bench.run(&format!("none {}", trial.name()), trial)?;
             let result = check_sound(trial, by_failure, &outcome);
             if result.is_err() {
@@ -388,7 +413,8 @@ fn try_all(
     }
 
     for mutation in in_kernel {
-        for bench in benches {
+        let there = |bench: &&Bench<'_>| mutation.trial.is_on(bench.arch);
+        for bench in benches.iter().filter(there) {
             let result = if unsound.contains(&(bench.arch, &mutation.trial)) {
                 Err(format!("{} is not content without it", mutation.trial))
             } else {
@@ -444,8 +470,14 @@ mod unit_tests {
         let m = mutation("Caught-by: life.fork or hang or splat soft lockup").unwrap();
         assert_eq!(m.title(), "01 A thing");
         assert_eq!(m.trial.to_string(), "life.fork");
-        let words = ["kunit.enable=0", "xol.program=life", "xol.test=life.fork"];
+        let words = [
+            "kunit.enable=0",
+            "xol.program=life",
+            "xol.test=life.fork",
+            "uprobes.boost=0",
+        ];
         assert_eq!(m.trial.arguments(), words);
+        assert!(m.trial.is_on(Arch::Arm64));
         let splat = Sign::Splat("soft lockup".into());
         assert_eq!(m.signs, [Sign::Failure, Sign::Hang, splat]);
         assert_eq!(m.patch.files.len(), 1);
@@ -460,8 +492,15 @@ mod unit_tests {
         let m = mutation("Caught-by: stress").unwrap();
         assert_eq!(
             m.trial.arguments(),
-            ["kunit.enable=0", "xol.program=stress"]
+            ["kunit.enable=0", "xol.program=stress", "uprobes.boost=0"]
         );
+        let m = mutation("Caught-by: boosted a.b").unwrap();
+        assert_eq!(m.trial.to_string(), "boosted a.b");
+        let words = ["kunit.enable=0", "xol.program=a", "xol.test=a.b"];
+        assert_eq!(m.trial.arguments(), words);
+        assert!(m.trial.is_on(Arch::X86_64) && !m.trial.is_on(Arch::Arm64));
+        let m = mutation("Caught-by: KUnit uprobes_boost/case").unwrap();
+        assert!(m.trial.is_on(Arch::X86_64) && !m.trial.is_on(Arch::Arm64));
     }
 
     #[test]
@@ -564,19 +603,22 @@ mod unit_tests {
         for Mutation { name, trial, .. } in &mutations {
             defects.insert(name.split('-').next().unwrap().parse::<u32>().unwrap());
             let (file, found) = match trial {
-                Trial::Selftest { program, test } => {
+                Trial::Selftest { program, test, .. } => {
                     let file = format!("tools/testing/selftests/uprobes/{program}.c");
                     let test = test.as_ref().and_then(|test| test.split_once('.'));
                     let (fixture, test) = test.unwrap_or((program, ""));
                     (file, format!("({fixture}, {test}"))
                 }
-                Trial::KUnit(case) => {
-                    let case = case.split('/').nth(1).unwrap();
-                    (
-                        "kernel/events/uprobes_xol/tests.rs".into(),
-                        format!("fn {case}()"),
-                    )
-                }
+                Trial::KUnit(name) => match name.split_once('/').unwrap() {
+                    ("uprobes_boost", case) => {
+                        let file = "arch/x86/kernel/uprobes_boost_test.c";
+                        (file.into(), format!("void {case}(struct kunit"))
+                    }
+                    (_, case) => {
+                        let file = "kernel/events/uprobes_xol/tests.rs";
+                        (file.into(), format!("fn {case}()"))
+                    }
+                },
                 Trial::Host(mutant) => {
                     let file = "tools/testing/uprobes-xol/src/mutants.rs";
                     (file.into(), format!("name: \"{mutant}\""))
