@@ -16,6 +16,7 @@
 #include <linux/uprobes_xol.h>
 
 #include <asm/insn.h>
+#include <asm/pkru.h>
 #include <asm/processor.h>
 #include <asm/text-patching.h>
 
@@ -174,8 +175,9 @@ bool arch_uprobe_can_boost(struct insn *insn)
  * @regs: of the current task, whose ip is that of the instruction
  *
  * Returns 0 if the instruction is to be stepped this time: it always is, or a
- * trap is expected after it, or the mode is not that which it was decoded for.
- * User space has no indirect branch tracking, so that the jump may lead anywhere.
+ * trap is expected after it, or the mode is not that which it was decoded for, or
+ * the jump could not read its target. User space has no indirect branch tracking,
+ * so that the jump may lead anywhere.
  */
 unsigned long arch_uprobe_boost_next(struct arch_uprobe *auprobe, struct pt_regs *regs)
 {
@@ -186,6 +188,9 @@ unsigned long arch_uprobe_boost_next(struct arch_uprobe *auprobe, struct pt_regs
 	if (regs->flags & X86_EFLAGS_TF || !user_64bit_mode(regs))
 		return 0;
 	if (read_thread_flags() & (_TIF_SINGLESTEP | _TIF_BLOCKSTEP))
+		return 0;
+	/* The slot has the key 0, which matters to the jump alone. */
+	if (!__pkru_allows_read(read_pkru(), 0))
 		return 0;
 	/* Another address would fault at the jump, not at its target. */
 	return next < TASK_SIZE_MAX ? next : 0;
