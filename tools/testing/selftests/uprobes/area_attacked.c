@@ -11,12 +11,11 @@
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
-#include <sys/user.h>
-#include <elf.h>
 
 #include "kselftest_harness.h"
 #include "functions.h"
 #include "probe.h"
+#include "registers.h"
 #include "threads.h"
 
 #define NUMBER		21
@@ -335,20 +334,6 @@ TEST_F_TIMEOUT(attack, no_address_space_and_killed, TIME_LIMIT)
 	ASSERT_EQ(kill(pid, SIGKILL), 0);
 	ASSERT_EQ(waitpid(pid, &status, 0), pid);
 	EXPECT_TRUE(WIFSIGNALED(status));
-}
-
-static uintptr_t traced_ip(pid_t pid)
-{
-	struct user_regs_struct regs;
-	struct iovec iov = { .iov_base = &regs, .iov_len = sizeof(regs) };
-
-	if (ptrace(PTRACE_GETREGSET, pid, (void *)NT_PRSTATUS, &iov))
-		return 0;
-#if defined(__x86_64__)
-	return regs.rip;
-#elif defined(__aarch64__)
-	return regs.pc;
-#endif
 }
 
 static pid_t start_traced(void)

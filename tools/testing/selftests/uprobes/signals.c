@@ -12,42 +12,18 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/time.h>
-#include <ucontext.h>
 
 #include "kselftest_harness.h"
 #include "blocked.h"
 #include "functions.h"
 #include "probe.h"
+#include "registers.h"
 #include "threads.h"
 
 #define NUMBER		11
 #define IN_HANDLER	12
 #define SIGNALS		100
 #define TIME_LIMIT	300
-
-#if defined(__x86_64__)
-#define FLAG_TRAP	0x100UL
-
-static uintptr_t *context_ip(ucontext_t *context)
-{
-	return (uintptr_t *)&context->uc_mcontext.gregs[REG_RIP];
-}
-
-static uintptr_t *context_argument(ucontext_t *context)
-{
-	return (uintptr_t *)&context->uc_mcontext.gregs[REG_RDI];
-}
-#elif defined(__aarch64__)
-static uintptr_t *context_ip(ucontext_t *context)
-{
-	return (uintptr_t *)&context->uc_mcontext.pc;
-}
-
-static uintptr_t *context_argument(ucontext_t *context)
-{
-	return (uintptr_t *)&context->uc_mcontext.regs[0];
-}
-#endif
 
 static void set_handler(int signal, void (*handler)(int, siginfo_t *, void *),
 			int flags)

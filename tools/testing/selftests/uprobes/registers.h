@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Registers, as signal handlers, tracers and readers of core dumps get them. */
+#ifndef UPROBES_REGISTERS_H
+#define UPROBES_REGISTERS_H
+
+#include <elf.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <ucontext.h>
+
+#if defined(__x86_64__)
+#define FLAG_TRAP	0x100UL
+
+static inline uintptr_t *context_ip(ucontext_t *context)
+{
+	return (uintptr_t *)&context->uc_mcontext.gregs[REG_RIP];
+}
+
+static inline uintptr_t *context_argument(ucontext_t *context)
+{
+	return (uintptr_t *)&context->uc_mcontext.gregs[REG_RDI];
+}
+
+static inline uintptr_t regs_ip(const struct user_regs_struct *regs)
+{
+	return regs->rip;
+}
+#elif defined(__aarch64__)
+static inline uintptr_t *context_ip(ucontext_t *context)
+{
+	return (uintptr_t *)&context->uc_mcontext.pc;
+}
+
+static inline uintptr_t *context_argument(ucontext_t *context)
+{
+	return (uintptr_t *)&context->uc_mcontext.regs[0];
+}
+
+static inline uintptr_t regs_ip(const struct user_regs_struct *regs)
+{
+	return regs->pc;
+}
+#endif
+
+/* Of a traced process that is stopped; 0 if it is not there */
+static inline uintptr_t traced_ip(pid_t pid)
+{
+	struct user_regs_struct regs;
+	struct iovec iov = { .iov_base = &regs, .iov_len = sizeof(regs) };
+
+	if (ptrace(PTRACE_GETREGSET, pid, (void *)NT_PRSTATUS, &iov))
+		return 0;
+	return regs_ip(&regs);
+}
+
+#endif /* UPROBES_REGISTERS_H */
