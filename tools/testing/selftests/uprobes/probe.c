@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -157,25 +158,52 @@ int program_empty(void)
 	return program_load(insns, ARRAY_SIZE(insns), 0, KSFT_FAIL);
 }
 
-/* The register that program_corrupt() changes: the first argument's */
 #if defined(__x86_64__)
-#define CORRUPTED	offsetof(struct pt_regs, rdi)
+#define REGISTER_ARGUMENT	offsetof(struct pt_regs, rdi)
+#define REGISTER_IP		offsetof(struct pt_regs, rip)
 #elif defined(__aarch64__)
-#define CORRUPTED	offsetof(struct user_pt_regs, regs[0])
+#define REGISTER_ARGUMENT	offsetof(struct user_pt_regs, regs[0])
+#define REGISTER_IP		offsetof(struct user_pt_regs, pc)
 #endif
 
-static int program_add(int counters, unsigned int index,
-		       enum bpf_attach_type type, bool corrupt)
+/**
+ * struct program - a program that counts
+ * @type: how it is attached
+ * @counters: the map
+ * @index: of the counter, or INDEX_IS_COOKIE
+ * @changed: the register that is changed, by its offset in the context
+ * @addend: what is added to that register; 0 leaves all registers alone
+ */
+struct program {
+	enum bpf_attach_type type;
+	int counters;
+	unsigned int index;
+	int16_t changed;
+	int addend;
+};
+
+/* Each probe of a link has a cookie. */
+#define INDEX_IS_COOKIE	UINT_MAX
+
+static int program_add(const struct program *program)
 {
-	const struct bpf_insn insns[] = {
-		/* the context is lost by the call */
+	const struct bpf_insn begin[] = {
+		/* the context is lost by calls */
 		INSN(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_6, BPF_REG_1, 0, 0),
+	};
+	const struct bpf_insn take_index[] = {
+		INSN(BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, -4, program->index),
+	};
+	const struct bpf_insn take_cookie[] = {
+		INSN(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_attach_cookie),
+		INSN(BPF_STX | BPF_MEM | BPF_W, BPF_REG_10, BPF_REG_0, -4, 0),
+	};
+	const struct bpf_insn count[] = {
 		/* r0 = &counters[index] */
-		INSN(BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, -4, index),
 		INSN(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_2, BPF_REG_10, 0, 0),
 		INSN(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, -4),
 		INSN(BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0,
-		     counters),
+		     program->counters),
 		INSN(0, 0, 0, 0, 0),
 		INSN(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_map_lookup_elem),
 		INSN(BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, 2, 0),
@@ -186,35 +214,63 @@ static int program_add(int counters, unsigned int index,
 		INSN(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_1, 0, 0, 1),
 		INSN(BPF_STX | BPF_ATOMIC | BPF_DW, BPF_REG_0, BPF_REG_1, 0,
 		     BPF_ADD),
-		/* r6 is the context, struct pt_regs: add 8 to a register */
+	};
+	const struct bpf_insn change[] = {
+		/* r6 is the context, struct pt_regs */
 		INSN(BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_1, BPF_REG_6,
-		     CORRUPTED, 0),
-		INSN(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0, 8),
+		     program->changed, 0),
+		INSN(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0, program->addend),
 		INSN(BPF_STX | BPF_MEM | BPF_DW, BPF_REG_6, BPF_REG_1,
-		     CORRUPTED, 0),
+		     program->changed, 0),
+	};
+	const struct bpf_insn end[] = {
 		/* return 0: no perf sample wanted */
 		INSN(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0),
 		INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
 	};
-	const unsigned int first_corrupting = 10, after = 13;
-	struct bpf_insn counting[ARRAY_SIZE(insns)];
+	bool by_cookie = program->index == INDEX_IS_COOKIE;
+	const struct {
+		const struct bpf_insn *insns;
+		unsigned int number;
+	} parts[] = {
+		{ begin, ARRAY_SIZE(begin) },
+		{ take_index, by_cookie ? 0 : ARRAY_SIZE(take_index) },
+		{ take_cookie, by_cookie ? ARRAY_SIZE(take_cookie) : 0 },
+		{ count, ARRAY_SIZE(count) },
+		{ change, program->addend ? ARRAY_SIZE(change) : 0 },
+		{ end, ARRAY_SIZE(end) },
+	};
+	struct bpf_insn insns[32];
 	unsigned int number = 0, i;
 
-	for (i = 0; i < ARRAY_SIZE(insns); i++)
-		if (corrupt || i < first_corrupting || i >= after)
-			counting[number++] = insns[i];
-	return program_load(counting, number, type,
-			    corrupt ? KSFT_SKIP : KSFT_FAIL);
+	for (i = 0; i < ARRAY_SIZE(parts); i++) {
+		memcpy(insns + number, parts[i].insns,
+		       parts[i].number * sizeof(*insns));
+		number += parts[i].number;
+	}
+	return program_load(insns, number, program->type,
+			    program->addend ? KSFT_SKIP : KSFT_FAIL);
 }
 
 int program_count(int counters, unsigned int index)
 {
-	return program_add(counters, index, 0, false);
+	return program_add(&(struct program){ .counters = counters, .index = index });
 }
 
 int program_corrupt(int counters, unsigned int index)
 {
-	return program_add(counters, index, 0, true);
+	return program_add(&(struct program){
+		.counters = counters, .index = index,
+		.changed = REGISTER_ARGUMENT, .addend = 8,
+	});
+}
+
+int program_jump(int counters, unsigned int index, int distance)
+{
+	return program_add(&(struct program){
+		.counters = counters, .index = index,
+		.changed = REGISTER_IP, .addend = distance,
+	});
 }
 
 /* Reads the number that follows @prefix in a file of the uprobe PMU. */
@@ -303,9 +359,13 @@ int probe_attach_return(const void *address, int program)
 	return probe_attach_at(&at, program);
 }
 
-int probe_attach_many(const void * const *addresses, unsigned int number,
-		      int counters, unsigned int index)
+/* @cookies: one for each address, or NULL */
+static int link_probes(const void * const *addresses, unsigned int number,
+		       int counters, unsigned int index, const uint64_t *cookies)
 {
+	const struct program program = {
+		.type = BPF_TRACE_UPROBE_MULTI, .counters = counters, .index = index,
+	};
 	uint64_t *offsets = calloc(number, sizeof(*offsets));
 	union bpf_attr attr;
 	unsigned int i;
@@ -317,11 +377,11 @@ int probe_attach_many(const void * const *addresses, unsigned int number,
 		offsets[i] = probe_file_offset(addresses[i]);
 
 	memset(&attr, 0, sizeof(attr));
-	attr.link_create.prog_fd = program_add(counters, index,
-					       BPF_TRACE_UPROBE_MULTI, false);
+	attr.link_create.prog_fd = program_add(&program);
 	attr.link_create.attach_type = BPF_TRACE_UPROBE_MULTI;
 	attr.link_create.uprobe_multi.path = (uintptr_t)EXECUTABLE;
 	attr.link_create.uprobe_multi.offsets = (uintptr_t)offsets;
+	attr.link_create.uprobe_multi.cookies = (uintptr_t)cookies;
 	attr.link_create.uprobe_multi.cnt = number;
 	link = sys_bpf(BPF_LINK_CREATE, &attr);
 	if (link < 0)
@@ -329,6 +389,27 @@ int probe_attach_many(const void * const *addresses, unsigned int number,
 			strerror(errno));
 	close(attr.link_create.prog_fd);
 	free(offsets);
+	return link;
+}
+
+int probe_attach_many(const void * const *addresses, unsigned int number,
+		      int counters, unsigned int index)
+{
+	return link_probes(addresses, number, counters, index, NULL);
+}
+
+int probe_attach_each(const void * const *addresses, unsigned int number,
+		      int counters)
+{
+	uint64_t *cookies = calloc(number, sizeof(*cookies));
+	int link;
+
+	if (!cookies)
+		give_up(KSFT_FAIL, "no memory for %u probes", number);
+	for (unsigned int i = 0; i < number; i++)
+		cookies[i] = i;
+	link = link_probes(addresses, number, counters, INDEX_IS_COOKIE, cookies);
+	free(cookies);
 	return link;
 }
 

@@ -32,6 +32,8 @@ int program_empty(void);
 int program_count(int counters, unsigned int index);
 /* Changes a register before the probed instruction runs */
 int program_corrupt(int counters, unsigned int index);
+/* Goes on @distance bytes behind the probed instruction's beginning instead */
+int program_jump(int counters, unsigned int index, int distance);
 
 /*
  * Attaches @program to the instruction at @address, for all processes. Closing
@@ -44,7 +46,10 @@ int probe_attach(const void *address, int program);
  */
 int probe_attach_many(const void * const *addresses, unsigned int number,
 		      int counters, unsigned int index);
-/* The same on the return from the function at @address */
+/* Counts in @counters[i] for @addresses[i]. */
+int probe_attach_each(const void * const *addresses, unsigned int number,
+		      int counters);
+/* As probe_attach(), on the return from the function at @address */
 int probe_attach_return(const void *address, int program);
 
 /* Where @address is in the executable's file */
