@@ -309,4 +309,9 @@ TEST_F_TIMEOUT(killed_step, leaves_its_slot, TIME_LIMIT)
 	EXPECT_TRUE(xol_area_mapped());
 }
 
-TEST_HARNESS_MAIN
+/* About steps */
+int main(int argc, char **argv)
+{
+	boost_leave_off();
+	return test_harness_run(argc, argv);
+}

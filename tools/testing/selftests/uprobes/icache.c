@@ -123,4 +123,9 @@ TEST_F_TIMEOUT(icache, one_slot_for_a_thread_on_all_cpus, TIME_LIMIT)
 	EXPECT_EQ(counters_read(self->counters, 1), 2 * ROUNDS);
 }
 
-TEST_HARNESS_MAIN
+/* About steps */
+int main(int argc, char **argv)
+{
+	boost_leave_off();
+	return test_harness_run(argc, argv);
+}

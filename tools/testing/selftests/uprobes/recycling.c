@@ -195,4 +195,9 @@ TEST_F_TIMEOUT(recycling, nobody_is_forgotten, TIME_LIMIT)
 	EXPECT_EQ(counters_read(self->counters, 1), rounds + (rounds < ROUNDS));
 }
 
-TEST_HARNESS_MAIN
+/* About steps */
+int main(int argc, char **argv)
+{
+	boost_leave_off();
+	return test_harness_run(argc, argv);
+}

@@ -345,4 +345,9 @@ TEST_F_TIMEOUT(seen, counts, TIME_LIMIT)
 	EXPECT_CHANGES(self->before, 0, 0, 0, 0, 0);
 }
 
-TEST_HARNESS_MAIN
+/* About steps */
+int main(int argc, char **argv)
+{
+	boost_leave_off();
+	return test_harness_run(argc, argv);
+}

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "kselftest.h"
@@ -6,6 +10,7 @@
 #include "probe.h"
 #include "slots.h"
 
+#define BOOST		"/sys/module/uprobes/parameters/boost"
 #define SLOTS_LIMIT	60
 /*
  * Those in Rust leave it at so many, the trampoline's included, whatever room a
@@ -14,6 +19,65 @@
 #define SLOTS_IN_RUST	2048
 
 static int slots_pipe[2];
+
+bool boost_is_on(void)
+{
+	int fd = open(BOOST, O_RDONLY | O_CLOEXEC);
+	char value = 'N';
+
+	if (fd < 0)
+		return false;
+	if (read(fd, &value, 1) != 1)
+		give_up(KSFT_FAIL, BOOST ": %s: cannot be read", strerror(errno));
+	close(fd);
+	return value == 'Y';
+}
+
+bool boost_switch(bool on)
+{
+	int fd = open(BOOST, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT)
+		return !on;
+	if (fd < 0 || write(fd, on ? "Y" : "N", 1) != 1)
+		give_up(KSFT_FAIL, BOOST ": %s: needs root", strerror(errno));
+	close(fd);
+	return true;
+}
+
+static pid_t boost_switcher;
+
+static void boost_restore(void)
+{
+	/* children that exit leave it alone */
+	if (getpid() == boost_switcher)
+		boost_switch(true);
+}
+
+void boost_leave_off(void)
+{
+	if (!boost_is_on())
+		return;
+	boost_switcher = getpid();
+	if (atexit(boost_restore))
+		give_up(KSFT_FAIL, "atexit: no memory");
+	boost_switch(false);
+}
+
+bool boost_counts(unsigned long *boosted, unsigned long *unboosted)
+{
+	FILE *file = fopen(XOL_COUNTS, "re");
+	unsigned int found = 0;
+	char line[64];
+
+	if (!file)
+		return false;
+	while (fgets(line, sizeof(line), file))
+		found += sscanf(line, "boosted %lu", boosted) == 1 ||
+			 sscanf(line, "unboosted %lu", unboosted) == 1;
+	fclose(file);
+	return found == 2;
+}
 
 bool xol_tells(void)
 {

@@ -4,6 +4,22 @@
 
 #include <stdbool.h>
 
+/*
+ * Kernels that boost let some instructions run on from their slot, by a jump
+ * behind them, instead of stepping them. Whether they do now; never where the
+ * kernel has no such switch.
+ */
+bool boost_is_on(void);
+/* Switches that. False if it cannot be switched on. */
+bool boost_switch(bool on);
+/* Has everything stepped until this program exits. */
+void boost_leave_off(void);
+/*
+ * Slots of all processes in which instructions run on, and how often there was
+ * to be no more of them. False if the kernel does not tell.
+ */
+bool boost_counts(unsigned long *boosted, unsigned long *unboosted);
+
 /* Where kernels with CONFIG_UPROBES_XOL_RUST, and no others, tell of slots */
 #define TRACEFS		"/sys/kernel/tracing"
 #define XOL_EVENTS	"events/uprobes_xol"
