@@ -9,9 +9,11 @@
 	.balign	65536
 	.globl	numbered_functions, numbered_loads, illegal_function
 	.globl	illegal_function_end, emulated_function
+	.globl	store_function, pop_function, pop_site, test_function
 
 #if defined(__x86_64__)
 	.globl	divide_function, divide_site, popf_function, popf_site
+	.globl	aligned_load_function, aligned_load_site, aligned_site
 
 numbered_functions:
 	.set	number, 0
@@ -36,6 +38,36 @@ numbered_loads:
 	.set	number, number + 1
 	.endr
 
+store_function:
+	mov	%rsi, (%rdi)
+	ret
+
+pop_function:
+	mov	%rsp, %rdx
+	mov	%rdi, %rsp
+pop_site:
+	pop	%rax
+	mov	%rdx, %rsp
+	ret
+
+test_function:
+	test	%rsi, (%rdi)
+	setnz	%al
+	ret
+
+	/* EFLAGS.AC */
+aligned_load_function:
+	pushf
+	orl	$0x40000, (%rsp)
+	popf
+aligned_load_site:
+	mov	(%rdi), %rax
+aligned_site:
+	lea	8(%rdi), %rcx
+	pushf
+	andl	$~0x40000, (%rsp)
+	popf
+	ret
 
 	/* ud1, as the kernel does not let ud2 be probed */
 illegal_function:
@@ -86,6 +118,22 @@ numbered_loads:
 	.set	number, number + 1
 	.endr
 
+store_function:
+	str	x1, [x0]
+	ret
+
+	/* no stack pointer that is not aligned, so another register */
+pop_function:
+pop_site:
+	ldr	x1, [x0], 8
+	mov	x0, x1
+	ret
+
+test_function:
+	ldr	x2, [x0]
+	tst	x1, x2
+	cset	w0, ne
+	ret
 
 illegal_function:
 	udf	0

@@ -12,6 +12,7 @@
 #define NUMBERED_FUNCTION_SIZE	16
 
 #ifndef __ASSEMBLER__
+#include <stdbool.h>
 #include <stdint.h>
 #include <unistd.h>
 
@@ -49,6 +50,16 @@ static inline uint64_t call_load(unsigned int number, const void *page)
 	return call_load_at(numbered_load(number), page);
 }
 
+/*
+ * The first instruction of each accesses memory: stores @value at @address, pops
+ * what is there, by a stack pointer that points to it, tests it for its bits of
+ * @value, and makes that a truth value.
+ */
+void store_function(uint64_t *address, uint64_t value);
+uint64_t pop_function(const uint64_t *address);
+extern const char pop_site[];
+bool test_function(const uint64_t *address, uint64_t value);
+
 /* Raises SIGILL; returns @argument when that skips the first instruction. */
 uint64_t illegal_function(uint64_t argument);
 extern const char illegal_function_end[];
@@ -60,6 +71,13 @@ extern const char divide_site[];
 /* Pops @flags into the flags register, and restores it. */
 void popf_function(uint64_t flags);
 extern const char popf_site[];
+/*
+ * Loads from @address with checks of alignment on, which are the program's choice:
+ * between them being switched on and off, the load is executed, and then an
+ * instruction that accesses nothing.
+ */
+uint64_t aligned_load_function(const void *address);
+extern const char aligned_load_site[], aligned_site[];
 #endif
 
 #if defined(__x86_64__)

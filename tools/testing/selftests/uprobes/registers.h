@@ -14,6 +14,7 @@
 
 #if defined(__x86_64__)
 #define FLAG_TRAP	0x100UL
+#define FLAG_ALIGNED	0x40000UL
 
 static inline uintptr_t *context_ip(ucontext_t *context)
 {
@@ -23,6 +24,12 @@ static inline uintptr_t *context_ip(ucontext_t *context)
 static inline uintptr_t *context_argument(ucontext_t *context)
 {
 	return (uintptr_t *)&context->uc_mcontext.gregs[REG_RDI];
+}
+
+/* What pop_function() pops by */
+static inline uintptr_t *context_popped(ucontext_t *context)
+{
+	return (uintptr_t *)&context->uc_mcontext.gregs[REG_RSP];
 }
 
 static inline uintptr_t regs_ip(const struct user_regs_struct *regs)
@@ -38,6 +45,11 @@ static inline uintptr_t *context_ip(ucontext_t *context)
 static inline uintptr_t *context_argument(ucontext_t *context)
 {
 	return (uintptr_t *)&context->uc_mcontext.regs[0];
+}
+
+static inline uintptr_t *context_popped(ucontext_t *context)
+{
+	return context_argument(context);
 }
 
 static inline uintptr_t regs_ip(const struct user_regs_struct *regs)

@@ -96,13 +96,15 @@ static void handler_rearms(int signal, siginfo_t *info, void *context)
 	setitimer(ITIMER_REAL, &timer, NULL);
 }
 
+static int sent_signal = SIGUSR1;
+
 /* One after the other: as many as possible arrive while a step is under way. */
 static void *send_signals(void *argument)
 {
 	pthread_t target = *(pthread_t *)argument;
 
 	for (unsigned int i = 0; i < SIGNALS; i++) {
-		if (pthread_kill(target, SIGUSR1))
+		if (pthread_kill(target, sent_signal))
 			abort();
 		while (signals_handled() == i)
 			sched_yield();
@@ -213,6 +215,39 @@ TEST_F_TIMEOUT(signals, handler_on_other_stack, TIME_LIMIT)
 	EXPECT_EQ(counters_read(self->counters, 1), SIGNALS);
 }
 
+static uintptr_t area_start, area_end;
+
+/* Who sent the signal, and that the thread is where it was interrupted */
+static void handler_knows_sender(int signal, siginfo_t *info, void *context)
+{
+	uintptr_t ip = *context_ip(context);
+
+	if (info->si_code != SI_TKILL || info->si_pid != getpid() ||
+	    (ip >= area_start && ip < area_end))
+		__atomic_add_fetch(&wrong_results, 1, __ATOMIC_RELAXED);
+	count_signal();
+}
+
+/* An instruction that might raise the same signal raises none. */
+TEST_F_TIMEOUT(signals, sent_sigsegv, TIME_LIMIT)
+{
+	const uint64_t word = 0x5a;
+	unsigned long calls = 0;
+
+	call(NUMBER);
+	ASSERT_TRUE(xol_area_range(getpid(), &area_start, &area_end));
+	set_handler(SIGSEGV, handler_knows_sender, 0);
+	sent_signal = SIGSEGV;
+	ASSERT_EQ(pthread_create(&self->sender, NULL, send_signals, &self->self), 0);
+	while (signals_handled() < SIGNALS) {
+		EXPECT_EQ(call_load(0, &word), 0x5a);
+		calls++;
+	}
+	pthread_join(self->sender, NULL);
+	EXPECT_EQ(signals_handled(), SIGNALS);
+	EXPECT_EQ(counters_read(self->counters, 2), calls);
+}
+
 TEST_F_TIMEOUT(signals, interval_timer, TIME_LIMIT)
 {
 	unsigned long calls = 0;
@@ -288,8 +323,17 @@ static struct fault faults[64];
 static unsigned int fault_number;
 static const uint64_t valid_word = 0x1234;
 
+/* Checks of alignment may be on, which is no matter of handlers. */
+static void check_no_alignment(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_writeeflags_u64(__builtin_ia32_readeflags_u64() & ~FLAG_ALIGNED);
+#endif
+}
+
 static void note_fault(siginfo_t *info, void *context)
 {
+	check_no_alignment();
 	if (fault_number == ARRAY_SIZE(faults))
 		_exit(KSFT_FAIL);
 	faults[fault_number].signal = info->si_signo;
@@ -312,11 +356,69 @@ static void skip_instruction(int signal, siginfo_t *info, void *context)
 	*context_ip(context) = (uintptr_t)illegal_function_end;
 }
 
-static char *unmapped, *beyond_file;
+static char *unmapped, *not_permitted, *beyond_file;
+static uint64_t word;
 
-static uint64_t load_unmapped(void)
+static uint64_t load_not_permitted(void)
 {
-	return call_load(0, unmapped);
+	return call_load(0, not_permitted);
+}
+
+static uint64_t load_valid(void)
+{
+	return call_load(0, &valid_word);
+}
+
+static uint64_t store_unmapped(void)
+{
+	word = 0;
+	store_function((uint64_t *)unmapped, valid_word);
+	return word;
+}
+
+static uint64_t store_not_permitted(void)
+{
+	word = 0;
+	store_function((uint64_t *)&valid_word, valid_word);
+	return word;
+}
+
+static uint64_t store_valid(void)
+{
+	store_function(&word, valid_word);
+	return word;
+}
+
+static void mend_address(int signal, siginfo_t *info, void *context)
+{
+	note_fault(info, context);
+	*context_argument(context) = (uintptr_t)&word;
+}
+
+static uint64_t pop_unmapped(void)
+{
+	return pop_function((uint64_t *)unmapped);
+}
+
+static uint64_t pop_valid(void)
+{
+	return pop_function(&valid_word);
+}
+
+static void mend_stack(int signal, siginfo_t *info, void *context)
+{
+	note_fault(info, context);
+	*context_popped(context) = (uintptr_t)&valid_word;
+}
+
+static uint64_t test_beyond_file(void)
+{
+	return test_function((uint64_t *)beyond_file, 0x10);
+}
+
+static uint64_t test_valid(void)
+{
+	return test_function(&valid_word, 0x10);
 }
 
 static uint64_t load_kernel(void)
@@ -335,6 +437,33 @@ static uint64_t illegal(void)
 }
 
 #if defined(__x86_64__)
+/* Raises what tells neither an address nor that it was this instruction */
+static uint64_t load_not_canonical(void)
+{
+	return call_load(0, (void *)(1UL << 62));
+}
+
+static uint64_t load_not_aligned(void)
+{
+	return aligned_load_function((char *)&valid_word + 1);
+}
+
+static uint64_t load_aligned(void)
+{
+	return aligned_load_function(&valid_word);
+}
+
+static uint64_t divide_well(void)
+{
+	return divide_function(7);
+}
+
+static uint64_t set_no_flag(void)
+{
+	popf_function(0x202);
+	return valid_word;
+}
+
 static void mend_divisor(int signal, siginfo_t *info, void *context)
 {
 	note_fault(info, context);
@@ -362,28 +491,59 @@ FIXTURE(raised) {
 	int counters;
 };
 
+/*
+ * @harmless does the same as @function with the same result and no signal, by the
+ * same instruction, if that is possible.
+ */
 FIXTURE_VARIANT(raised) {
 	int signal;
 	void (*handler)(int signal, siginfo_t *info, void *context);
 	const void *site;
 	uint64_t (*function)(void);
+	uint64_t (*harmless)(void);
 	uint64_t result;
 	unsigned int hits;
 };
 
 FIXTURE_VARIANT_ADD(raised, sigsegv) {
 	.signal = SIGSEGV, .handler = mend_argument, .site = numbered_loads,
-	.function = load_unmapped, .result = 0x34, .hits = 2,
+	.function = load_not_permitted, .harmless = load_valid,
+	.result = 0x34, .hits = 2,
 };
 
 FIXTURE_VARIANT_ADD(raised, sigsegv_of_a_kernel_address) {
 	.signal = SIGSEGV, .handler = mend_argument, .site = numbered_loads,
-	.function = load_kernel, .result = 0x34, .hits = 2,
+	.function = load_kernel, .harmless = load_valid, .result = 0x34, .hits = 2,
+};
+
+FIXTURE_VARIANT_ADD(raised, sigsegv_of_a_store) {
+	.signal = SIGSEGV, .handler = mend_address, .site = store_function,
+	.function = store_unmapped, .harmless = store_valid,
+	.result = 0x1234, .hits = 2,
+};
+
+FIXTURE_VARIANT_ADD(raised, sigsegv_of_a_store_to_constants) {
+	.signal = SIGSEGV, .handler = mend_address, .site = store_function,
+	.function = store_not_permitted, .harmless = store_valid,
+	.result = 0x1234, .hits = 2,
+};
+
+FIXTURE_VARIANT_ADD(raised, sigsegv_of_a_pop) {
+	.signal = SIGSEGV, .handler = mend_stack, .site = pop_site,
+	.function = pop_unmapped, .harmless = pop_valid,
+	.result = 0x1234, .hits = 2,
 };
 
 FIXTURE_VARIANT_ADD(raised, sigbus) {
 	.signal = SIGBUS, .handler = mend_argument, .site = numbered_loads,
-	.function = load_beyond_file, .result = 0x34, .hits = 2,
+	.function = load_beyond_file, .harmless = load_valid,
+	.result = 0x34, .hits = 2,
+};
+
+FIXTURE_VARIANT_ADD(raised, sigbus_of_a_test) {
+	.signal = SIGBUS, .handler = mend_argument, .site = test_function,
+	.function = test_beyond_file, .harmless = test_valid,
+	.result = true, .hits = 2,
 };
 
 FIXTURE_VARIANT_ADD(raised, sigill) {
@@ -392,31 +552,58 @@ FIXTURE_VARIANT_ADD(raised, sigill) {
 };
 
 #if defined(__x86_64__)
+FIXTURE_VARIANT_ADD(raised, sigsegv_of_no_address) {
+	.signal = SIGSEGV, .handler = mend_argument, .site = numbered_loads,
+	.function = load_not_canonical, .harmless = load_valid,
+	.result = 0x34, .hits = 2,
+};
+
+FIXTURE_VARIANT_ADD(raised, sigbus_of_alignment) {
+	.signal = SIGBUS, .handler = mend_argument, .site = aligned_load_site,
+	.function = load_not_aligned, .harmless = load_aligned,
+	.result = 0x1234, .hits = 2,
+};
+
 FIXTURE_VARIANT_ADD(raised, sigfpe) {
 	.signal = SIGFPE, .handler = mend_divisor, .site = divide_site,
-	.function = divide_by_zero, .result = 100 / 7, .hits = 2,
+	.function = divide_by_zero, .harmless = divide_well,
+	.result = 100 / 7, .hits = 2,
 };
 
 /* popf sets the trap flag: the traps come after the instructions behind it. */
 FIXTURE_VARIANT_ADD(raised, sigtrap) {
 	.signal = SIGTRAP, .handler = note_trap, .site = popf_site,
-	.function = set_trap_flag, .result = 0x1234, .hits = 1,
+	.function = set_trap_flag, .harmless = set_no_flag,
+	.result = 0x1234, .hits = 1,
 };
 #endif
 
 FIXTURE_SETUP(raised)
 {
 	size_t page_size = sysconf(_SC_PAGESIZE);
+	stack_t stack = { .ss_size = SIGSTKSZ + 65536 };
 	int file;
 
 	self->counters = counters_create(1);
-	unmapped = mmap(NULL, page_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
-			-1, 0);
+	stack.ss_sp = malloc(stack.ss_size);
+	ASSERT_NE(stack.ss_sp, NULL);
+	ASSERT_EQ(sigaltstack(&stack, NULL), 0);
+	not_permitted = mmap(NULL, 2 * page_size, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(not_permitted, MAP_FAILED);
 	file = memfd_create("empty", MFD_CLOEXEC);
 	ASSERT_GE(file, 0);
 	beyond_file = mmap(NULL, page_size, PROT_READ, MAP_SHARED, file, 0);
 	ASSERT_NE(beyond_file, MAP_FAILED);
-	set_handler(variant->signal, variant->handler, 0);
+	/* when nothing else comes to be mapped there */
+	unmapped = not_permitted + page_size;
+	ASSERT_EQ(munmap(unmapped, page_size), 0);
+	set_handler(variant->signal, variant->handler, SA_ONSTACK);
+
+	variant->function();
+	if (!fault_number)
+		SKIP(return, "without a probe, nothing is raised either");
+	fault_number = 0;
 }
 
 FIXTURE_TEARDOWN(raised)
@@ -457,6 +644,114 @@ TEST_F_TIMEOUT(raised, tells_of_the_original_instruction, TIME_LIMIT)
 		EXPECT_EQ(faults[i].address, unprobed[i].address);
 }
 
+static void (*handler)(int signal, siginfo_t *info, void *context);
+
+static void handler_notes_and_jumps(int signal, siginfo_t *info, void *context)
+{
+	note_fault(info, context);
+	siglongjmp(jump, 1);
+}
+
+/* Often, as nothing must be left behind */
+TEST_F_TIMEOUT(raised, handler_jumps_away, TIME_LIMIT)
+{
+	int probe = probe_attach(variant->site, program_count(self->counters, 0));
+	static unsigned int rounds;
+
+	set_handler(variant->signal, handler_notes_and_jumps, SA_ONSTACK);
+	for (rounds = 0; rounds < ARRAY_SIZE(faults); rounds++)
+		if (!sigsetjmp(jump, 1))
+			variant->function();
+	EXPECT_EQ(fault_number, ARRAY_SIZE(faults));
+	EXPECT_EQ(counters_read(self->counters, 0), ARRAY_SIZE(faults));
+
+	/* from where another instruction is executed as itself */
+	fault_number = 0;
+	set_handler(variant->signal, variant->handler, SA_ONSTACK);
+	EXPECT_EQ(variant->function(), variant->result);
+	EXPECT_EQ(counters_read(self->counters, 0), ARRAY_SIZE(faults) + variant->hits);
+	close(probe);
+}
+
+static uint64_t (*harmless)(void);
+static uint64_t harmless_result;
+
+static void handler_hits_same_probe(int signal, siginfo_t *info, void *context)
+{
+	uint64_t word_before = word;
+
+	check_no_alignment();
+	harmless_result = harmless();
+	word = word_before;
+	handler(signal, info, context);
+}
+
+TEST_F_TIMEOUT(raised, handler_hits_same_probe, TIME_LIMIT)
+{
+	int probe;
+
+	if (!variant->harmless)
+		SKIP(return, "the instruction cannot but raise the signal");
+	probe = probe_attach(variant->site, program_count(self->counters, 0));
+	harmless = variant->harmless;
+	handler = variant->handler;
+	set_handler(variant->signal, handler_hits_same_probe, SA_ONSTACK);
+	EXPECT_EQ(variant->function(), variant->result);
+	EXPECT_EQ(harmless_result, variant->result);
+	EXPECT_GE(fault_number, 1);
+	EXPECT_EQ(counters_read(self->counters, 0), variant->hits + fault_number);
+	close(probe);
+}
+
+static bool faults_over;
+static unsigned long signals_sent;
+
+static void *send_signals_until_over(void *argument)
+{
+	pthread_t target = *(pthread_t *)argument;
+
+	while (!__atomic_load_n(&faults_over, __ATOMIC_ACQUIRE)) {
+		if (pthread_kill(target, SIGUSR1))
+			abort();
+		signals_sent++;
+		while (signals_handled() < signals_sent)
+			sched_yield();
+	}
+	return NULL;
+}
+
+static void handler_counts(int signal, siginfo_t *info, void *context)
+{
+	check_no_alignment();
+	count_signal();
+}
+
+/* What is raised and what is sent may be pending at the same time. */
+TEST_F_TIMEOUT(raised, while_signals_are_sent, TIME_LIMIT)
+{
+	int probe = probe_attach(variant->site, program_count(self->counters, 0));
+	pthread_t target = pthread_self(), sender;
+	unsigned int rounds, faults_expected;
+
+	variant->function();
+	faults_expected = fault_number;
+	set_handler(SIGUSR1, handler_counts, SA_ONSTACK);
+	ASSERT_EQ(pthread_create(&sender, NULL, send_signals_until_over, &target), 0);
+	for (rounds = 1; signals_handled() < SIGNALS; rounds++) {
+		fault_number = 0;
+		EXPECT_EQ(variant->function(), variant->result);
+		EXPECT_EQ(fault_number, faults_expected);
+		/* nothing is raised, and the signals go on */
+		if (variant->harmless)
+			EXPECT_EQ(variant->harmless(), variant->result);
+	}
+	__atomic_store_n(&faults_over, true, __ATOMIC_RELEASE);
+	pthread_join(sender, NULL);
+	EXPECT_EQ(counters_read(self->counters, 0),
+		  variant->hits * rounds + (variant->harmless ? rounds - 1 : 0));
+	close(probe);
+}
+
 /* By default, they are fatal. */
 TEST_F_TIMEOUT(raised, kills, TIME_LIMIT)
 {
@@ -477,5 +772,21 @@ TEST_F_TIMEOUT(raised, kills, TIME_LIMIT)
 	EXPECT_EQ(counters_read(self->counters, 0), 1);
 	close(probe);
 }
+
+#if defined(__x86_64__)
+/* Nothing that the kernel adds to the instruction accesses what is not aligned. */
+TEST_F_TIMEOUT(signals, alignment_is_checked, TIME_LIMIT)
+{
+	int load = probe_attach(aligned_load_site, program_count(self->counters, 0));
+	int next = probe_attach(aligned_site, program_count(self->counters, 1));
+
+	for (unsigned int i = 0; i < SIGNALS; i++)
+		EXPECT_EQ(aligned_load_function(&valid_word), valid_word);
+	EXPECT_EQ(counters_read(self->counters, 0), SIGNALS);
+	EXPECT_EQ(counters_read(self->counters, 1), SIGNALS);
+	close(load);
+	close(next);
+}
+#endif
 
 TEST_HARNESS_MAIN
