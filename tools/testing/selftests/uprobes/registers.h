@@ -32,6 +32,12 @@ static inline uintptr_t *context_popped(ucontext_t *context)
 	return (uintptr_t *)&context->uc_mcontext.gregs[REG_RSP];
 }
 
+/* Whether the interrupted code is single-stepped, by itself or by the kernel */
+static inline bool context_steps(ucontext_t *context)
+{
+	return context->uc_mcontext.gregs[REG_EFL] & FLAG_TRAP;
+}
+
 static inline uintptr_t regs_ip(const struct user_regs_struct *regs)
 {
 	return regs->rip;
@@ -50,6 +56,12 @@ static inline uintptr_t *context_argument(ucontext_t *context)
 static inline uintptr_t *context_popped(ucontext_t *context)
 {
 	return context_argument(context);
+}
+
+/* No register of user space tells. */
+static inline bool context_steps(ucontext_t *context)
+{
+	return false;
 }
 
 static inline uintptr_t regs_ip(const struct user_regs_struct *regs)

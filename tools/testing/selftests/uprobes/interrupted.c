@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Threads that are interrupted at any moment of a tight loop over probed
+ * instructions: by timers, by other threads, by a tracer, and by a core dump.
+ * Every execution is counted once and has its effect, and nobody ever sees a
+ * thread inside [uprobes].
+ *
+ * Usage: interrupted [HITS] [options of the harness]
+ * HITS is the number of executions in each test.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/procfs.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "kselftest_harness.h"
+#include "options.h"
+#include "probe.h"
+#include "registers.h"
+#include "rounds.h"
+#include "threads.h"
+#include "timers.h"
+
+#define THREADS		4
+/* That many stops by the tracer; a stop may leave time for a single instruction. */
+#define STOPS		3000
+/* Between two stops, turns of a loop: a number below this, in strides prime to it */
+#define DELAYS		4096
+#define STRIDE		37
+#define DUMPS		3
+#define DUMPED_THREADS	40
+#define TIME_LIMIT	600
+
+static unsigned long hits = 100000;
+
+static unsigned long rounds_per_thread;
+static unsigned long rounds_done, interruptions;
+static unsigned int wrong_results, seen_in_area, seen_stepping;
+static uintptr_t area_start, area_end;
+
+static bool in_area(uintptr_t ip)
+{
+	return ip >= area_start && ip < area_end;
+}
+
+static void add(unsigned int *counter)
+{
+	__atomic_add_fetch(counter, 1, __ATOMIC_RELAXED);
+}
+
+static void do_round(unsigned long argument)
+{
+	if (round_function(argument) != round_result(argument))
+		add(&wrong_results);
+}
+
+static void note_interruption(ucontext_t *context)
+{
+	if (in_area(*context_ip(context)))
+		add(&seen_in_area);
+	if (context_steps(context))
+		add(&seen_stepping);
+}
+
+FIXTURE(interrupted) {
+	int counters;
+	int probes;
+	unsigned int sites;
+};
+
+FIXTURE_SETUP(interrupted)
+{
+	self->sites = round_sites();
+	self->counters = counters_create(self->sites);
+	self->probes = probe_attach_each(__start_round_sites, self->sites,
+					 self->counters);
+}
+
+FIXTURE_TEARDOWN(interrupted)
+{
+	EXPECT_EQ(wrong_results, 0);
+	EXPECT_EQ(seen_in_area, 0);
+	EXPECT_EQ(seen_stepping, 0);
+	close(self->probes);
+}
+
+/* To know where the area is before the first interruption */
+static bool make_area(void)
+{
+	do_round(0);
+	rounds_done++;
+	return xol_area_range(getpid(), &area_start, &area_end);
+}
+
+#define EXPECT_COUNTED(rounds) do {					\
+	for (unsigned int site = 0; site < self->sites; site++) {	\
+		EXPECT_EQ(counters_read(self->counters, site), rounds)	\
+			TH_LOG("instruction %u of round_function", site); \
+	}								\
+} while (0)
+
+static void do_rounds_with_timer(unsigned int index)
+{
+	unsigned long done = 0, seen;
+
+	timer_start(&done);
+	while (done < rounds_per_thread) {
+		do_round(done + index);
+		__atomic_store_n(&done, done + 1, __ATOMIC_RELAXED);
+	}
+	seen = timer_stop();
+	__atomic_add_fetch(&rounds_done, done, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&interruptions, seen, __ATOMIC_RELAXED);
+}
+
+TEST_F_TIMEOUT(interrupted, by_timers, TIME_LIMIT)
+{
+	ASSERT_TRUE(make_area());
+	timers_prepare(note_interruption);
+	rounds_per_thread = hits / self->sites / THREADS + 1;
+	threads_run(THREADS, do_rounds_with_timer);
+	ksft_print_msg("%lu rounds, %lu interruptions\n", rounds_done, interruptions);
+	EXPECT_GE(interruptions, THREADS);
+	EXPECT_COUNTED(rounds_done);
+}
+
+/* Signals from one thread to all others, each sent when the last was seen */
+static pthread_t targets[THREADS];
+static unsigned int targets_ready, targets_done;
+static bool signals_over;
+static unsigned long sent[THREADS], seen[THREADS];
+static __thread unsigned int own_index;
+
+static void handle_signal(int signal, siginfo_t *info, void *context)
+{
+	note_interruption(context);
+	__atomic_add_fetch(&seen[own_index], 1, __ATOMIC_RELEASE);
+}
+
+static void do_rounds_as_target(unsigned int index)
+{
+	unsigned long done;
+
+	own_index = index;
+	targets[index] = pthread_self();
+	__atomic_add_fetch(&targets_ready, 1, __ATOMIC_RELEASE);
+	for (done = 0; done < rounds_per_thread; done++)
+		do_round(done + index);
+	__atomic_add_fetch(&rounds_done, done, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&targets_done, 1, __ATOMIC_RELEASE);
+	/* a thread that is gone cannot be signalled */
+	while (!__atomic_load_n(&signals_over, __ATOMIC_ACQUIRE))
+		sched_yield();
+}
+
+TEST_F_TIMEOUT(interrupted, by_threads, TIME_LIMIT)
+{
+	struct sigaction action = {
+		.sa_sigaction = handle_signal,
+		.sa_flags = SA_SIGINFO | SA_RESTART,
+	};
+	unsigned long signals = 0;
+	struct threads *threads;
+
+	ASSERT_TRUE(make_area());
+	ASSERT_EQ(sigaction(SIGUSR1, &action, NULL), 0);
+	rounds_per_thread = hits / self->sites / THREADS + 1;
+	threads = threads_start(THREADS, do_rounds_as_target);
+	while (__atomic_load_n(&targets_ready, __ATOMIC_ACQUIRE) < THREADS)
+		sched_yield();
+	while (__atomic_load_n(&targets_done, __ATOMIC_ACQUIRE) < THREADS) {
+		for (unsigned int i = 0; i < THREADS; i++) {
+			if (__atomic_load_n(&seen[i], __ATOMIC_ACQUIRE) < sent[i])
+				continue;
+			sent[i]++;
+			signals++;
+			ASSERT_EQ(pthread_kill(targets[i], SIGUSR1), 0);
+		}
+	}
+	/* A signal that is lost keeps the test from its end. */
+	for (unsigned int i = 0; i < THREADS; i++)
+		while (__atomic_load_n(&seen[i], __ATOMIC_ACQUIRE) < sent[i])
+			sched_yield();
+	__atomic_store_n(&signals_over, true, __ATOMIC_RELEASE);
+	threads_join(threads);
+	ksft_print_msg("%lu rounds, %lu signals\n", rounds_done, signals);
+	EXPECT_COUNTED(rounds_done);
+}
+
+/* In a process that is traced; its status tells whether results were right. */
+static __noreturn void do_rounds_and_exit(unsigned long rounds)
+{
+	while (rounds--)
+		do_round(rounds);
+	_exit(wrong_results ? KSFT_FAIL : KSFT_PASS);
+}
+
+TEST_F_TIMEOUT(interrupted, by_tracer, TIME_LIMIT)
+{
+	unsigned long rounds = hits / self->sites + 1;
+	unsigned int stops = 0, in_round = 0, delay = 0;
+	int status = 0;
+	pid_t pid;
+
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid)
+		do_rounds_and_exit(rounds);
+	ASSERT_EQ(ptrace(PTRACE_SEIZE, pid, NULL, NULL), 0);
+	while (stops < STOPS) {
+		uintptr_t ip;
+
+		for (unsigned int i = 0; i < delay; i++)
+			asm volatile("");
+		delay = (delay + STRIDE) % DELAYS;
+		/* it may be gone */
+		ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);
+		ASSERT_EQ(waitpid(pid, &status, 0), pid);
+		if (!WIFSTOPPED(status))
+			break;
+		stops++;
+		ip = traced_ip(pid);
+		if (!area_start)
+			xol_area_range(pid, &area_start, &area_end);
+		EXPECT_NE(ip, 0);
+		EXPECT_FALSE(in_area(ip));
+		in_round += ip >= (uintptr_t)round_function &&
+			    ip < (uintptr_t)round_function_end;
+		ASSERT_EQ(ptrace(PTRACE_CONT, pid, NULL, NULL), 0);
+	}
+	if (WIFSTOPPED(status))
+		ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	ksft_print_msg("%u stops, %u of them in round_function\n", stops, in_round);
+	EXPECT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(WEXITSTATUS(status), KSFT_PASS);
+	EXPECT_GE(stops, 1);
+	EXPECT_COUNTED(rounds);
+}
+
+static void do_rounds_for_ever(unsigned int index)
+{
+	for (unsigned long argument = index;; argument++)
+		do_round(argument);
+}
+
+static __noreturn void run_until_dumped(const char *folder)
+{
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+
+	if (chdir(folder) || setrlimit(RLIMIT_CORE, &limit))
+		_exit(KSFT_FAIL);
+	threads_start(DUMPED_THREADS, do_rounds_for_ever);
+	for (;;)
+		pause();
+}
+
+/* The only file in @folder, whatever the kernel calls a core dump; or -1 */
+static int open_core(const char *folder)
+{
+	struct dirent *entry;
+	char path[PATH_MAX];
+	DIR *entries = opendir(folder);
+	int file = -1;
+
+	if (!entries)
+		return -1;
+	while (file < 0 && (entry = readdir(entries))) {
+		if (entry->d_type == DT_DIR)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+		file = open(path, O_RDONLY | O_CLOEXEC);
+		unlink(path);
+	}
+	closedir(entries);
+	return file;
+}
+
+/* The first program header for notes in @core, or NULL */
+static const Elf64_Phdr *core_notes(const char *core, size_t size)
+{
+	const Elf64_Ehdr *header = (const void *)core;
+	const Elf64_Phdr *segment = (const void *)(core + header->e_phoff);
+
+	if (memcmp(header->e_ident, ELFMAG, SELFMAG) || header->e_type != ET_CORE)
+		return NULL;
+	for (unsigned int i = 0; i < header->e_phnum; i++, segment++)
+		if (segment->p_type == PT_NOTE &&
+		    segment->p_offset + segment->p_filesz <= size)
+			return segment;
+	return NULL;
+}
+
+/* Notes where each thread of @core was; returns how many there were. */
+static unsigned int read_core(const char *core, size_t size, unsigned int *in_round)
+{
+	const Elf64_Phdr *notes = core_notes(core, size);
+	const char *at, *end;
+	unsigned int threads = 0;
+
+	if (!notes)
+		return 0;
+	at = core + notes->p_offset;
+	end = at + notes->p_filesz;
+	while (at + sizeof(Elf64_Nhdr) <= end) {
+		const Elf64_Nhdr *note = (const void *)at;
+		const char *what = at + sizeof(*note) + ((note->n_namesz + 3) & ~3U);
+		struct elf_prstatus status;
+		uintptr_t ip;
+
+		at = what + ((note->n_descsz + 3) & ~3U);
+		if (note->n_type != NT_PRSTATUS || note->n_descsz != sizeof(status))
+			continue;
+		memcpy(&status, what, sizeof(status));
+		ip = regs_ip((const struct user_regs_struct *)&status.pr_reg);
+		threads++;
+		if (in_area(ip))
+			add(&seen_in_area);
+		*in_round += ip >= (uintptr_t)round_function &&
+			     ip < (uintptr_t)round_function_end;
+	}
+	return threads;
+}
+
+TEST_F_TIMEOUT(interrupted, by_core_dump, TIME_LIMIT)
+{
+	char folder[] = "/tmp/uprobes-core-XXXXXX";
+	unsigned int in_round = 0;
+
+	ASSERT_NE(mkdtemp(folder), NULL);
+	for (unsigned int i = 0; i < DUMPS; i++) {
+		uint64_t before = counters_read(self->counters, 0);
+		struct stat stat;
+		int status, file;
+		char *core;
+		pid_t pid;
+
+		pid = fork();
+		ASSERT_GE(pid, 0);
+		if (!pid)
+			run_until_dumped(folder);
+		while (counters_read(self->counters, 0) < before + 10 * DUMPED_THREADS)
+			sched_yield();
+		ASSERT_TRUE(xol_area_range(pid, &area_start, &area_end));
+		ASSERT_EQ(kill(pid, SIGQUIT), 0);
+		ASSERT_EQ(waitpid(pid, &status, 0), pid);
+		ASSERT_TRUE(WIFSIGNALED(status));
+		EXPECT_EQ(WTERMSIG(status), SIGQUIT);
+
+		file = open_core(folder);
+		if (file < 0) {
+			rmdir(folder);
+			SKIP(return, "no core dump in %s: is core_pattern a file name?", folder);
+		}
+		ASSERT_EQ(fstat(file, &stat), 0);
+		core = mmap(NULL, stat.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+		ASSERT_NE(core, MAP_FAILED);
+		EXPECT_EQ(read_core(core, stat.st_size, &in_round), DUMPED_THREADS + 1);
+		munmap(core, stat.st_size);
+		close(file);
+	}
+	rmdir(folder);
+	ksft_print_msg("%u of %u threads were in round_function\n", in_round,
+		       DUMPS * DUMPED_THREADS);
+	EXPECT_GE(in_round, 1);
+}
+
+__noreturn void usage(const char *name)
+{
+	fprintf(stderr, "Usage: %s [HITS] [options of the harness]\n", name);
+	exit(KSFT_FAIL);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && argv[1][0] != '-') {
+		hits = number_option(argv[0], argv[1], 0, ULONG_MAX, NULL);
+		argv[1] = argv[0];
+		argc--;
+		argv++;
+	}
+	return test_harness_run(argc, argv);
+}
