@@ -262,7 +262,19 @@ static const struct boost_case boost_cases[] = {
 	{ "ud0", { 0x0f, 0xff, 0x07 }, false },
 	{ "add %r16,(%rdi)", { 0xd5, 0x48, 0x01, 0x07 }, false },
 };
-KUNIT_ARRAY_PARAM_DESC(boost, boost_cases, name);
+static void boost_describe(struct kunit *test, const void *param, char *desc)
+{
+	const struct boost_case *of = param;
+
+	strscpy(desc, of->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+static int boost_register(struct kunit *test)
+{
+	kunit_register_params_array(test, boost_cases, ARRAY_SIZE(boost_cases),
+				    boost_describe);
+	return 0;
+}
 
 static void boost_decode(struct kunit *test, struct insn *insn, const u8 *bytes)
 {
@@ -388,7 +400,8 @@ static void boost_test_leave_clears_rf(struct kunit *test)
 }
 
 static struct kunit_case boost_test_cases[] = {
-	KUNIT_CASE_PARAM(boost_test_insn, boost_gen_params),
+	KUNIT_CASE_PARAM_WITH_INIT(boost_test_insn, kunit_array_gen_params,
+				   boost_register, NULL),
 	KUNIT_CASE(boost_test_every_rule_is_tested),
 	KUNIT_CASE(boost_test_32_bit_is_stepped),
 	KUNIT_CASE(boost_test_slot),
