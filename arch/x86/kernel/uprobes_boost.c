@@ -171,20 +171,18 @@ bool arch_uprobe_can_boost(struct insn *insn)
 
 /**
  * arch_uprobe_boost_next - where to go on behind a boosted slot
- * @auprobe: the instruction
+ * @auprobe: the instruction, which may be boosted
  * @regs: of the current task, whose ip is that of the instruction
  *
- * Returns 0 if the instruction is to be stepped this time: it always is, or a
- * trap is expected after it, or the mode is not that which it was decoded for, or
- * the jump could not read its target. User space has no indirect branch tracking,
- * so that the jump may lead anywhere.
+ * Returns 0 if the instruction is to be stepped this time: a trap is expected
+ * after it, or the mode is not that which it was decoded for, or the jump could
+ * not read its target. User space has no indirect branch tracking, so that the
+ * jump may lead anywhere.
  */
 unsigned long arch_uprobe_boost_next(struct arch_uprobe *auprobe, struct pt_regs *regs)
 {
 	unsigned long next = regs->ip + auprobe->defparam.ilen;
 
-	if (!test_bit(ARCH_UPROBE_FLAG_BOOST, &auprobe->flags))
-		return 0;
 	if (regs->flags & X86_EFLAGS_TF || !user_64bit_mode(regs))
 		return 0;
 	if (read_thread_flags() & (_TIF_SINGLESTEP | _TIF_BLOCKSTEP))
