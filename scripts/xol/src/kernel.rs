@@ -55,6 +55,10 @@ impl Flavour {
     /// The two that are compared in everything.
     pub const COMPARED: [Self; 2] = [Self::C, Self::Rust];
 
+    /// What is measured of those two: boosted hits, where there are any, say nothing
+    /// of steps.
+    pub const MEASURED: [Self; 3] = [Self::C, Self::Rust, Self::Stepped];
+
     /// Those that are alike enough for one to start from the other's objects; those
     /// in Rust have most in common.
     const ALIKE: [Self; 4] = [Self::Rust, Self::RustCalls, Self::C, Self::Mutant];

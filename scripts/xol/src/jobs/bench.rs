@@ -82,15 +82,20 @@ pub fn run_bench(
     let folder = runner.paths.bench();
     fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make {}", runner.paths.outside(&folder).display()))?;
-    let cost = measure::Trial::each(&COST, &Flavour::COMPARED);
-    let contention = contention::Trial::all();
-    let throughput = measure::Trial::in_turn(&THROUGHPUT, &Flavour::COMPARED);
+    let flavours_on = |arch| {
+        let there = |flavour: &Flavour| flavour.is_on(arch);
+        let flavours = Flavour::MEASURED.into_iter().filter(there);
+        flavours.collect::<Vec<_>>()
+    };
+    let cost = |arch| measure::Trial::each(&COST, &flavours_on(arch));
+    let contention = |arch| contention::Trial::all(&flavours_on(arch));
+    let throughput = |arch| measure::Trial::in_turn(&THROUGHPUT, &flavours_on(arch));
     let host = Arch::host();
     runner.plan(host.map(|_| steps::STAGE));
     for &(arch, _) in guests {
-        runner.plan(cost.iter().map(|trial| trial.stage_name(arch)));
-        runner.plan(contention.iter().map(|trial| trial.stage_name(arch)));
-        runner.plan(throughput.iter().map(|trial| trial.stage_name(arch)));
+        runner.plan(cost(arch).iter().map(|trial| trial.stage_name(arch)));
+        runner.plan(contention(arch).iter().map(|trial| trial.stage_name(arch)));
+        runner.plan(throughput(arch).iter().map(|trial| trial.stage_name(arch)));
     }
 
     let mut measured = Measured::default();
@@ -102,13 +107,13 @@ pub fn run_bench(
         let engine = qemu::fastest_engine(runner, *arch, Flavour::C, &guest.base)?;
         measured.machines.push(machine(runner, *arch, engine));
         let samples = &mut measured.samples;
-        for trial in &cost {
+        for trial in cost(*arch) {
             samples.extend(trial.run(runner, *arch, guest, engine)?);
         }
-        for trial in &contention {
+        for trial in contention(*arch) {
             samples.extend(trial.run(runner, *arch, guest, (plugin, &folder))?);
         }
-        for trial in &throughput {
+        for trial in throughput(*arch) {
             samples.extend(trial.run(runner, *arch, guest, engine)?);
         }
     }

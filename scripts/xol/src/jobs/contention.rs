@@ -73,9 +73,10 @@ pub struct Trial {
 }
 
 impl Trial {
-    pub fn all() -> Vec<Self> {
+    /// With any number of processors.
+    pub fn all(flavours: &[Flavour]) -> Vec<Self> {
         let trials = PROCESSORS.into_iter().flat_map(|processors| {
-            Flavour::COMPARED.map(|flavour| Self {
+            flavours.iter().map(move |&flavour| Self {
                 flavour,
                 processors,
             })
@@ -105,6 +106,9 @@ impl Trial {
             let output = folder.join(stage.replace(' ', "-") + ".json");
             let _ = fs::remove_file(&output);
             let hits = format!("xol.hits={}", HITS / self.processors);
+            // The plugin knows functions by the addresses that they were linked at.
+            let arguments = ["kunit.enable=0", "nokaslr", &hits];
+            let arguments = [&arguments, self.flavour.arguments()].concat();
             let boot = Boot {
                 arch,
                 kernel: &runner.paths.image(arch, self.flavour),
@@ -112,8 +116,7 @@ impl Trial {
                 engine: Engine::Tcg,
                 processors: self.processors,
                 jobs: &["contention"],
-                // The plugin knows functions by the addresses that they were linked at.
-                arguments: &["kunit.enable=0", "nokaslr", &hits],
+                arguments: &arguments,
                 limit: LIMIT,
             };
             let plugin = format!(
@@ -254,11 +257,11 @@ mod unit_tests {
 
     #[test]
     fn every_boot_has_a_log_of_its_own() {
-        let names: Vec<_> = Trial::all()
+        let names: Vec<_> = Trial::all(&Flavour::MEASURED)
             .iter()
             .map(|trial| trial.stage_name(Arch::Arm64))
             .collect();
-        assert_eq!(names.len(), 8);
+        assert_eq!(names.len(), 12);
         for (at, name) in names.iter().enumerate() {
             assert!(!names[..at].contains(name), "{name}");
         }

@@ -15,6 +15,7 @@ use crate::guest::Guest;
 use crate::kernel::Flavour;
 use crate::qemu::{self, Boot, Engine, Outcome};
 use crate::report::record::Record;
+use crate::report::requirements::{BOOSTED, BOOSTED_COST, EMULATED};
 use crate::report::tap::{self, Case, Verdict};
 use crate::stage::{Runner, files_below, read_text};
 
@@ -27,14 +28,6 @@ const COST_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// Instructions per hit that a timer interrupt here or there makes.
 const COST_NOISE: f64 = 1.0;
-
-/// What is boosted of the instructions whose cost is counted, and one that is
-/// emulated.
-const BOOSTED: [&str; 6] = ["endbr64", "mov", "sub", "lea8", "pop", "test"];
-const EMULATED: &str = "nop";
-
-/// What a boosted hit may cost, in terms of one that is emulated.
-const BOOSTED_COST: f64 = 1.08;
 
 /// More than most hosts have, so that threads meet in more ways.
 pub const PROCESSORS: usize = 4;
