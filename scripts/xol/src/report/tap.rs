@@ -390,6 +390,12 @@ not ok 1 t # TIMEOUT 45 seconds";
     }
 
     #[test]
+    fn a_plan_may_come_last() {
+        let output = "TAP version 13\n1..1\n# TAP version 13\n# ok 1 x\n# 1..1\nok 1 t";
+        assert_eq!(parse(output.lines()), [pass("t/x")]);
+    }
+
+    #[test]
     fn several_runs_in_one_log() {
         let log = "KTAP version 1\n1..1\nok 1 a\nKTAP version 1\n1..1\nok 1 b";
         assert_eq!(parse(log.lines()), [pass("a"), pass("b")]);
