@@ -6,8 +6,8 @@ ARCHS := $(addprefix --arch ,$(ARCH))
 export KSRC XOL_CACHE CONFIG BASE
 
 .DEFAULT_GOAL := $(if $(ARCH),kernel,help)
-.PHONY: run bench test test-debug test-mutations test-host shell kernel apply
-.PHONY: series deb help
+.PHONY: run bench test test-debug test-mutations test-upstream test-host shell
+.PHONY: kernel apply series deb help
 
 run:
 	@$(XOL) run $(ARCHS)
@@ -23,6 +23,9 @@ test-debug:
 
 test-mutations:
 	@$(XOL) test-mutations $(ARCHS)
+
+test-upstream:
+	@$(XOL) test-upstream $(ARCHS)
 
 test-host:
 	@$(XOL) test-host
@@ -51,6 +54,9 @@ help:
 	@echo '                of 64 KiB (pages-16k, pages-64k)'
 	@echo 'make test-mutations'
 	@echo '                known defects, put back one by one: are they caught?'
+	@echo 'make test-upstream'
+	@echo '                what the kernel itself has to test uprobes with, selftests of ftrace,'
+	@echo '                seccomp, mm, x86 and BPF: slots in Rust must pass what those in C pass'
 	@echo 'make test-host  those that need no kernel'
 	@echo 'make shell      the patched kernel, interactive: bpftrace, perf, selftests'
 	@echo 'make kernel     the patched kernel only'

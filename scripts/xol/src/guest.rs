@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Makes what a guest boots into: initramfs images, perf and the selftests.
 
+pub mod upstream;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,6 +22,8 @@ pub struct Guest {
     pub base: PathBuf,
     /// The same with bpftrace and what it draws slots with, perf and GNU tools.
     pub full: PathBuf,
+    /// Changes whenever the images do: for fingerprints.
+    pub hash: String,
 }
 
 /// What Debian gives a guest. Busybox for `base` is taken from it too.
@@ -42,6 +46,8 @@ const PACKAGES: &[&str] = &[
 const SYSROOT_PACKAGES: &[&str] = &[
     "base-files",
     "libc6-dev",
+    // upstream's tests of seccomp want it
+    "libcap-dev",
     "libdw-dev",
     "libelf-dev",
     "libgcc-14-dev",
@@ -106,17 +112,7 @@ fn foreign(arch: Arch) -> bool {
 
 /// Builds what is missing below `runner.paths.guest(arch)`.
 pub fn build(runner: &Runner, arch: Arch, source: &Source) -> Result<Guest> {
-    let folder = runner.paths.guest(arch);
-    fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot make {}", runner.paths.outside(&folder).display()))?;
-    let places = Places {
-        arch,
-        root: folder.join("root"),
-        sysroot: folder.join("sysroot"),
-        perf: folder.join("perf"),
-        selftests: folder.join("selftests"),
-        folder,
-    };
+    let places = Places::new(runner, arch)?;
     let stage = |name, inputs: &Fingerprint, outputs: &[&Path], work: &dyn Fn(&Progress) -> _| {
         runner.stage(&stage_name(name, arch), inputs, outputs, work)
     };
@@ -126,9 +122,8 @@ pub fn build(runner: &Runner, arch: Arch, source: &Source) -> Result<Guest> {
         make_root(arch, PACKAGES, &places.root, progress)
     })?;
 
-    let mut compiler = Fingerprint::new("sysroot 1");
+    let compiler = compiler(arch);
     if foreign(arch) {
-        compiler = compiler.text(&SYSROOT_PACKAGES.join(" "));
         stage("sysroot", &compiler, &[&places.sysroot], &|progress| {
             make_root(arch, SYSROOT_PACKAGES, &places.sysroot, progress)
         })?;
@@ -153,10 +148,6 @@ pub fn build(runner: &Runner, arch: Arch, source: &Source) -> Result<Guest> {
 
     let scripts = runner.paths.checkout.join("scripts/guest");
     let tracing = runner.paths.checkout.join("tools/tracing");
-    let guest = Guest {
-        base: places.folder.join("base.cpio"),
-        full: places.folder.join("full.cpio"),
-    };
     let images = Fingerprint::new("guest images 1")
         .text(&root.hex())
         .text(&perf.hex())
@@ -164,11 +155,25 @@ pub fn build(runner: &Runner, arch: Arch, source: &Source) -> Result<Guest> {
         .text(&LEFT_OUT.join(" "))
         .tree(&scripts)?
         .tree(&tracing)?;
+    let guest = Guest {
+        base: places.folder.join("base.cpio"),
+        full: places.folder.join("full.cpio"),
+        hash: images.hex(),
+    };
     let outputs = [guest.base.as_path(), guest.full.as_path()];
     stage("guest images", &images, &outputs, &|progress| {
         places.make_images(&scripts, &tracing, &guest, progress)
     })?;
     Ok(guest)
+}
+
+/// What programs are compiled with, besides the sandbox.
+fn compiler(arch: Arch) -> Fingerprint {
+    let compiler = Fingerprint::new("sysroot 1");
+    match foreign(arch) {
+        true => compiler.text(&SYSROOT_PACKAGES.join(" ")),
+        false => compiler,
+    }
 }
 
 fn make_root(arch: Arch, packages: &[&str], root: &Path, progress: &Progress) -> Result<()> {
@@ -192,6 +197,20 @@ struct Places {
 }
 
 impl Places {
+    fn new(runner: &Runner, arch: Arch) -> Result<Self> {
+        let folder = runner.paths.guest(arch);
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make {}", runner.paths.outside(&folder).display()))?;
+        Ok(Self {
+            arch,
+            root: folder.join("root"),
+            sysroot: folder.join("sysroot"),
+            perf: folder.join("perf"),
+            selftests: folder.join("selftests"),
+            folder,
+        })
+    }
+
     fn make_perf(&self, tree: &Path, jobs: usize, progress: &Progress) -> Result<()> {
         let build = self.folder.join("build-perf");
         fs::create_dir_all(&build)?;
@@ -234,28 +253,35 @@ impl Places {
     fn make_selftests(&self, tree: &Path, jobs: usize, progress: &Progress) -> Result<()> {
         let build = self.folder.join("build-selftests");
         fs::create_dir_all(&build)?;
-        let make = |folder: &Path| {
-            let mut make = Command::new("make");
-            make.arg("-C")
-                .arg(folder)
-                .arg(format!("O={}", build.display()))
-                .arg(format!("-j{jobs}"))
-                .args(self.cross());
-            if foreign(self.arch) {
-                make.arg(format!("CC={}gcc {}", self.prefix(), self.sysroot_flag()));
-            }
-            make
-        };
-        progress.run(make(tree).arg("headers"), "make headers", BUILD_LIMIT)?;
+        let o = format!("O={}", build.display());
+        progress.run(
+            self.make(tree, jobs).args([&o, "headers"]),
+            "make headers",
+            BUILD_LIMIT,
+        )?;
         replace(&self.selftests, |part| {
             progress.run(
-                make(&tree.join("tools/testing/selftests"))
+                self.make(&tree.join("tools/testing/selftests"), jobs)
+                    .arg(&o)
                     .args(["TARGETS=uprobes", "FORCE_TARGETS=1", "install"])
                     .arg(format!("INSTALL_PATH={}", part.display())),
                 "make the selftests",
                 BUILD_LIMIT,
             )
         })
+    }
+
+    /// `make` in a folder of selftests, or for what they need.
+    fn make(&self, folder: &Path, jobs: usize) -> Command {
+        let mut make = Command::new("make");
+        make.arg("-C")
+            .arg(folder)
+            .arg(format!("-j{jobs}"))
+            .args(self.cross());
+        if foreign(self.arch) {
+            make.arg(format!("CC={}gcc {}", self.prefix(), self.sysroot_flag()));
+        }
+        make
     }
 
     fn make_images(
@@ -290,11 +316,7 @@ impl Places {
             (&self.selftests, &base.join("selftests")),
             (tracing, &tools),
         ] {
-            for file in files_below(from)? {
-                let to = to.join(file.strip_prefix(from)?);
-                fs::create_dir_all(to.parent().expect("it has one"))?;
-                copy(&file, &to)?;
-            }
+            copy_below(from, to)?;
         }
         replace(&guest.base, |part| pack(&[&base], part, progress))?;
         replace(&guest.full, |part| {
@@ -341,6 +363,16 @@ pub fn replace(path: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()
 /// With its mode; with an error that names the file.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::copy(from, to).with_context(|| format!("cannot copy {}", from.display()))?;
+    Ok(())
+}
+
+/// All files below a folder.
+fn copy_below(from: &Path, to: &Path) -> Result<()> {
+    for file in files_below(from)? {
+        let to = to.join(file.strip_prefix(from)?);
+        fs::create_dir_all(to.parent().expect("it has one"))?;
+        copy(&file, &to)?;
+    }
     Ok(())
 }
 

@@ -47,6 +47,10 @@ pub enum Flavour {
     #[value(name = "pages-64k")]
     #[serde(rename = "pages-64k")]
     Pages64K,
+    /// C, with what upstream's own tests need.
+    UpstreamC,
+    /// Rust, with what upstream's own tests need.
+    UpstreamRust,
     /// Rust, from sources that were put wrong, one way after the other.
     Mutant,
 }
@@ -59,9 +63,22 @@ impl Flavour {
     /// of steps.
     pub const MEASURED: [Self; 3] = [Self::C, Self::Rust, Self::Stepped];
 
+    /// The two that upstream's own tests are run on.
+    pub const UPSTREAM: [Self; 2] = [Self::UpstreamC, Self::UpstreamRust];
+
     /// Those that are alike enough for one to start from the other's objects; those
     /// in Rust have most in common.
-    const ALIKE: [Self; 4] = [Self::Rust, Self::RustCalls, Self::C, Self::Mutant];
+    const ALIKE: [&[Self]; 2] = [
+        &[Self::Rust, Self::RustCalls, Self::C, Self::Mutant],
+        &Self::UPSTREAM,
+    ];
+
+    fn siblings(self) -> impl Iterator<Item = Self> {
+        let mut groups = Self::ALIKE.into_iter();
+        let group = groups.find(|group| group.contains(&self));
+        let others = group.unwrap_or_default().iter().copied();
+        others.filter(move |other| *other != self)
+    }
 
     pub fn name(self) -> &'static str {
         match self {
@@ -74,6 +91,8 @@ impl Flavour {
             Self::Rt => "rt",
             Self::Pages16K => "pages-16k",
             Self::Pages64K => "pages-64k",
+            Self::UpstreamC => "upstream-c",
+            Self::UpstreamRust => "upstream-rust",
             Self::Mutant => "mutant",
         }
     }
@@ -109,6 +128,17 @@ impl Flavour {
             Self::Rt => &["rust", "rt"],
             Self::Pages16K => &["rust", "pages-16k"],
             Self::Pages64K => &["rust", "pages-64k"],
+            Self::UpstreamC => &["c", "upstream"],
+            Self::UpstreamRust => &["rust", "upstream"],
+        }
+    }
+
+    /// What make is to build besides the image. Kernels that load a module have none
+    /// of their own, but what modules are linked with comes with them.
+    fn targets(self) -> &'static [&'static str] {
+        match self {
+            Self::UpstreamC | Self::UpstreamRust => &["modules"],
+            _ => &[],
         }
     }
 }
@@ -132,13 +162,10 @@ pub fn build(runner: &Runner, source: &Source, arch: Arch, flavour: Flavour) -> 
     let folder = runner.paths.kernel(arch, flavour);
     let image = runner.paths.image(arch, flavour);
     let fragments = fragments(runner, arch, flavour);
-    let mut inputs = toolchain(runner)?.text(&source.hash);
-    for fragment in &fragments {
-        inputs = inputs.file(fragment)?;
-    }
+    let inputs = inputs(runner, source, arch, flavour)?;
     let stage = stage_name(arch, flavour);
     runner.stage(&stage, &inputs, &[&image], |progress| {
-        if Flavour::ALIKE.contains(&flavour) && !folder.exists() {
+        if !folder.exists() {
             start_from_sibling(runner, arch, flavour, progress)?;
         }
         let make = Make {
@@ -148,8 +175,22 @@ pub fn build(runner: &Runner, source: &Source, arch: Arch, flavour: Flavour) -> 
             jobs: runner.jobs,
         };
         make.configure(&fragments, progress)?;
-        make.build(&[arch.image().0], progress)
+        make.build(&[&[arch.image().0], flavour.targets()].concat(), progress)
     })
+}
+
+/// All that one kernel is made from.
+pub fn inputs(
+    runner: &Runner,
+    source: &Source,
+    arch: Arch,
+    flavour: Flavour,
+) -> Result<Fingerprint> {
+    let mut inputs = toolchain(runner)?.text(&source.hash);
+    for fragment in &fragments(runner, arch, flavour) {
+        inputs = inputs.file(fragment)?;
+    }
+    Ok(inputs)
 }
 
 /// What the compilers are, as far as a change should rebuild everything.
@@ -166,9 +207,8 @@ fn start_from_sibling(
     flavour: Flavour,
     progress: &Progress,
 ) -> Result<()> {
-    let built =
-        |&sibling: &Flavour| sibling != flavour && runner.paths.image(arch, sibling).exists();
-    let Some(sibling) = Flavour::ALIKE.into_iter().find(built) else {
+    let built = |&sibling: &Flavour| runner.paths.image(arch, sibling).exists();
+    let Some(sibling) = flavour.siblings().find(built) else {
         return Ok(());
     };
     let folder = runner.paths.kernel(arch, flavour);
@@ -271,6 +311,20 @@ impl Make<'_> {
         })
     }
 
+    /// Builds the module `name` of the folder `sources`, which is only read, in the
+    /// folder `output`. What `modules` makes has to be there.
+    pub fn build_module(
+        &self,
+        sources: &Path,
+        name: &str,
+        output: &Path,
+        progress: &Progress,
+    ) -> Result<()> {
+        let from = format!("M={}", sources.display());
+        let to = format!("MO={}", output.display());
+        self.build(&[&from, &to, name], progress)
+    }
+
     /// Builds Debian packages, beside the build folder.
     pub fn build_packages(&self, progress: &Progress) -> Result<()> {
         // What it takes is in the sandbox; build-essential is more than that.
@@ -346,6 +400,14 @@ mod tests {
         assert!(text.contains("CONFIG_A=y of 0.config is m"), "{text}");
         assert!(text.contains("CONFIG_B=y of 0.config is n"), "{text}");
         assert!(!text.contains("CONFIG_C"), "{text}");
+    }
+
+    #[test]
+    fn objects_are_taken_from_kernels_that_are_alike() {
+        use Flavour::*;
+        assert!(C.siblings().eq([Rust, RustCalls, Mutant]));
+        assert!(UpstreamRust.siblings().eq([UpstreamC]));
+        assert_eq!(Debug.siblings().count(), 0);
     }
 
     #[test]

@@ -31,6 +31,7 @@ use crate::arch::Arch;
 use crate::command::seconds;
 use crate::kernel::Flavour;
 use crate::paths::Paths;
+use crate::source::Source;
 use crate::stage::Runner;
 
 #[derive(Parser)]
@@ -64,6 +65,8 @@ enum Task {
     },
     /// Put known defects back, one by one, and see that tests catch them
     TestMutations(Archs),
+    /// Run upstream's own tests of uprobes on both kernels, and compare the results
+    TestUpstream(Archs),
     /// Run the tests that need no kernel
     TestHost,
     /// Boot the patched kernel with a shell on this terminal
@@ -174,6 +177,17 @@ fn start(task: &Task) -> Result<ExitCode> {
             let total = jobs::test_mutations(&runner, &guests)?;
             return Ok(close(&runner, total));
         }
+        Task::TestUpstream(archs) => {
+            let archs = archs.or_tested();
+            let (source, guests) = build_from_source(&runner, &archs, &Flavour::UPSTREAM)?;
+            let mut total = jobs::Tally::default();
+            for (arch, guest) in &guests {
+                runner.plan(guest::upstream::stage_names(*arch));
+                let image = guest::upstream::build(&runner, *arch, &source, guest)?;
+                total += jobs::run_upstream_tests(&runner, *arch, guest, &image)?;
+            }
+            return Ok(close(&runner, total));
+        }
         Task::TestHost => {
             runner.plan(host::STAGES);
             let total = host::test(&runner)?;
@@ -218,6 +232,15 @@ fn build(
     archs: &[Arch],
     flavours: &[Flavour],
 ) -> Result<Vec<(Arch, guest::Guest)>> {
+    Ok(build_from_source(runner, archs, flavours)?.1)
+}
+
+/// The same, with the source for more to be built from.
+fn build_from_source(
+    runner: &Runner,
+    archs: &[Arch],
+    flavours: &[Flavour],
+) -> Result<(Source, Vec<(Arch, guest::Guest)>)> {
     if let Some(arch) = archs.iter().find(|arch| !Arch::TESTED.contains(arch)) {
         bail!("there is no guest for {arch}; `make kernel ARCH={arch}` builds its kernel");
     }
@@ -234,7 +257,7 @@ fn build(
         }
         guests.push((arch, guest::build(runner, arch, &source)?));
     }
-    Ok(guests)
+    Ok((source, guests))
 }
 
 /// The closing line of tests.

@@ -62,6 +62,11 @@ impl Paths {
         self.build().join("bench")
     }
 
+    /// How kernels compare in upstream's own tests.
+    pub fn upstream(&self) -> PathBuf {
+        self.build().join("upstream")
+    }
+
     /// One log per stage.
     pub fn log(&self) -> PathBuf {
         self.cache.join("log")

@@ -10,3 +10,4 @@ pub mod requirements;
 mod steps;
 pub mod summary;
 pub mod tap;
+pub mod upstream;

@@ -71,7 +71,7 @@ fn count(cases: &[Case], verdict: Verdict) -> u32 {
 
 /// `3 passed, 0 failed, 1 skipped`: neither skipped cases nor failures that are
 /// expected count as passed, and neither is hidden.
-fn describe(cases: &[Case]) -> String {
+pub fn describe(cases: &[Case]) -> String {
     let Tally { passed, failed } = Tally::of(cases);
     let mut text = format!("{passed} passed, {failed} failed");
     for (verdict, word) in [

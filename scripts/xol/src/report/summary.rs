@@ -328,6 +328,8 @@ pub fn title(flavour: Flavour) -> &'static str {
         Flavour::Rt => "Rust, PREEMPT_RT",
         Flavour::Pages16K => "Rust, 16 KiB pages",
         Flavour::Pages64K => "Rust, 64 KiB pages",
+        Flavour::UpstreamC => "C, for upstream's tests",
+        Flavour::UpstreamRust => "Rust, for upstream's tests",
         Flavour::Mutant => "Rust, mutated",
     }
 }

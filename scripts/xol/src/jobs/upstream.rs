@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Upstream's own tests of uprobes, on a kernel with slots in C and one with slots in
+//! Rust.
+
+use std::panic;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::arch::Arch;
+use crate::guest::Guest;
+use crate::jobs::tests::{PROCESSORS, Tally, describe};
+use crate::kernel::Flavour;
+use crate::qemu::{self, Boot, Engine};
+use crate::report::tap;
+use crate::report::upstream::{Comparison, Results};
+use crate::stage::{Runner, write_file};
+
+/// One for each kind of tests.
+const JOBS: [&str; 5] = [
+    "upstream-ftrace",
+    "upstream-seccomp",
+    "upstream-mm",
+    "upstream-shadow-stack",
+    "upstream-bpf",
+];
+
+/// One that the translator executes attaches to fifty thousand functions.
+const LIMIT: Duration = Duration::from_secs(90 * 60);
+
+/// Boots both kernels of one architecture with `image`, prints what differs and what
+/// cannot be compared, and counts the cases. All that slots in C pass must pass.
+pub fn run_upstream_tests(
+    runner: &Runner,
+    arch: Arch,
+    guest: &Guest,
+    image: &Path,
+) -> Result<Tally> {
+    let engine = qemu::engine_for_tests(runner, arch, Flavour::UpstreamC, &guest.base)?;
+    runner.plan(Flavour::UPSTREAM.map(|flavour| stage_name(arch, flavour)));
+    let mut results = Vec::new();
+    for together in Flavour::UPSTREAM.chunks(runner.jobs) {
+        let run = |&flavour| run(runner, arch, flavour, engine, image);
+        let ended: Vec<_> = thread::scope(|scope| {
+            let start = |flavour| scope.spawn(move || run(flavour));
+            let running: Vec<_> = together.iter().map(start).collect();
+            running.into_iter().map(|one| one.join()).collect()
+        });
+        for one in ended {
+            results.push(one.unwrap_or_else(|fault| panic::resume_unwind(fault))?);
+        }
+    }
+    let comparison = Comparison::new(arch, &results[0], &results[1]);
+
+    let listed = comparison.not_comparable();
+    if listed.table.row_count() > 0 {
+        println!("\n{listed}");
+        let path = runner.paths.upstream().join(format!("{arch}.md"));
+        write_file(&path, listed.to_string().as_bytes())?;
+    }
+    let failures = comparison.failures();
+    for failure in &failures {
+        println!("   upstream {arch}: FAILED: {failure}");
+    }
+    let tally = Tally {
+        passed: comparison.passed() as u32,
+        failed: failures.len() as u32,
+    };
+    let Tally { passed, failed } = tally;
+    println!("   upstream {arch}: {passed} cases pass in C and in Rust, {failed} differ");
+    Ok(tally)
+}
+
+fn stage_name(arch: Arch, flavour: Flavour) -> String {
+    format!("upstream's tests {arch} {}", flavour.name())
+}
+
+fn run(
+    runner: &Runner,
+    arch: Arch,
+    flavour: Flavour,
+    engine: Engine,
+    image: &Path,
+) -> Result<Results> {
+    runner.always(&stage_name(arch, flavour), |progress| {
+        let kernel = format!("xol.kernel={}", flavour.name());
+        let boot = Boot {
+            arch,
+            kernel: &runner.paths.image(arch, flavour),
+            initramfs: image,
+            engine,
+            processors: PROCESSORS,
+            jobs: &JOBS,
+            arguments: &["kunit.enable=0", &kernel],
+            limit: LIMIT,
+        };
+        let outcome = qemu::boot(runner, progress, &boot)?;
+        let cases = tap::parse(outcome.report.iter().map(String::as_str));
+        progress.say(&format!(
+            "{}: {}",
+            stage_name(arch, flavour),
+            describe(&cases)
+        ));
+        let fault = outcome.good().err().map(|error| error.to_string());
+        Ok(Results { cases, fault })
+    })
+}

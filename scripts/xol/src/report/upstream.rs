@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What upstream's own tests say of two kernels, case by case.
+//!
+//! Slots in Rust must pass all that slots in C pass. What does not pass in C, because
+//! the machine or the configuration lacks something, proves nothing: it is listed, with
+//! the reason.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use comfy_table::Table;
+
+use crate::arch::Arch;
+use crate::report::summary::{Section, table};
+use crate::report::tap::{Case, Verdict};
+
+/// Reasons that tests do not give themselves. TCG is what guests run on if nothing
+/// better works.
+const REASONS: &[(&str, Option<Arch>, &str)] = &[
+    ("test_shadow_stack", Some(Arch::X86_64), NO_SHADOW_STACK),
+    (
+        "uretprobe_shadow_stack",
+        Some(Arch::X86_64),
+        NO_SHADOW_STACK,
+    ),
+    ("uprobe_syscall", Some(Arch::Arm64), "only on x86-64"),
+];
+
+const NO_SHADOW_STACK: &str = "the processor has no user shadow stacks; QEMU TCG has none at all";
+
+/// The cases of one kernel, and what went wrong with the guest.
+#[derive(Clone, Debug, Default)]
+pub struct Results {
+    pub cases: Vec<Case>,
+    pub fault: Option<String>,
+}
+
+/// The results of both kernels.
+pub struct Comparison {
+    arch: Arch,
+    /// By name: in C, in Rust.
+    cases: BTreeMap<String, (Option<Case>, Option<Case>)>,
+    faults: Vec<String>,
+}
+
+impl Comparison {
+    pub fn new(arch: Arch, c: &Results, rust: &Results) -> Self {
+        let mut cases: BTreeMap<_, (Option<Case>, Option<Case>)> = BTreeMap::new();
+        for case in &c.cases {
+            cases.entry(case.name.clone()).or_default().0 = Some(case.clone());
+        }
+        for case in &rust.cases {
+            cases.entry(case.name.clone()).or_default().1 = Some(case.clone());
+        }
+        let faults = [("C", c), ("Rust", rust)].into_iter();
+        let faults = faults.filter_map(|(kernel, results)| {
+            let fault = results.fault.as_ref()?;
+            Some(format!("{kernel}: {fault}"))
+        });
+        Self {
+            arch,
+            cases,
+            faults: faults.collect(),
+        }
+    }
+
+    /// How many cases pass on both.
+    pub fn passed(&self) -> usize {
+        let both = |(c, rust): &&(_, _)| passes(c) && passes(rust);
+        self.cases.values().filter(both).count()
+    }
+
+    /// What is wrong, a line each.
+    pub fn failures(&self) -> Vec<String> {
+        let mut failures = self.faults.clone();
+        for (name, (c, rust)) in &self.cases {
+            if passes(c) && !passes(rust) {
+                failures.push(format!("{name}: passes in C, but in Rust: {}", said(rust)));
+            } else if c.is_none() {
+                failures.push(format!("{name}: in C there is no result"));
+            }
+        }
+        failures.extend(self.kinds_without_effect());
+        failures
+    }
+
+    /// A kind of tests of which none passes in C, though not all are skipped: they were
+    /// not run as they should be.
+    fn kinds_without_effect(&self) -> Vec<String> {
+        let in_c = || self.cases.values().filter_map(|(c, _)| c.as_ref());
+        let kinds = |verdict| -> BTreeSet<&str> {
+            let such = in_c().filter(|case| case.verdict == verdict);
+            such.map(|case| kind(&case.name)).collect()
+        };
+        let (passed, failed) = (kinds(Verdict::Pass), kinds(Verdict::Fail));
+        let without = failed.difference(&passed);
+        without
+            .map(|kind| format!("{kind}: in C none of these passes"))
+            .collect()
+    }
+
+    /// Each case that does not pass in C, and why.
+    pub fn not_comparable(&self) -> Section {
+        let header = ["test", "C", "Rust", "why"];
+        let mut table: Table = table(&header, std::iter::empty(), header.len());
+        for (name, (c, rust)) in &self.cases {
+            if passes(c) {
+                continue;
+            }
+            let (in_c, in_rust) = (word(c).to_owned(), word(rust).to_owned());
+            table.add_row([name.clone(), in_c, in_rust, self.reason(name, c, rust)]);
+        }
+        Section {
+            title: "Upstream's tests that cannot be compared",
+            note: "These do not pass in C either.".into(),
+            table,
+        }
+    }
+
+    fn reason(&self, name: &str, c: &Option<Case>, rust: &Option<Case>) -> String {
+        let known = REASONS.iter().find(|(part, arch, _)| {
+            let skipped = |case: &Option<Case>| {
+                case.as_ref()
+                    .is_some_and(|case| case.verdict == Verdict::Skip)
+            };
+            skipped(c) && name.contains(part) && arch.is_none_or(|arch| arch == self.arch)
+        });
+        if let Some((_, _, reason)) = known {
+            return (*reason).to_owned();
+        }
+        let details = [c, rust].into_iter().flatten().map(|case| &case.detail);
+        let mut details = details.filter(|detail| !detail.is_empty());
+        details
+            .next()
+            .map_or("it does not say", |detail| detail)
+            .to_owned()
+    }
+}
+
+fn passes(case: &Option<Case>) -> bool {
+    case.as_ref()
+        .is_some_and(|case| case.verdict == Verdict::Pass)
+}
+
+fn word(case: &Option<Case>) -> &'static str {
+    match case.as_ref().map(|case| case.verdict) {
+        None => "no result",
+        Some(Verdict::Pass) => "passed",
+        Some(Verdict::Fail) => "failed",
+        Some(Verdict::Skip) => "skipped",
+        Some(Verdict::ExpectedFailure) => "failed as expected",
+    }
+}
+
+fn said(case: &Option<Case>) -> String {
+    let detail = case.as_ref().map_or("", |case| &case.detail);
+    let colon = if detail.is_empty() { "" } else { ": " };
+    format!("{}{colon}{detail}", word(case))
+}
+
+/// `bpf` of `bpf: uprobe/attach`.
+fn kind(name: &str) -> &str {
+    name.split(':').next().unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn results(cases: &[(&str, Verdict, &str)]) -> Results {
+        let case = |&(name, verdict, detail): &(&str, _, &str)| Case {
+            name: name.into(),
+            verdict,
+            detail: detail.into(),
+        };
+        Results {
+            cases: cases.iter().map(case).collect(),
+            fault: None,
+        }
+    }
+
+    fn compare(c: &[(&str, Verdict, &str)], rust: &[(&str, Verdict, &str)]) -> Comparison {
+        Comparison::new(Arch::X86_64, &results(c), &results(rust))
+    }
+
+    use Verdict::{Fail, Pass, Skip};
+
+    #[test]
+    fn what_passes_in_c_must_pass_in_rust() {
+        let c = [
+            ("bpf: usdt/basic", Pass, ""),
+            ("bpf: usdt/urand", Pass, ""),
+            ("bpf: usdt/gone", Pass, ""),
+            ("mm: merge", Pass, ""),
+        ];
+        let rust = [
+            ("bpf: usdt/basic", Pass, ""),
+            ("bpf: usdt/urand", Fail, "2 hits"),
+            ("mm: merge", Skip, ""),
+        ];
+        let comparison = compare(&c, &rust);
+        assert_eq!(comparison.passed(), 1);
+        assert_eq!(
+            comparison.failures(),
+            [
+                "bpf: usdt/gone: passes in C, but in Rust: no result",
+                "bpf: usdt/urand: passes in C, but in Rust: failed: 2 hits",
+                "mm: merge: passes in C, but in Rust: skipped",
+            ]
+        );
+        assert_eq!(comparison.not_comparable().table.row_count(), 0);
+    }
+
+    #[test]
+    fn what_does_not_pass_in_c_is_listed_with_a_reason() {
+        let both = [
+            ("bpf: uprobe_syscall/uretprobe_shadow_stack", Skip, ""),
+            ("bpf: attach_probe/auto", Fail, "no such call"),
+            ("bpf: usdt/basic", Pass, ""),
+            ("seccomp: seccomp_bpf/UPROBE.x", Skip, "not defined"),
+        ];
+        let rust = [("bpf: attach_probe/auto", Pass, "")];
+        let comparison = compare(&both, &[&both[..1], &rust, &both[2..]].concat());
+        assert!(comparison.failures().is_empty());
+        assert_eq!(comparison.passed(), 1);
+        let text = comparison.not_comparable().to_string();
+        let row = |name: &str| {
+            let line = text.lines().find(|line| line.contains(name)).unwrap();
+            line.split('|').map(str::trim).collect::<Vec<_>>()[2..5].join(", ")
+        };
+        assert_eq!(row("auto"), "failed, passed, no such call");
+        assert_eq!(row("UPROBE.x"), "skipped, skipped, not defined");
+        assert_eq!(
+            row("shadow_stack"),
+            format!("skipped, skipped, {NO_SHADOW_STACK}")
+        );
+        assert!(!text.contains("usdt"));
+    }
+
+    #[test]
+    fn known_reasons_are_of_an_architecture() {
+        let skipped = results(&[("bpf: uprobe_syscall", Skip, "")]);
+        for (arch, reason) in [
+            (Arch::Arm64, "only on x86-64"),
+            (Arch::X86_64, "it does not say"),
+        ] {
+            let comparison = Comparison::new(arch, &skipped, &skipped);
+            assert!(comparison.not_comparable().to_string().contains(reason));
+        }
+    }
+
+    #[test]
+    fn a_comparison_needs_both_kernels_and_a_test_that_works() {
+        let one = [("ftrace: ftracetest/x", Pass, "")];
+        assert_eq!(
+            compare(&[], &one).failures(),
+            ["ftrace: ftracetest/x: in C there is no result"]
+        );
+        let none = [("bpf: usdt", Fail, "exit=255"), ("x86: y", Skip, "")];
+        assert_eq!(
+            compare(&none, &none).failures(),
+            ["bpf: in C none of these passes"]
+        );
+        let mut hung = results(&one);
+        hung.fault = Some("it hung".into());
+        let comparison = Comparison::new(Arch::Arm64, &hung, &results(&one));
+        assert_eq!(comparison.failures(), ["C: it hung"]);
+    }
+}
