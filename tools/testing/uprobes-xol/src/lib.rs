@@ -8,6 +8,10 @@
 //! `cargo bench --bench slots` compiles them once more, in `benches/slots`, to measure what a step
 //! costs on this machine, beside the implementation in C.
 #![allow(dead_code, reason = "not all that the kernel uses is used here")]
+#![allow(
+    clippy::absurd_extreme_comparisons,
+    reason = "with one slot, none may be boosted"
+)]
 
 #[path = "../../../../kernel/events/uprobes_xol/area.rs"]
 mod area;

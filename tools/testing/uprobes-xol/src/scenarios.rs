@@ -997,8 +997,9 @@ fn boosted_by_many() {
     }
     let process = Process::new();
     let first = process.thread();
-    for probe in 0..MAX_BOOSTED - 1 {
-        Property::RoomForSteps.holds_if(first.hit_boosted(CROWD + probe).is_some());
+    while process.boosted() + 1 < MAX_BOOSTED {
+        let probe = CROWD + process.boosted();
+        Property::RoomForSteps.holds_if(first.hit_boosted(probe).is_some());
     }
     let other = thread::spawn({
         let thread = process.thread();
