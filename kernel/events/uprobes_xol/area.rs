@@ -166,11 +166,11 @@ pub(crate) struct Boosted {
 
 #[cfg(CONFIG_UPROBES_XOL_BOOST)]
 impl XolArea {
-    /// Gets a boosted slot that executes `insn` and jumps to `next`, and returns where it is mapped.
+    /// Gets a boosted slot that executes `insn` and jumps to `next`: returns where it is mapped.
     /// Returns `None` if the instruction is to be stepped, because no more slots can be boosted.
     ///
-    /// May sleep, but does not wait for other tasks. A slot that exists is found without a lock, and
-    /// without writing anything.
+    /// May sleep, but does not wait for other tasks. A slot that exists is found without a lock,
+    /// and without writing anything.
     #[inline(always)]
     pub(crate) fn boost(&self, insn: &Insn, next: usize) -> Option<usize> {
         let next = NonZeroUsize::new(next)?;

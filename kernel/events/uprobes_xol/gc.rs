@@ -28,8 +28,8 @@ const TASKS_AT_ONCE: usize = 32;
 /// Slots that are retracted together, because asking all tasks is the dear part.
 const BATCH: usize = u64::BITS as usize;
 
-/// Slots of an area that may be boosted, which they stay: half of them, so that the others are there
-/// for steps.
+/// Slots of an area that may be boosted, which they stay: half of them, so that the others are
+/// there for steps.
 #[cfg(CONFIG_UPROBES_XOL_BOOST)]
 pub(crate) const MAX_BOOSTED: usize = (SLOT_COUNT - 1) / 2;
 
@@ -597,8 +597,8 @@ impl Gc {
     /// Gets a slot that executes `insn` and jumps to `next`, for as long as the area lives, unless
     /// all slots that there can be are used, or too many are boosted.
     ///
-    /// Sleeps when memory has to be found, but does not wait for a slot, or look for some that nobody
-    /// is in: the instruction can be stepped as well.
+    /// Sleeps when memory has to be found, but does not wait for a slot, or look for some that
+    /// nobody is in: the instruction can be stepped as well.
     #[cold]
     pub(crate) fn boost(&self, table: &Table, insn: &Insn, next: NonZeroUsize) -> Option<Slot> {
         if table.is_boosting_vain() {

@@ -77,8 +77,8 @@ impl Slot {
         self.0.get() as usize % SLOTS_PER_PAGE
     }
 
-    /// The boosted slot that lies around `offset`, in bytes from the beginning of the area, if there
-    /// is one.
+    /// The boosted slot that lies around `offset`, in bytes from the beginning of the area, if
+    /// there is one.
     #[cfg(CONFIG_UPROBES_XOL_BOOST)]
     pub(crate) fn boosted_around(offset: usize) -> Option<Self> {
         let number = u32::try_from(offset / SLOT_SIZE).ok()?;

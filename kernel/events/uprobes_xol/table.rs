@@ -9,8 +9,8 @@
 //! A slot is *unused*, or it is *offered*: tasks find it and may get into it. An offered one is
 //! *retracted* before it can become unused: nobody finds it any more, but some may still be in it.
 //!
-//! A *boosted* slot is not offered but found by other means, without being claimed: it stays what it
-//! is for as long as the area lives.
+//! A *boosted* slot is not offered but found by other means, without being claimed: it stays what
+//! it is for as long as the area lives.
 
 use super::{
     insn::{Insn, InsnCell},
