@@ -90,7 +90,7 @@ fn explore(scenario: &'static Scenario) {
     };
 
     const TIMES: usize = 300;
-    const LIMIT: Duration = Duration::from_secs(60);
+    const LIMIT: Duration = Duration::from_secs(5 * 60);
     /// One scenario at a time.
     static RUNNING: Mutex<()> = Mutex::new(());
 

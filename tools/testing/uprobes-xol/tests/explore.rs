@@ -25,7 +25,7 @@ const EXPLORER: &str = if cfg!(feature = "loom") {
 };
 
 /// Far more than any takes.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(6 * 60);
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
