@@ -198,7 +198,7 @@ TEST_F_TIMEOUT(many, slots_bounded, TIME_LIMIT)
 
 #define RUNNERS		64
 #define WINDOWS		5
-#define WINDOW		100
+#define WINDOW		20
 #define VERSIONS	40
 
 FIXTURE(replaced) {
