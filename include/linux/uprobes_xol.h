@@ -27,6 +27,8 @@ enum {
 	/* Pages that an area can have. All of them are mapped, memory comes later. */
 	UPROBE_XOL_PAGES = UPROBE_XOL_SLOTS * UPROBE_XOL_SLOT_BYTES > PAGE_SIZE ?
 			   UPROBE_XOL_SLOTS * UPROBE_XOL_SLOT_BYTES / PAGE_SIZE : 1,
+	/* Slots of a page. There may be room for more, but each has a price. */
+	UPROBE_XOL_SLOTS_PER_PAGE = UPROBE_XOL_SLOTS / UPROBE_XOL_PAGES,
 	/* Bytes from one slot to the next. */
 	UPROBE_XOL_SLOT_SIZE = UPROBE_XOL_SLOT_BYTES,
 	/* Bytes of an instruction as it is copied into a slot. */

@@ -40,6 +40,8 @@ static int uprobes_xol_show(struct seq_file *file, void *unused)
 		/* Changes on several CPUs are not seen all at once. */
 		seq_printf(file, "%s %ld\n", names[i], max(sum, 0L));
 	}
+	/* But for the trampoline's */
+	seq_printf(file, "limit %d\n", UPROBE_XOL_PAGES * UPROBE_XOL_SLOTS_PER_PAGE - 1);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(uprobes_xol);

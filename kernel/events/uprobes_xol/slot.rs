@@ -19,16 +19,10 @@ pub(crate) const BOOSTED_SIZE: usize = bindings::UPROBE_XOL_BOOSTED_SIZE as usiz
 #[cfg(CONFIG_UPROBES_XOL_BOOST)]
 static_assert!(BOOSTED_SIZE <= SLOT_SIZE);
 
-/// Slots of a page. There may be room for more, but each has a price.
-pub(crate) const SLOTS_PER_PAGE: usize = {
-    let room = PAGE_SIZE / SLOT_SIZE;
-    let wanted = bindings::UPROBE_XOL_SLOTS as usize;
-    if room < wanted {
-        room
-    } else {
-        wanted
-    }
-};
+/// Slots of a page.
+pub(crate) const SLOTS_PER_PAGE: usize = bindings::UPROBE_XOL_SLOTS_PER_PAGE as usize;
+
+static_assert!(SLOTS_PER_PAGE * SLOT_SIZE <= PAGE_SIZE);
 
 /// Pages that an area can grow to.
 pub(crate) const PAGES: usize = bindings::UPROBE_XOL_PAGES as usize;

@@ -12,11 +12,6 @@
 
 #define BOOST		"/sys/module/uprobes/parameters/boost"
 #define SLOTS_LIMIT	60
-/*
- * Those in Rust leave it at so many, the trampoline's included, whatever room a
- * page has: see Documentation/trace/uprobes-xol.rst.
- */
-#define SLOTS_IN_RUST	2048
 
 static int slots_pipe[2];
 
@@ -64,19 +59,24 @@ void boost_leave_off(void)
 	boost_switch(false);
 }
 
-bool boost_counts(unsigned long *boosted, unsigned long *unboosted)
+/* Whether @count is one of those that the kernel tells */
+static bool count_read(const char *count, unsigned long *value)
 {
 	FILE *file = fopen(XOL_COUNTS, "re");
-	unsigned int found = 0;
-	char line[64];
+	bool found = false;
+	char name[16];
 
 	if (!file)
 		return false;
-	while (fgets(line, sizeof(line), file))
-		found += sscanf(line, "boosted %lu", boosted) == 1 ||
-			 sscanf(line, "unboosted %lu", unboosted) == 1;
+	while (!found && fscanf(file, "%15s %lu\n", name, value) == 2)
+		found = !strcmp(name, count);
 	fclose(file);
-	return found == 2;
+	return found;
+}
+
+bool boost_counts(unsigned long *boosted, unsigned long *unboosted)
+{
+	return count_read("boosted", boosted) && count_read("unboosted", unboosted);
 }
 
 bool xol_tells(void)
@@ -84,12 +84,12 @@ bool xol_tells(void)
 	return !access(TRACEFS "/" XOL_EVENTS, F_OK) || !access(XOL_COUNTS, F_OK);
 }
 
-/* Slots for instructions, of as many as there is room for */
+/* Slots for instructions, of as many as there is room for: kernels may use less. */
 static unsigned int usable(unsigned int room)
 {
-	if (room > SLOTS_IN_RUST && xol_tells())
-		room = SLOTS_IN_RUST;
-	return room - 1;
+	unsigned long limit;
+
+	return count_read("limit", &limit) && limit < room ? limit : room - 1;
 }
 
 /* The area's mapping is as large as it can grow. */

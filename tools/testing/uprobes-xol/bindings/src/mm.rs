@@ -37,7 +37,7 @@ pub const UPROBE_XOL_PAGES: u32 = if EXPLORED && !cfg!(feature = "two-pages") {
 
 /// Slots of a page, the first page's with the trampoline's: few, so that they run out soon, where
 /// all schedules are explored.
-const SLOTS_PER_PAGE: usize = if !EXPLORED {
+pub const UPROBE_XOL_SLOTS_PER_PAGE: u32 = if !EXPLORED {
     50
 } else if cfg!(feature = "two-slots") {
     3
@@ -45,8 +45,7 @@ const SLOTS_PER_PAGE: usize = if !EXPLORED {
     2
 };
 
-/// Slots of an area.
-pub const UPROBE_XOL_SLOTS: u32 = UPROBE_XOL_PAGES * SLOTS_PER_PAGE as u32;
+const SLOTS_PER_PAGE: usize = UPROBE_XOL_SLOTS_PER_PAGE as usize;
 
 /// The size of a page in bytes.
 pub const PAGE_SIZE: usize = UPROBE_XOL_SLOT_SIZE as usize * SLOTS_PER_PAGE;

@@ -22,11 +22,11 @@ pub const UPROBE_XOL_INSN_SIZE: u32 = if cfg!(target_arch = "x86_64") { 16 } els
 /// Bytes of a boosted slot: no more than those of another one, as both end with a return.
 pub const UPROBE_XOL_BOOSTED_SIZE: u32 = UPROBE_XOL_INSN_SIZE;
 
-/// Slots that an area can grow to.
-pub const UPROBE_XOL_SLOTS: u32 = 2048;
+/// Slots of a page: it is full of them.
+pub const UPROBE_XOL_SLOTS_PER_PAGE: u32 = PAGE_SIZE as u32 / UPROBE_XOL_SLOT_SIZE;
 
-/// Pages of an area.
-pub const UPROBE_XOL_PAGES: u32 = UPROBE_XOL_SLOTS * UPROBE_XOL_SLOT_SIZE / PAGE_SIZE as u32;
+/// Pages of an area, which grows to 2048 slots.
+pub const UPROBE_XOL_PAGES: u32 = 2048 / UPROBE_XOL_SLOTS_PER_PAGE;
 
 const INSN_SIZE: usize = UPROBE_XOL_INSN_SIZE as usize;
 
