@@ -12,7 +12,7 @@
 #include <linux/string.h>
 #include <linux/thread_info.h>
 #include <linux/unaligned.h>
-#include <linux/uprobes.h>
+#include <linux/uprobes_boost.h>
 #include <linux/uprobes_xol.h>
 
 #include <asm/insn.h>
