@@ -6,6 +6,9 @@
  */
 #include <errno.h>
 #include <stddef.h>
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <linux/perf_event.h>
@@ -222,6 +225,24 @@ TEST_F_TIMEOUT(debugged, steps_itself, TIME_LIMIT)
 
 static uint64_t watched;
 
+#define HYPERVISOR_LEAF		0x40000000
+#define TRANSLATOR_SIGNATURE	"TCGTCGTCGTCG"
+
+/*
+ * QEMU's translator makes two exceptions of a step and a breakpoint on data that are
+ * due after the same instruction. The second one is taken before the first one's
+ * handler has saved anything, and the processor runs in a circle.
+ */
+static bool steps_hang_on_data(void)
+{
+	unsigned int registers[4];
+
+	if (boost_is_on())
+		return false;
+	__cpuid(HYPERVISOR_LEAF, registers[0], registers[1], registers[2], registers[3]);
+	return !memcmp(&registers[1], TRANSLATOR_SIGNATURE, strlen(TRANSLATOR_SIGNATURE));
+}
+
 /* A breakpoint on @watched that raises SIGTRAP in this thread */
 static int watch(void)
 {
@@ -268,6 +289,8 @@ TEST_F_TIMEOUT(debugged, data_watched, TIME_LIMIT)
 	uintptr_t unprobed_ip;
 	int event, probe;
 
+	if (steps_hang_on_data())
+		SKIP(return, "QEMU hangs when it steps to a breakpoint on data");
 	event = watch();
 	if (event < 0)
 		SKIP(return, "no breakpoint on data that raises a signal: %s", strerror(errno));
@@ -342,6 +365,8 @@ TEST_F_TIMEOUT(debugged, data_watched_by_debugger, TIME_LIMIT)
 	uintptr_t unprobed, probed;
 	int probe;
 
+	if (steps_hang_on_data())
+		SKIP(return, "QEMU hangs when it steps to a breakpoint on data");
 	unprobed = watched_by_debugger(&in_area);
 	if (!unprobed)
 		SKIP(return, "no breakpoint on data on this machine");
