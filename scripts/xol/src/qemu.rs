@@ -344,6 +344,8 @@ fn kernel_arguments(boot: &Boot) -> String {
     // A panic ends the guest at once, thanks to -no-reboot.
     let mut words = vec![format!("console={console}"), "panic=-1".into()];
     if !boot.jobs.is_empty() {
+        // A processor that is stuck does not get better until the limit.
+        words.push("sysctl.kernel.panic_on_rcu_stall=1".into());
         words.push(format!("xol.report=/dev/{report}"));
         words.push(format!("xol.jobs={}", boot.jobs.join(",")));
     }
@@ -421,7 +423,8 @@ mod tests {
     fn command_line_of_the_kernel() {
         assert_eq!(
             kernel_arguments(&example(Engine::Tcg)),
-            "console=ttyS0 panic=-1 xol.report=/dev/ttyS1 xol.jobs=attach,perf-bench xol.calls=7"
+            "console=ttyS0 panic=-1 sysctl.kernel.panic_on_rcu_stall=1 xol.report=/dev/ttyS1 \
+             xol.jobs=attach,perf-bench xol.calls=7"
         );
     }
 
