@@ -217,14 +217,13 @@ pub unsafe extern "C" fn uprobe_xol_boosted_at(
     let Some(found) = area.boosted_at(ip) else {
         return false;
     };
-    // SAFETY: `boosted` is valid for writes, and an instruction is a `struct arch_uprobe`.
+    // SAFETY: `boosted` is valid for writes, and an instruction is a `struct arch_uprobe`, padding
+    // included: what is done with it compares all of it.
     unsafe {
-        boosted.write(bindings::uprobe_xol_boosted {
-            vaddr: found.vaddr,
-            next: found.next,
-            arch: found.insn.as_raw().read(),
-        })
-    };
+        (&raw mut (*boosted).vaddr).write(found.vaddr);
+        (&raw mut (*boosted).next).write(found.next);
+        (&raw mut (*boosted).arch).cast::<Insn>().write(found.insn);
+    }
     true
 }
 

@@ -408,18 +408,17 @@ impl Gc {
     ///
     /// May sleep, but does not wait for a slot.
     fn take_or_grow(&self, table: &Table, entered: &Entered<'_>, insn: &Insn) -> Option<Held> {
-        let turn = !self.waiters.is_active();
         loop {
             let pages = {
                 let mut inner = self.inner.lock();
-                let held = inner.take(table, entered, insn, spare(turn));
+                let held = inner.take(table, entered, insn, spare(self.nobody_waits()));
                 if held.is_some() {
                     return held;
                 }
                 inner.pages
             };
             if pages == PAGES || self.grow(table, pages).is_err() {
-                return self.try_take(table, entered, insn, turn);
+                return self.try_take(table, entered, insn, self.nobody_waits());
             }
         }
     }
@@ -540,22 +539,31 @@ impl Gc {
     /// a high rate would be back in it each time before they do.
     #[cold]
     fn hand_over(&self, table: &Table, slot: Option<Slot>) {
-        if let Some(slot) = slot {
-            let mut inner = self.inner.lock();
-            if inner.unused == 0 {
-                if !inner.begin_collecting() {
-                    // Who does so wakes the first.
-                    return;
-                }
-                drop(inner);
-                let (mut inner, found) = self.collect_batch(table, Batch::of(slot));
-                if !inner.end_collecting() && !found {
-                    // Others are in the slot, and hand it over when they leave it.
-                    return;
-                }
+        // Who had none leaves nothing to be taken.
+        let Some(slot) = slot else {
+            return;
+        };
+        let mut inner = self.inner.lock();
+        if inner.unused == 0 {
+            if !inner.begin_collecting() {
+                // Who does so wakes the first.
+                return;
+            }
+            drop(inner);
+            let found;
+            (inner, found) = self.collect_batch(table, Batch::of(slot));
+            if !inner.end_collecting() && !found {
+                // Others are in the slot, and hand it over when they leave it.
+                return;
             }
         }
+        drop(inner);
         self.waiters.wake_one();
+    }
+
+    /// Whether there is nobody who would have to come first.
+    fn nobody_waits(&self) -> bool {
+        !self.waiters.is_active()
     }
 
     /// Wakes the first who waits, if any, because of something done under the lock.
@@ -608,7 +616,7 @@ impl Gc {
         loop {
             let pages = {
                 let mut inner = self.inner.lock();
-                let slot = inner.boost(table, insn, next, spare(!self.waiters.is_active()));
+                let slot = inner.boost(table, insn, next, spare(self.nobody_waits()));
                 if slot.is_some() {
                     return slot;
                 }

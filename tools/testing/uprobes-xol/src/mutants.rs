@@ -369,7 +369,16 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "take-out-of-turn",
         file: "gc.rs",
-        edits: &[("let turn = !self.waiters.is_active();", "let turn = true;")],
+        edits: &[
+            (
+                "inner.take(table, entered, insn, spare(self.nobody_waits()))",
+                "inner.take(table, entered, insn, spare(true))",
+            ),
+            (
+                "self.try_take(table, entered, insn, self.nobody_waits())",
+                "self.try_take(table, entered, insn, true)",
+            ),
+        ],
         build: Build::OneSlot,
         scenario: "freed-to-waiter",
         caught_by: "those who wait come first",
@@ -790,7 +799,10 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "boost-out-of-turn",
         file: "gc.rs",
-        edits: &[("spare(!self.waiters.is_active())", "spare(true)")],
+        edits: &[(
+            "inner.boost(table, insn, next, spare(self.nobody_waits()))",
+            "inner.boost(table, insn, next, spare(true))",
+        )],
         build: Build::TwoSlots,
         scenario: "boosted-or-waited",
         caught_by: "those who wait come first",
