@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -91,6 +92,18 @@ static void instance_create(void)
 	instance_set(XOL_EVENTS "/enable", "1");
 }
 
+static FILE *trace_open(void)
+{
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/trace", instance);
+	file = fopen(path, "re");
+	if (!file)
+		give_up(KSFT_FAIL, "%s: %s: cannot be read", path, strerror(errno));
+	return file;
+}
+
 /*
  * How many events with this name there were; reads what is told of each one with
  * @format into @values, up to @most of them.
@@ -98,17 +111,13 @@ static void instance_create(void)
 static unsigned int events_read(const char *name, const char *format,
 				unsigned long *values, unsigned int most)
 {
+	FILE *file = trace_open();
 	unsigned int number = 0;
-	char path[128], mark[64];
 	char *line = NULL, *at;
 	size_t size = 0;
-	FILE *file;
+	char mark[64];
 
 	snprintf(mark, sizeof(mark), ": %s: ", name);
-	snprintf(path, sizeof(path), "%s/trace", instance);
-	file = fopen(path, "re");
-	if (!file)
-		give_up(KSFT_FAIL, "%s: %s: cannot be read", path, strerror(errno));
 	while (getline(&line, &size, file) > 0) {
 		at = strstr(line, mark);
 		if (!at)
@@ -125,6 +134,27 @@ static unsigned int events_read(const char *name, const char *format,
 static unsigned int events(const char *name)
 {
 	return events_read(name, "", NULL, 0);
+}
+
+/* Where the stack begins that comes with a page fault at @address; 0 if none does */
+static uintptr_t fault_stack(const void *address)
+{
+	FILE *file = trace_open();
+	unsigned long ip = 0;
+	bool found = false;
+	char *line = NULL;
+	size_t size = 0;
+	char mark[64];
+
+	snprintf(mark, sizeof(mark), ": page_fault_user: address=%p ", address);
+	while (!ip && getline(&line, &size, file) > 0) {
+		found |= strstr(line, mark) != NULL;
+		if (found)
+			sscanf(line, " => <%lx>", &ip);
+	}
+	free(line);
+	fclose(file);
+	return ip;
 }
 
 static unsigned int wrong_results;
@@ -345,7 +375,34 @@ TEST_F_TIMEOUT(seen, counts, TIME_LIMIT)
 	EXPECT_CHANGES(self->before, 0, 0, 0, 0, 0);
 }
 
-/* About steps */
+/* As all who ask where a thread is, a trace event is told of the program's place. */
+TEST_F_TIMEOUT(seen, user_stack, TIME_LIMIT)
+{
+	long size = sysconf(_SC_PAGESIZE);
+	uint64_t *page = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t stored;
+	int probe;
+
+	ASSERT_NE(page, MAP_FAILED);
+	if (!boost_switch(true))
+		SKIP(return, "who is stepped is seen in the slot");
+	probe = probe_attach(store_function, program_count(self->counters, 0));
+	/* The slot is there: what faults next is the instruction. */
+	store_function(&stored, 1);
+	instance_set("options/userstacktrace", "1");
+	instance_set("events/exceptions/page_fault_user/enable", "1");
+	store_function(page, 2);
+	instance_set("events/exceptions/page_fault_user/enable", "0");
+	boost_switch(false);
+	close(probe);
+
+	EXPECT_EQ(*page, 2);
+	EXPECT_EQ(counters_read(self->counters, 0), 2);
+	EXPECT_EQ(fault_stack(page), (uintptr_t)store_function);
+}
+
+/* About steps, but for one */
 int main(int argc, char **argv)
 {
 	boost_leave_off();
