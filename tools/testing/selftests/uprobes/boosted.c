@@ -220,10 +220,11 @@ static void call_windows_until_stopped(unsigned int index)
 {
 	unsigned int number = index * (WINDOWS * WINDOW / RUNNERS);
 
-	while (!stopped()) {
+	for (unsigned long round = 0; !stopped(); round++) {
 		if (call_many_function(number) != number)
 			note_wrong();
 		number = (number + 1) % (WINDOWS * WINDOW);
+		thread_give_way(round);
 	}
 }
 
@@ -269,7 +270,7 @@ static unsigned int result_of_version(unsigned int of)
 
 static void call_version_until_stopped(unsigned int index)
 {
-	while (!stopped()) {
+	for (unsigned long round = 0; !stopped(); round++) {
 		unsigned int before = __atomic_load_n(&version, __ATOMIC_SEQ_CST), result, after;
 
 		result = ((unsigned int (*)(void))code)();
@@ -279,6 +280,7 @@ static void call_version_until_stopped(unsigned int index)
 			note_wrong();
 		if (before == after && !(before % 2) && result != result_of_version(before))
 			note_wrong();
+		thread_give_way(round);
 	}
 }
 

@@ -43,8 +43,10 @@ static void call_until_stopped(unsigned int index)
 {
 	unsigned long made = 0;
 
-	for (; !__atomic_load_n(&stop, __ATOMIC_RELAXED); made++)
+	for (; !__atomic_load_n(&stop, __ATOMIC_RELAXED); made++) {
 		call(NUMBER);
+		thread_give_way(made);
+	}
 	__atomic_add_fetch(&calls, made, __ATOMIC_RELAXED);
 }
 
@@ -52,8 +54,10 @@ static void call_many_until_stopped(unsigned int index)
 {
 	unsigned long made = 0;
 
-	for (; !__atomic_load_n(&stop, __ATOMIC_RELAXED); made++)
+	for (; !__atomic_load_n(&stop, __ATOMIC_RELAXED); made++) {
 		call((index + made) % MANY);
+		thread_give_way(made);
+	}
 	__atomic_add_fetch(&calls, made, __ATOMIC_RELAXED);
 }
 

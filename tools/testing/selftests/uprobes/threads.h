@@ -2,6 +2,7 @@
 #ifndef UPROBES_THREADS_H
 #define UPROBES_THREADS_H
 
+#include <sched.h>
 #include <stdbool.h>
 
 /*
@@ -18,5 +19,15 @@ void threads_join(struct threads *threads);
 
 /* Both in one */
 void threads_run(unsigned int number, void (*function)(unsigned int index));
+
+/*
+ * For loops that run until they are stopped: as many threads as these, and fewer CPUs,
+ * leave little time to the one who changes under them what they do.
+ */
+static inline void thread_give_way(unsigned long round)
+{
+	if (round % 100 == 99)
+		sched_yield();
+}
 
 #endif /* UPROBES_THREADS_H */
