@@ -7,7 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use crate::arch::Arch;
-use crate::kernel::{self, Flavour, Make};
+use crate::flavour::Flavour;
+use crate::kernel::{self, Make};
 use crate::source::Source;
 use crate::stage::Runner;
 

@@ -7,6 +7,7 @@ mod arch;
 mod command;
 mod deb;
 mod debian;
+mod flavour;
 mod guest;
 mod herd;
 mod host;
@@ -29,7 +30,7 @@ use clap::{Parser, Subcommand};
 
 use crate::arch::Arch;
 use crate::command::seconds;
-use crate::kernel::Flavour;
+use crate::flavour::Flavour;
 use crate::paths::Paths;
 use crate::source::Source;
 use crate::stage::Runner;

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::arch::Arch;
-use crate::kernel::Flavour;
+use crate::flavour::Flavour;
 
 pub struct Paths {
     /// The checkout; only read.

@@ -24,7 +24,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::arch::Arch;
 use crate::command::{self, Interrupted};
-use crate::kernel::Flavour;
+use crate::flavour::Flavour;
 use crate::plugin;
 use crate::stage::{Fingerprint, Progress, Runner, write_file};
 

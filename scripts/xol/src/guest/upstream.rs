@@ -17,7 +17,8 @@ use super::{
     replace,
 };
 use crate::arch::Arch;
-use crate::kernel::{self, Flavour, Make};
+use crate::flavour::Flavour;
+use crate::kernel::{self, Make};
 use crate::source::Source;
 use crate::stage::{Fingerprint, Progress, Runner, read_text, write_file};
 

@@ -8,10 +8,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::arch::Arch;
+use crate::flavour::Flavour;
 use crate::guest::Guest;
 use crate::jobs::measure::{self, COST, Task, machine};
 use crate::jobs::{contention, steps};
-use crate::kernel::Flavour;
 use crate::qemu;
 use crate::report::publish::Publication;
 use crate::report::record::Measured;

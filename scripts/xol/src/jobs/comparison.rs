@@ -4,9 +4,9 @@
 use anyhow::{Result, bail};
 
 use crate::arch::Arch;
+use crate::flavour::Flavour;
 use crate::guest::Guest;
 use crate::jobs::measure::{COST, Task, Trial, machine};
-use crate::kernel::Flavour;
 use crate::qemu;
 use crate::report::publish::Publication;
 use crate::report::record::Measured;

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::arch::Arch;
+use crate::flavour::Flavour;
 use crate::guest::Guest;
-use crate::kernel::Flavour;
 use crate::qemu::{self, Boot, Engine};
 use crate::report::record::{Accesses, Contention, Record, Sample, User};
 use crate::stage::{Runner, read_text};

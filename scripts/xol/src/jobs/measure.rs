@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use crate::arch::Arch;
+use crate::flavour::Flavour;
 use crate::guest::Guest;
-use crate::kernel::Flavour;
 use crate::qemu::{self, Boot, Engine};
 use crate::report::record::{Machine, Record, Sample};
 use crate::stage::Runner;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::arch::Arch;
+use crate::flavour::Flavour;
 use crate::guest::Guest;
-use crate::kernel::Flavour;
 use crate::qemu::{self, Boot};
 use crate::stage::Runner;
 

@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::arch::Arch;
+use crate::flavour::Flavour;
 use crate::host::EXPLORER;
-use crate::kernel::Flavour;
 use crate::report::record::{Record, Sample};
 use crate::stage::{Runner, files_below, read_text};
 

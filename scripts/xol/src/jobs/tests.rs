@@ -11,8 +11,8 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::arch::Arch;
+use crate::flavour::Flavour;
 use crate::guest::Guest;
-use crate::kernel::Flavour;
 use crate::qemu::{self, Boot, Engine, Outcome};
 use crate::report::record::Record;
 use crate::report::requirements::{BOOSTED, BOOSTED_COST, EMULATED};

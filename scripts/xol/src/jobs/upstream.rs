@@ -10,9 +10,9 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::arch::Arch;
+use crate::flavour::Flavour;
 use crate::guest::Guest;
 use crate::jobs::tests::{PROCESSORS, Tally, describe};
-use crate::kernel::Flavour;
 use crate::qemu::{self, Boot, Engine};
 use crate::report::tap;
 use crate::report::upstream::{Comparison, Results};

@@ -2,7 +2,7 @@
 //! Tables of the memory that processors share while they hit probes.
 
 use crate::arch::Arch;
-use crate::kernel::Flavour;
+use crate::flavour::Flavour;
 use crate::report::record::{Contention, Record};
 use crate::report::summary::{Section, Summary, decimal, table, title};
 

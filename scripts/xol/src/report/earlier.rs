@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::arch::Arch;
-use crate::kernel::Flavour;
+use crate::flavour::Flavour;
 use crate::report::contention::trial;
 use crate::report::steps::step;
 use crate::report::summary::{Section, Summary, decimal, table, title, whole};

@@ -9,7 +9,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use crate::arch::Arch;
-use crate::kernel::Flavour;
+use crate::flavour::Flavour;
 use crate::report::record::Record;
 use crate::report::summary::{Summary, title};
 use crate::report::{contention, steps};

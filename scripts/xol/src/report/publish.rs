@@ -63,7 +63,7 @@ impl Publication<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::Flavour;
+    use crate::flavour::Flavour;
     use crate::report::requirements;
     use crate::report::summary::tests::step;
     use crate::stage::tests::runner;

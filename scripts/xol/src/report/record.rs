@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::arch::Arch;
-use crate::kernel::Flavour;
+use crate::flavour::Flavour;
 
 /// One measurement or observation. A guest prints all kinds but the last two.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

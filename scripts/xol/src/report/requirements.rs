@@ -2,7 +2,7 @@
 //! What a stepped hit is required to cost, and whether it costs no more.
 
 use crate::arch::Arch;
-use crate::kernel::Flavour;
+use crate::flavour::Flavour;
 use crate::report::contention::PROCESSORS;
 use crate::report::record::{Contention, Record};
 use crate::report::summary::{Section, Summary, decimal, table, title};

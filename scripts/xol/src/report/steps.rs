@@ -2,7 +2,7 @@
 //! The table of the slot layer's benchmark.
 
 use crate::arch::Arch;
-use crate::kernel::Flavour;
+use crate::flavour::Flavour;
 use crate::report::record::Record;
 use crate::report::summary::{Section, Summary, decimal, median, ratio_table, title, with_ratios};
 

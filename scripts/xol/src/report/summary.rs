@@ -7,7 +7,7 @@ use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, Table};
 
 use crate::arch::Arch;
-use crate::kernel::Flavour;
+use crate::flavour::Flavour;
 use crate::report::record::{BASELINE, Record, Sample};
 
 /// What is measured against what.
