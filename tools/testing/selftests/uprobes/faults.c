@@ -22,6 +22,7 @@
 #include "functions.h"
 #include "kernel_log.h"
 #include "probe.h"
+#include "slots.h"
 #include "threads.h"
 
 #define NUMBER		31
@@ -31,6 +32,7 @@
 /* What the kernel calls this program's processes, however it was started */
 #define COMM		"faults"
 #define MAX_SWEEP	2000
+#define SWEEPS		10
 #define PATIENCE	60
 #define TIME_LIMIT	600
 /*
@@ -50,6 +52,8 @@ struct step {
 	unsigned int nth;
 	/* of nth; not 0 when there was no nth allocation */
 	unsigned int left;
+	/* that are done */
+	unsigned int sweeps;
 	unsigned int rehearsed_left;
 	unsigned int result, later_result;
 	uint64_t counted[COUNTERS], later[COUNTERS];
@@ -199,22 +203,34 @@ FIXTURE_TEARDOWN(faults)
 }
 
 /*
- * The hit needs a uprobe_task and then, in pre_ssout(), an area: its memory, its
- * page, and room where it is mapped. Without the former, the instruction is
- * tried again before the handlers ran, without the latter after it. Behind the
- * area comes what the page fault needs that the step begins with.
+ * Whether to let one more allocation fail. A sweep that is at its end without having
+ * met @enough of those that matter begins anew, a few times: what an allocation needs
+ * itself, and so what the nth one is, differs from one time to the next.
  */
-TEST_F_TIMEOUT(faults, first_hit, TIME_LIMIT)
+static bool sweep_goes_on(struct step *step, bool enough)
 {
-	struct step *step = self->step;
-	struct tally once = {}, twice = {};
+	if (!step->left)
+		return true;
+	if (enough || ++step->sweeps == SWEEPS)
+		return false;
+	step->left = 0;
+	step->nth = 1;
+	return true;
+}
+
+/* Lets a process's first hit be in want of memory, until @wanted has @slab failures. */
+static void sweep_first_hit(struct __test_metadata *_metadata, struct step *step, int log,
+			    struct tally *once, struct tally *twice,
+			    const struct tally *wanted, unsigned int slab)
+{
 	struct kernel_log told;
 	char outcome[64];
 
-	for (step->nth = 1; !step->left; step->nth++) {
+	for (step->nth = 1; sweep_goes_on(step, wanted->slab >= slab && wanted->page);
+	     step->nth++) {
 		ASSERT_LT(step->nth, MAX_SWEEP);
 		ASSERT_EQ(run_isolated(take_step_in_process, step, PATIENCE), KSFT_PASS);
-		kernel_log_read(self->log, &told);
+		kernel_log_read(log, &told);
 		snprintf(outcome, sizeof(outcome), "handlers ran %lu times",
 			 (unsigned long)step->counted[ENTRIES]);
 		print_step(step, &told, outcome);
@@ -223,15 +239,41 @@ TEST_F_TIMEOUT(faults, first_hit, TIME_LIMIT)
 		EXPECT_GE(step->counted[ENTRIES], 1);
 		EXPECT_LE(step->counted[ENTRIES], step->left ? 1 : 2);
 		if (!step->left)
-			tally_add(step->counted[ENTRIES] == 2 ? &twice : &once, &told);
+			tally_add(step->counted[ENTRIES] == 2 ? twice : once, &told);
 	}
-	print_tally("retried before handlers or unharmed", &once);
-	print_tally("retried after handlers", &twice);
+	print_tally("retried before handlers or unharmed", once);
+	print_tally("retried after handlers", twice);
+	EXPECT_GE(wanted->slab, slab);
+	EXPECT_GE(wanted->page, 1);
+}
+
+/*
+ * The hit needs a uprobe_task and then, in pre_ssout(), an area: its memory, its
+ * page, and room where it is mapped. Without the former, the instruction is
+ * tried again before the handlers ran, without the latter after it. Behind the
+ * area comes what the page fault needs that the step begins with.
+ */
+TEST_F_TIMEOUT(faults, first_hit, TIME_LIMIT)
+{
+	struct tally once = {}, twice = {};
+
+	/* two for what describes the area, and one for its mapping; its page */
+	sweep_first_hit(_metadata, self->step, self->log, &once, &twice, &twice, 3);
 	/* the uprobe_task */
 	EXPECT_GE(once.slab, 1);
-	/* two for what describes the area, and one for its mapping; its page */
-	EXPECT_GE(twice.slab, 3);
-	EXPECT_GE(twice.page, 1);
+}
+
+/* What has no area to be boosted in is stepped: when that asks once more, there is one. */
+TEST_F_TIMEOUT(faults, first_hit_boosted, TIME_LIMIT)
+{
+	struct tally once = {}, twice = {};
+
+	if (!boost_switch(true))
+		SKIP(return, "nothing is boosted: needs CONFIG_UPROBES_XOL_BOOST");
+	/* the same, and the uprobe_task */
+	sweep_first_hit(_metadata, self->step, self->log, &once, &twice, &once, 4);
+	boost_switch(false);
+	EXPECT_EQ(twice.slab + twice.page + twice.unknown, 0);
 }
 
 /* Only the uprobe_task is missing when the process has an area. */
@@ -245,7 +287,7 @@ TEST_F_TIMEOUT(faults, first_hit_of_a_thread, TIME_LIMIT)
 	thread_step = step;
 	ASSERT_EQ(call_numbered(NUMBER), NUMBER);
 	ASSERT_TRUE(xol_area_mapped());
-	for (step->nth = 1; !step->left; step->nth++) {
+	for (step->nth = 1; sweep_goes_on(step, once.slab); step->nth++) {
 		ASSERT_LT(step->nth, MAX_SWEEP);
 		threads_run(1, take_step_in_thread);
 		kernel_log_read(self->log, &told);
@@ -277,7 +319,8 @@ TEST_F_TIMEOUT(faults, first_return, TIME_LIMIT)
 			    program_count(step->counters, RETURNS));
 	probe_attach_return(numbered_function(NUMBER),
 			    program_count(step->counters, MORE_RETURNS));
-	for (step->nth = 1; !step->left; step->nth++) {
+	for (step->nth = 1;
+	     sweep_goes_on(step, seen.slab && unseen.slab >= 5 && unseen.page); step->nth++) {
 		ASSERT_LT(step->nth, MAX_SWEEP);
 		ASSERT_EQ(run_isolated(take_step_in_process, step, PATIENCE), KSFT_PASS);
 		kernel_log_read(self->log, &told);
@@ -358,7 +401,8 @@ TEST_F_TIMEOUT(faults, copy_of_pending_returns, TIME_LIMIT)
 	ASSERT_GT(wait(NULL), 0);
 	ksft_print_msg("clone() makes %u allocations here\n", step->nth - step->left);
 
-	for (step->nth = 1, step->left = 0; !step->left; step->nth++) {
+	step->left = 0;
+	for (step->nth = 1; sweep_goes_on(step, no_copy.slab >= 3); step->nth++) {
 		pid_t pid;
 		int status = -1, error;
 
@@ -442,7 +486,8 @@ TEST_F_TIMEOUT(faults, area_of_a_child, TIME_LIMIT)
 	if (!run_before_children())
 		SKIP(return, "needs SCHED_FIFO");
 
-	for (step->nth = 1; !step->left; step->nth++) {
+	for (step->nth = 1; sweep_goes_on(step, no_area.slab >= 3 && no_area.page);
+	     step->nth++) {
 		int status, fail_nth;
 		siginfo_t info;
 		bool warned;
@@ -865,6 +910,8 @@ int main(int argc, char **argv)
 	}
 
 	prctl(PR_SET_NAME, COMM);
+	/* A hit that is boosted asks twice for an area. */
+	boost_leave_off();
 	if (!lack)
 		faults_prepare();
 	result = test_harness_run(argc, argv);
