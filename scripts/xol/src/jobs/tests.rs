@@ -129,7 +129,7 @@ pub fn run_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
         flavour: Flavour::Rust,
         jobs: &["nothing"],
         initramfs: &guest.base,
-        engine,
+        engine: engine.in_turns(),
         arguments: &[],
         limit: KUNIT_LIMIT,
         judge: &in_log,
