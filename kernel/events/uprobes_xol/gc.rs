@@ -561,11 +561,6 @@ impl Gc {
         self.waiters.wake_one();
     }
 
-    /// Whether there is nobody who would have to come first.
-    fn nobody_waits(&self) -> bool {
-        !self.waiters.is_active()
-    }
-
     /// Wakes the first who waits, if any, because of something done under the lock.
     fn wake_one(&self) {
         // No barrier is needed: who waits looks for slots under the lock. If it did so before us,
@@ -581,6 +576,11 @@ impl Gc {
         if self.waiters.is_active() {
             self.waiters.wake_all(insn.key());
         }
+    }
+
+    /// Whether there is nobody who would have to come first.
+    fn nobody_waits(&self) -> bool {
+        !self.waiters.is_active()
     }
 
     /// The owner of `task` is gone.

@@ -114,7 +114,7 @@ fn cargo(
             total += result;
         }
         if line.starts_with("test ") && line.ends_with("FAILED") {
-            progress.say(&format!("{name}: {line}"));
+            progress.say(&format!("FAILED: {name}: {line}"));
         } else if let Some(caught) = line.strip_prefix("test [caught by: ") {
             // The table of mutants.
             progress.say(&format!("caught by [{caught}"));
@@ -124,7 +124,7 @@ fn cargo(
         Ok(()) if arguments[0] != "test" => total.passed += 1,
         Err(error) if total.failed == 0 => {
             crate::command::check_interrupted()?;
-            progress.say(&format!("{error:#}"));
+            progress.say(&format!("FAILED: {error:#}"));
             total.failed += 1;
         }
         _ => {}
