@@ -335,7 +335,10 @@ impl Bench<'_> {
                     arch: self.arch,
                     kernel: &self.runner.paths.image(self.arch, Flavour::Mutant),
                     initramfs: &self.guest.base,
-                    engine: self.engine,
+                    engine: match trial {
+                        Trial::KUnit(_) => self.engine.in_turns(),
+                        _ => self.engine,
+                    },
                     processors: PROCESSORS,
                     jobs: &[trial.job()],
                     arguments: &arguments,
