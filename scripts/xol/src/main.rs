@@ -153,9 +153,7 @@ fn start(task: &Task) -> Result<ExitCode> {
             runner.plan(host::STAGES);
             let mut total = host::test(&runner)?;
             let guests = build(&runner, &archs, &Flavour::COMPARED)?;
-            for (arch, guest) in &guests {
-                total += jobs::run_tests(&runner, *arch, guest)?;
-            }
+            total += jobs::run_tests(&runner, &guests)?;
             return Ok(close(&runner, total));
         }
         Task::TestDebug { archs, kernel } => {

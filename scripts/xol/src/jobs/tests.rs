@@ -26,6 +26,9 @@ const DEBUG_LIMIT: Duration = Duration::from_secs(90 * 60);
 
 const COST_LIMIT: Duration = Duration::from_secs(5 * 60);
 
+const KSELFTEST: &str = "kselftest";
+const DEBUG_TESTS: &str = "debug tests";
+
 /// Instructions per hit that a timer interrupt here or there makes.
 const COST_NOISE: f64 = 1.0;
 
@@ -86,11 +89,13 @@ pub fn describe(cases: &[Case]) -> String {
     text
 }
 
-type Judge<'a> = &'a (dyn Fn(&Outcome) -> Vec<Case> + Sync);
+/// What the outcome says of a kernel of that architecture.
+type Judge<'a> = &'a (dyn Fn(Arch, &Outcome) -> Vec<Case> + Sync);
 
 /// A boot and how its outcome is judged.
 struct Trial<'a> {
     name: &'a str,
+    arch: Arch,
     flavour: Flavour,
     jobs: &'a [&'a str],
     initramfs: &'a Path,
@@ -100,23 +105,22 @@ struct Trial<'a> {
     judge: Judge<'a>,
 }
 
-/// Boots the kernels of one architecture for all tests, says which cases fail,
-/// and counts them. An error means that the tests could not be run at all; a
-/// failed case, a splat or a guest that hangs is counted.
-pub fn run_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
-    let engine = qemu::engine_for_tests(runner, arch, Flavour::C, &guest.base)?;
-    let suites = kunit_suites(&runner.paths.checkout, arch)?;
-    let in_log = |outcome: &Outcome| kunit_cases(&outcome.log, &suites);
-    let in_report = |outcome: &Outcome| tap::parse(outcome.report.iter().map(String::as_str));
+/// Boots the kernels for all tests, says which cases fail, and counts them. An error
+/// means that the tests could not be run at all; a failed case, a splat or a guest
+/// that hangs is counted.
+pub fn run_tests(runner: &Runner, guests: &[(Arch, Guest)]) -> Result<Tally> {
+    let suites = kunit_suites(runner, guests.iter().map(|(arch, _)| *arch))?;
+    let in_log = |arch, outcome: &Outcome| kunit_cases(&outcome.log, &suites[&arch]);
+    let in_report = |_, outcome: &Outcome| tap::parse(outcome.report.iter().map(String::as_str));
     let baseline = Mutex::default();
     let baseline = || baseline.lock().unwrap_or_else(PoisonError::into_inner);
-    let keep = |outcome: &Outcome| {
+    let keep = |_, outcome: &Outcome| {
         *baseline() = costs(&outcome.report);
         Vec::new()
     };
-    let compare = |outcome: &Outcome| cost_cases(&baseline(), &costs(&outcome.report));
-    let compare_boosted = |outcome: &Outcome| {
-        let mut cases = compare(outcome);
+    let compare = |_, outcome: &Outcome| cost_cases(&baseline(), &costs(&outcome.report));
+    let compare_boosted = |arch, outcome: &Outcome| {
+        let mut cases = compare(arch, outcome);
         // Where nothing is boosted there is no kernel that is told not to.
         if Flavour::Stepped.is_on(arch) {
             cases.extend(boost_cases(&costs(&outcome.report)));
@@ -124,47 +128,58 @@ pub fn run_tests(runner: &Runner, arch: Arch, guest: &Guest) -> Result<Tally> {
         cases
     };
 
-    let kunit = Trial {
-        name: "KUnit",
-        flavour: Flavour::Rust,
-        jobs: &["nothing"],
-        initramfs: &guest.base,
-        engine: engine.in_turns(),
-        arguments: &[],
-        limit: KUNIT_LIMIT,
-        judge: &in_log,
-    };
-    let cost = |flavour, judge| Trial {
-        name: "instructions per hit",
-        flavour,
-        jobs: &["cost"],
-        initramfs: &guest.base,
-        engine: Engine::InstructionClock,
-        arguments: &["kunit.enable=0"],
-        limit: COST_LIMIT,
-        judge,
-    };
-    let kselftest = |flavour, jobs| Trial {
-        name: "kselftest",
-        flavour,
-        jobs,
-        initramfs: &guest.full,
-        engine,
-        arguments: &["kunit.enable=0"],
-        limit: KSELFTEST_LIMIT,
-        judge: &in_report,
-    };
-    let mut trials = vec![
-        kunit,
-        cost(Flavour::C, &keep as Judge<'_>),
-        cost(Flavour::Rust, &compare_boosted),
-        cost(Flavour::Stepped, &compare),
-        kselftest(Flavour::C, &["kselftest"] as &[_]),
-        kselftest(Flavour::Rust, &["kselftest", "rates"]),
-        kselftest(Flavour::Stepped, &["kselftest"]),
-    ];
-    trials.retain(|trial| trial.flavour.is_on(arch));
-    run_trials(runner, arch, &trials)
+    let mut trials = Vec::new();
+    let mut kselftests = Vec::new();
+    for (arch, guest) in guests {
+        let arch = *arch;
+        let engine = qemu::engine_for_tests(runner, arch, Flavour::C, &guest.base)?;
+        let cost = |flavour, judge| Trial {
+            name: "instructions per hit",
+            arch,
+            flavour,
+            jobs: &["cost"],
+            initramfs: &guest.base,
+            engine: Engine::InstructionClock,
+            arguments: &["kunit.enable=0"],
+            limit: COST_LIMIT,
+            judge,
+        };
+        let kselftest = |flavour, jobs| Trial {
+            name: KSELFTEST,
+            arch,
+            flavour,
+            jobs,
+            initramfs: &guest.full,
+            engine,
+            arguments: &["kunit.enable=0"],
+            limit: KSELFTEST_LIMIT,
+            judge: &in_report,
+        };
+        trials.extend([
+            Trial {
+                name: "KUnit",
+                arch,
+                flavour: Flavour::Rust,
+                jobs: &["nothing"],
+                initramfs: &guest.base,
+                engine: engine.in_turns(),
+                arguments: &[],
+                limit: KUNIT_LIMIT,
+                judge: &in_log,
+            },
+            cost(Flavour::C, &keep as Judge<'_>),
+            cost(Flavour::Rust, &compare_boosted),
+            cost(Flavour::Stepped, &compare),
+        ]);
+        kselftests.extend([
+            kselftest(Flavour::C, &["kselftest"] as &[_]),
+            kselftest(Flavour::Rust, &["kselftest", "rates"]),
+            kselftest(Flavour::Stepped, &["kselftest"]),
+        ]);
+    }
+    trials.extend(kselftests);
+    trials.retain(|trial| trial.flavour.is_on(trial.arch));
+    run_trials(runner, &trials)
 }
 
 /// Boots debug kernels of one architecture: KUnit, all selftests and a stress run
@@ -176,14 +191,15 @@ pub fn run_debug_tests(
     guest: &Guest,
 ) -> Result<Tally> {
     let engine = qemu::engine_for_tests(runner, arch, flavours[0], &guest.base)?;
-    let suites = kunit_suites(&runner.paths.checkout, arch)?;
-    let judge = |outcome: &Outcome| {
-        let mut cases = kunit_cases(&outcome.log, &suites);
+    let suites = kunit_suites(runner, [arch])?;
+    let judge = |arch, outcome: &Outcome| {
+        let mut cases = kunit_cases(&outcome.log, &suites[&arch]);
         cases.extend(tap::parse(outcome.report.iter().map(String::as_str)));
         cases
     };
     let trials = flavours.iter().map(|&flavour| Trial {
-        name: "debug tests",
+        name: DEBUG_TESTS,
+        arch,
         flavour,
         jobs: &["kselftest", "stress", "leaks"],
         initramfs: &guest.full,
@@ -192,43 +208,63 @@ pub fn run_debug_tests(
         limit: DEBUG_LIMIT,
         judge: &judge,
     });
-    run_trials(runner, arch, &trials.collect::<Vec<_>>())
+    run_trials(runner, &trials.collect::<Vec<_>>())
 }
 
-fn run_trials(runner: &Runner, arch: Arch, trials: &[Trial<'_>]) -> Result<Tally> {
-    runner.plan(trials.iter().map(|trial| trial.stage(arch)));
+fn run_trials(runner: &Runner, trials: &[Trial<'_>]) -> Result<Tally> {
+    runner.plan(trials.iter().map(Trial::stage));
     let mut total = Tally::default();
-    let alike = trials.chunk_by(|one, next| one.may_run_beside(next));
-    for together in alike.flat_map(|trials| trials.chunks(runner.jobs)) {
-        let results: Vec<_> = thread::scope(|scope| {
-            let run = |trial| scope.spawn(move || Trial::run(trial, runner, arch));
-            let running: Vec<_> = together.iter().map(run).collect();
-            running.into_iter().map(|one| one.join()).collect()
-        });
-        for result in results {
-            total += result.unwrap_or_else(|fault| panic::resume_unwind(fault))?;
+    for together in trials.chunk_by(|one, next| one.is_long() && next.is_long()) {
+        total += run_beside(runner, together)?;
+    }
+    Ok(total)
+}
+
+/// Runs as many trials at once as there are processors, and the next one as soon as
+/// one ends.
+fn run_beside(runner: &Runner, trials: &[Trial<'_>]) -> Result<Tally> {
+    let queue = Mutex::new(trials.iter());
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || {
+        let mut tally = Tally::default();
+        while let Some(trial) = next() {
+            tally += trial.run(runner)?;
         }
+        Ok(tally)
+    };
+    let tallies: Vec<Result<Tally>> = thread::scope(|scope| {
+        let workers = trials.len().min(runner.jobs);
+        let running: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let ended = running.into_iter().map(thread::ScopedJoinHandle::join);
+        ended
+            .map(|tally| tally.unwrap_or_else(|fault| panic::resume_unwind(fault)))
+            .collect()
+    });
+    let mut total = Tally::default();
+    for tally in tallies {
+        total += tally?;
     }
     Ok(total)
 }
 
 impl Trial<'_> {
-    /// Selftests spend much of their time waiting. What instructions cost in C has to be
-    /// known before it is judged what they cost in Rust.
-    fn may_run_beside(&self, other: &Self) -> bool {
-        self.name == other.name && self.engine != Engine::InstructionClock
+    /// Whether it spends much of its time waiting, so that others may run beside it.
+    /// The others are short, and what instructions cost in C has to be known before it
+    /// is judged what they cost in Rust.
+    fn is_long(&self) -> bool {
+        [KSELFTEST, DEBUG_TESTS].contains(&self.name)
     }
 
-    fn stage(&self, arch: Arch) -> String {
-        format!("{} {arch} {}", self.name, self.flavour.name())
+    fn stage(&self) -> String {
+        format!("{} {} {}", self.name, self.arch, self.flavour.name())
     }
 
-    fn run(&self, runner: &Runner, arch: Arch) -> Result<Tally> {
-        runner.always(&self.stage(arch), |progress| {
+    fn run(&self, runner: &Runner) -> Result<Tally> {
+        runner.always(&self.stage(), |progress| {
             let arguments = [self.arguments, self.flavour.arguments()].concat();
             let boot = Boot {
-                arch,
-                kernel: &runner.paths.image(arch, self.flavour),
+                arch: self.arch,
+                kernel: &runner.paths.image(self.arch, self.flavour),
                 initramfs: self.initramfs,
                 engine: self.engine,
                 processors: match self.engine {
@@ -240,11 +276,11 @@ impl Trial<'_> {
                 limit: self.limit,
             };
             let outcome = qemu::boot(runner, progress, &boot)?;
-            let mut cases = (self.judge)(&outcome);
+            let mut cases = (self.judge)(self.arch, &outcome);
             if let Err(error) = outcome.good() {
                 cases.push(Case::failed("guest", error.to_string()));
             }
-            let stage = self.stage(arch);
+            let stage = self.stage();
             for case in &cases {
                 if let Some(word) = worth_saying(case.verdict) {
                     let colon = if case.detail.is_empty() { "" } else { ": " };
@@ -332,16 +368,22 @@ fn kunit_cases(log: &str, suites: &BTreeSet<String>) -> Vec<Case> {
     cases
 }
 
-/// The KUnit suites that the checkout's kernel files define.
-fn kunit_suites(checkout: &Path, arch: Arch) -> Result<BTreeSet<String>> {
-    let mut suites = BTreeSet::new();
-    for folder in [arch.folder(), "kernel", "rust"] {
-        for file in files_below(&checkout.join(folder))? {
-            let text = read_text(&file)?;
-            suites.extend(suites_in(&text).map(str::to_owned));
+/// The KUnit suites that the checkout's kernel files define for these architectures.
+fn kunit_suites(
+    runner: &Runner,
+    archs: impl IntoIterator<Item = Arch>,
+) -> Result<BTreeMap<Arch, BTreeSet<String>>> {
+    let suites = archs.into_iter().map(|arch| {
+        let mut suites = BTreeSet::new();
+        for folder in [arch.folder(), "kernel", "rust"] {
+            for file in files_below(&runner.paths.checkout.join(folder))? {
+                let text = read_text(&file)?;
+                suites.extend(suites_in(&text).map(str::to_owned));
+            }
         }
-    }
-    Ok(suites)
+        Ok((arch, suites))
+    });
+    suites.collect()
 }
 
 /// In Rust an attribute of the module, in C the first line of the structure.
