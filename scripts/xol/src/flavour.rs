@@ -39,6 +39,9 @@ pub enum Flavour {
     UpstreamC,
     /// Rust, with what upstream's own tests need.
     UpstreamRust,
+    /// The same kernel, told to step what it could boost.
+    #[value(skip)]
+    UpstreamStepped,
     /// Rust, from sources that were put wrong, one way after the other.
     Mutant,
 }
@@ -82,6 +85,7 @@ impl Flavour {
             Self::Pages64K => "pages-64k",
             Self::UpstreamC => "upstream-c",
             Self::UpstreamRust => "upstream-rust",
+            Self::UpstreamStepped => "upstream-stepped",
             Self::Mutant => "mutant",
         }
     }
@@ -90,6 +94,7 @@ impl Flavour {
     pub fn built(self) -> Self {
         match self {
             Self::Stepped => Self::Rust,
+            Self::UpstreamStepped => Self::UpstreamRust,
             other => other,
         }
     }
@@ -97,14 +102,14 @@ impl Flavour {
     /// Words of the kernel's command line.
     pub fn arguments(self) -> &'static [&'static str] {
         match self {
-            Self::Stepped => &["uprobes.boost=0"],
+            Self::Stepped | Self::UpstreamStepped => &["uprobes.boost=0"],
             _ => &[],
         }
     }
 
     /// Whether it is a kernel of its own there: slots are boosted on x86-64 only.
     pub fn is_on(self, arch: Arch) -> bool {
-        self != Self::Stepped || arch == Arch::X86_64
+        self == self.built() || arch == Arch::X86_64
     }
 
     /// What is set besides what all kernels have: `configs/<name>.config`.
@@ -119,7 +124,7 @@ impl Flavour {
             Self::Pages16K => &["rust", "pages-16k"],
             Self::Pages64K => &["rust", "pages-64k"],
             Self::UpstreamC => &["c", "upstream"],
-            Self::UpstreamRust => &["rust", "upstream"],
+            Self::UpstreamRust | Self::UpstreamStepped => &["rust", "upstream"],
         }
     }
 
@@ -127,7 +132,7 @@ impl Flavour {
     /// of their own, but what modules are linked with comes with them.
     pub fn targets(self) -> &'static [&'static str] {
         match self {
-            Self::UpstreamC | Self::UpstreamRust => &["modules"],
+            Self::UpstreamC | Self::UpstreamRust | Self::UpstreamStepped => &["modules"],
             _ => &[],
         }
     }

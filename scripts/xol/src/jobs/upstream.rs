@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Upstream's own tests of uprobes, on a kernel with slots in C and one with slots in
-//! Rust.
+//! Rust, which may boost them or not.
 
 use std::panic;
 use std::path::Path;
@@ -30,7 +30,13 @@ const JOBS: [&str; 5] = [
 /// One that the translator executes attaches to fifty thousand functions.
 const LIMIT: Duration = Duration::from_secs(90 * 60);
 
-/// Boots both kernels of one architecture with `image`, prints what differs and what
+/// What slots in C must not pass alone, and what it is called.
+const COMPARED: [(Flavour, &str); 2] = [
+    (Flavour::UpstreamRust, "Rust"),
+    (Flavour::UpstreamStepped, "Rust, all stepped"),
+];
+
+/// Boots the kernels of one architecture with `image`, prints what differs and what
 /// cannot be compared, and counts the cases. All that slots in C pass must pass.
 pub fn run_upstream_tests(
     runner: &Runner,
@@ -39,9 +45,12 @@ pub fn run_upstream_tests(
     image: &Path,
 ) -> Result<Tally> {
     let engine = qemu::engine_for_tests(runner, arch, Flavour::UpstreamC, &guest.base)?;
-    runner.plan(Flavour::UPSTREAM.map(|flavour| stage_name(arch, flavour)));
+    let compared: Vec<_> = COMPARED.iter().filter(|(it, _)| it.is_on(arch)).collect();
+    let rust = compared.iter().map(|(flavour, _)| *flavour);
+    let flavours: Vec<_> = [Flavour::UpstreamC].into_iter().chain(rust).collect();
+    runner.plan(flavours.iter().map(|&flavour| stage_name(arch, flavour)));
     let mut results = Vec::new();
-    for together in Flavour::UPSTREAM.chunks(runner.jobs) {
+    for together in flavours.chunks(runner.jobs) {
         let run = |&flavour| run(runner, arch, flavour, engine, image);
         let ended: Vec<_> = thread::scope(|scope| {
             let start = |flavour| scope.spawn(move || run(flavour));
@@ -52,12 +61,27 @@ pub fn run_upstream_tests(
             results.push(one.unwrap_or_else(|fault| panic::resume_unwind(fault))?);
         }
     }
-    let comparison = Comparison::new(arch, &results[0], &results[1]);
 
+    let mut tally = Tally::default();
+    for ((flavour, kernel), rust) in compared.into_iter().zip(&results[1..]) {
+        tally += compare(runner, arch, *flavour, kernel, [&results[0], rust])?;
+    }
+    Ok(tally)
+}
+
+fn compare(
+    runner: &Runner,
+    arch: Arch,
+    flavour: Flavour,
+    kernel: &'static str,
+    [c, rust]: [&Results; 2],
+) -> Result<Tally> {
+    let comparison = Comparison::new(arch, kernel, c, rust);
     let listed = comparison.not_comparable();
     if listed.table.row_count() > 0 {
         println!("\n{listed}");
-        let path = runner.paths.upstream().join(format!("{arch}.md"));
+        let name = format!("{arch}-{}.md", flavour.name());
+        let path = runner.paths.upstream().join(name);
         write_file(&path, listed.to_string().as_bytes())?;
     }
     let failures = comparison.failures();
@@ -69,7 +93,7 @@ pub fn run_upstream_tests(
         failed: failures.len() as u32,
     };
     let Tally { passed, failed } = tally;
-    println!("   upstream {arch}: {passed} cases pass in C and in Rust, {failed} differ");
+    println!("   upstream {arch}: {passed} cases pass in C and in {kernel}, {failed} differ");
     Ok(tally)
 }
 
@@ -85,7 +109,9 @@ fn run(
     image: &Path,
 ) -> Result<Results> {
     runner.always(&stage_name(arch, flavour), |progress| {
-        let kernel = format!("xol.kernel={}", flavour.name());
+        // The module is that of the kernel that was built.
+        let kernel = format!("xol.kernel={}", flavour.built().name());
+        let arguments = [&["kunit.enable=0", &kernel], flavour.arguments()].concat();
         let boot = Boot {
             arch,
             kernel: &runner.paths.image(arch, flavour),
@@ -93,7 +119,7 @@ fn run(
             engine,
             processors: PROCESSORS,
             jobs: &JOBS,
-            arguments: &["kunit.enable=0", &kernel],
+            arguments: &arguments,
             limit: LIMIT,
         };
         let outcome = qemu::boot(runner, progress, &boot)?;

@@ -330,6 +330,7 @@ pub fn title(flavour: Flavour) -> &'static str {
         Flavour::Pages64K => "Rust, 64 KiB pages",
         Flavour::UpstreamC => "C, for upstream's tests",
         Flavour::UpstreamRust => "Rust, for upstream's tests",
+        Flavour::UpstreamStepped => "Rust, for upstream's tests, all stepped",
         Flavour::Mutant => "Rust, mutated",
     }
 }

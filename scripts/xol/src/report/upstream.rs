@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What upstream's own tests say of two kernels, case by case.
+//! What upstream's own tests say of a kernel with slots in Rust, beside the one with
+//! slots in C, case by case.
 //!
 //! Slots in Rust must pass all that slots in C pass. What does not pass in C, because
 //! the machine or the configuration lacks something, proves nothing: it is listed, with
@@ -37,13 +38,15 @@ pub struct Results {
 /// The results of both kernels.
 pub struct Comparison {
     arch: Arch,
+    /// What the kernel with slots in Rust is called.
+    kernel: &'static str,
     /// By name: in C, in Rust.
     cases: BTreeMap<String, (Option<Case>, Option<Case>)>,
     faults: Vec<String>,
 }
 
 impl Comparison {
-    pub fn new(arch: Arch, c: &Results, rust: &Results) -> Self {
+    pub fn new(arch: Arch, kernel: &'static str, c: &Results, rust: &Results) -> Self {
         let mut cases: BTreeMap<_, (Option<Case>, Option<Case>)> = BTreeMap::new();
         for case in &c.cases {
             cases.entry(case.name.clone()).or_default().0 = Some(case.clone());
@@ -51,13 +54,14 @@ impl Comparison {
         for case in &rust.cases {
             cases.entry(case.name.clone()).or_default().1 = Some(case.clone());
         }
-        let faults = [("C", c), ("Rust", rust)].into_iter();
+        let faults = [("C", c), (kernel, rust)].into_iter();
         let faults = faults.filter_map(|(kernel, results)| {
             let fault = results.fault.as_ref()?;
             Some(format!("{kernel}: {fault}"))
         });
         Self {
             arch,
+            kernel,
             cases,
             faults: faults.collect(),
         }
@@ -74,7 +78,8 @@ impl Comparison {
         let mut failures = self.faults.clone();
         for (name, (c, rust)) in &self.cases {
             if passes(c) && !passes(rust) {
-                failures.push(format!("{name}: passes in C, but in Rust: {}", said(rust)));
+                let (kernel, rust) = (self.kernel, said(rust));
+                failures.push(format!("{name}: passes in C, but in {kernel}: {rust}"));
             } else if c.is_none() {
                 failures.push(format!("{name}: in C there is no result"));
             }
@@ -100,7 +105,7 @@ impl Comparison {
 
     /// Each case that does not pass in C, and why.
     pub fn not_comparable(&self) -> Section {
-        let header = ["test", "C", "Rust", "why"];
+        let header = ["test", "C", self.kernel, "why"];
         let mut table: Table = table(&header, std::iter::empty(), header.len());
         for (name, (c, rust)) in &self.cases {
             if passes(c) {
@@ -179,7 +184,7 @@ mod tests {
     }
 
     fn compare(c: &[(&str, Verdict, &str)], rust: &[(&str, Verdict, &str)]) -> Comparison {
-        Comparison::new(Arch::X86_64, &results(c), &results(rust))
+        Comparison::new(Arch::X86_64, "Rust", &results(c), &results(rust))
     }
 
     use Verdict::{Fail, Pass, Skip};
@@ -243,7 +248,7 @@ mod tests {
             (Arch::Arm64, "only on x86-64"),
             (Arch::X86_64, "it does not say"),
         ] {
-            let comparison = Comparison::new(arch, &skipped, &skipped);
+            let comparison = Comparison::new(arch, "Rust", &skipped, &skipped);
             assert!(comparison.not_comparable().to_string().contains(reason));
         }
     }
@@ -262,7 +267,7 @@ mod tests {
         );
         let mut hung = results(&one);
         hung.fault = Some("it hung".into());
-        let comparison = Comparison::new(Arch::Arm64, &hung, &results(&one));
+        let comparison = Comparison::new(Arch::Arm64, "Rust", &hung, &results(&one));
         assert_eq!(comparison.failures(), ["C: it hung"]);
     }
 }
