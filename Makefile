@@ -50,6 +50,7 @@ help:
 	@echo 'make bench      what a stepped hit costs, against an earlier run; BASE=FILE.json'
 	@echo 'make test       all tests; closes with "N passed, N failed"'
 	@echo 'make test-debug the selftests on kernels with KASAN and lockdep (KERNEL=debug),'
+	@echo '                the same while nothing is boosted (debug-stepped), with'
 	@echo '                KCSAN (kcsan), PREEMPT_RT (rt); on arm64 with pages of 16 and'
 	@echo '                of 64 KiB (pages-16k, pages-64k)'
 	@echo 'make test-mutations'

@@ -23,6 +23,8 @@ pub enum Flavour {
     RustCalls,
     /// Rust, with lockdep, KASAN, kmemleak, fault injection and the like.
     Debug,
+    /// The same kernel, told to step what it could boost.
+    DebugStepped,
     /// Rust, with the detector of data races.
     Kcsan,
     /// Rust, with `PREEMPT_RT`.
@@ -79,6 +81,7 @@ impl Flavour {
             Self::Stepped => "stepped",
             Self::RustCalls => "rust-calls",
             Self::Debug => "debug",
+            Self::DebugStepped => "debug-stepped",
             Self::Kcsan => "kcsan",
             Self::Rt => "rt",
             Self::Pages16K => "pages-16k",
@@ -94,6 +97,7 @@ impl Flavour {
     pub fn built(self) -> Self {
         match self {
             Self::Stepped => Self::Rust,
+            Self::DebugStepped => Self::Debug,
             Self::UpstreamStepped => Self::UpstreamRust,
             other => other,
         }
@@ -102,7 +106,7 @@ impl Flavour {
     /// Words of the kernel's command line.
     pub fn arguments(self) -> &'static [&'static str] {
         match self {
-            Self::Stepped | Self::UpstreamStepped => &["uprobes.boost=0"],
+            Self::Stepped | Self::DebugStepped | Self::UpstreamStepped => &["uprobes.boost=0"],
             _ => &[],
         }
     }
@@ -118,7 +122,7 @@ impl Flavour {
             Self::C => &["c"],
             Self::Rust | Self::Stepped | Self::Mutant => &["rust"],
             Self::RustCalls => &["rust", "rust-calls"],
-            Self::Debug => &["rust", "debug", "faults"],
+            Self::Debug | Self::DebugStepped => &["rust", "debug", "faults"],
             Self::Kcsan => &["rust", "kcsan"],
             Self::Rt => &["rust", "rt"],
             Self::Pages16K => &["rust", "pages-16k"],

@@ -159,13 +159,15 @@ fn start(task: &Task) -> Result<ExitCode> {
         Task::TestDebug { archs, kernel } => {
             let mut total = jobs::Tally::default();
             for arch in archs.or_tested() {
-                let all = jobs::debug_flavours(arch).iter().copied();
+                let all = jobs::debug_flavours(arch).into_iter();
                 let wanted = |flavour: &Flavour| kernel.is_empty() || kernel.contains(flavour);
                 let flavours: Vec<_> = all.filter(wanted).collect();
                 if flavours.is_empty() {
                     bail!("{arch} has none of these debug kernels; see `make help`");
                 }
-                for (arch, guest) in build(&runner, &[arch], &flavours)? {
+                let mut kernels: Vec<_> = flavours.iter().map(|it| it.built()).collect();
+                kernels.dedup();
+                for (arch, guest) in build(&runner, &[arch], &kernels)? {
                     total += jobs::run_debug_tests(&runner, arch, &flavours, &guest)?;
                 }
             }

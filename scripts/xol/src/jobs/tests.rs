@@ -36,12 +36,14 @@ const COST_NOISE: f64 = 1.0;
 pub const PROCESSORS: usize = 4;
 
 /// What [`run_debug_tests`] can boot.
-pub fn debug_flavours(arch: Arch) -> &'static [Flavour] {
+pub fn debug_flavours(arch: Arch) -> Vec<Flavour> {
     use Flavour::*;
-    match arch {
-        Arch::Arm64 => &[Debug, Kcsan, Rt, Pages16K, Pages64K],
-        _ => &[Debug, Kcsan, Rt],
+    let mut flavours = vec![Debug, DebugStepped, Kcsan, Rt];
+    if arch == Arch::Arm64 {
+        flavours.extend([Pages16K, Pages64K]);
     }
+    flavours.retain(|flavour| flavour.is_on(arch));
+    flavours
 }
 
 /// How many cases passed and failed.

@@ -324,6 +324,7 @@ pub fn title(flavour: Flavour) -> &'static str {
         Flavour::Stepped => "Rust, all stepped",
         Flavour::RustCalls => "Rust, helpers called",
         Flavour::Debug => "Rust, debug",
+        Flavour::DebugStepped => "Rust, debug, all stepped",
         Flavour::Kcsan => "Rust, KCSAN",
         Flavour::Rt => "Rust, PREEMPT_RT",
         Flavour::Pages16K => "Rust, 16 KiB pages",
