@@ -33,22 +33,38 @@ pub fn fragments(runner: &Runner, arch: Arch, flavour: Flavour) -> Vec<PathBuf> 
 
 /// Builds one kernel; its image is then at [`crate::paths::Paths::image`].
 pub fn build(runner: &Runner, source: &Source, arch: Arch, flavour: Flavour) -> Result<()> {
-    let folder = runner.paths.kernel(arch, flavour);
+    build_with(runner, source, arch, flavour, |make, progress| {
+        if !make.folder.exists() {
+            start_from_sibling(runner, arch, flavour, progress)?;
+        }
+        make.configure(&fragments(runner, arch, flavour), progress)
+    })
+}
+
+/// The same from sources that differ only in what is compiled: the kernel stays
+/// configured as it was.
+pub fn rebuild(runner: &Runner, source: &Source, arch: Arch, flavour: Flavour) -> Result<()> {
+    build_with(runner, source, arch, flavour, |_, _| Ok(()))
+}
+
+fn build_with(
+    runner: &Runner,
+    source: &Source,
+    arch: Arch,
+    flavour: Flavour,
+    prepare: impl FnOnce(&Make<'_>, &Progress) -> Result<()>,
+) -> Result<()> {
     let image = runner.paths.image(arch, flavour);
-    let fragments = fragments(runner, arch, flavour);
     let inputs = inputs(runner, source, arch, flavour)?;
     let stage = stage_name(arch, flavour);
     runner.stage(&stage, &inputs, &[&image], |progress| {
-        if !folder.exists() {
-            start_from_sibling(runner, arch, flavour, progress)?;
-        }
         let make = Make {
             tree: &source.tree,
-            folder: &folder,
+            folder: &runner.paths.kernel(arch, flavour),
             arch,
             jobs: runner.jobs,
         };
-        make.configure(&fragments, progress)?;
+        prepare(&make, progress)?;
         make.build(&[&[arch.image().0], flavour.targets()].concat(), progress)
     })
 }

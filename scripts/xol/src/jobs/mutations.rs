@@ -437,7 +437,7 @@ fn try_all(
 fn try_one(bench: &Bench<'_>, provocation: &Patch, mutation: &Mutation) -> Result<Outcome> {
     let patches = [provocation.clone(), mutation.patch.clone()];
     let tree = source::prepare_mutated(bench.runner, &patches)?;
-    kernel::build(bench.runner, &tree, bench.arch, Flavour::Mutant)?;
+    kernel::rebuild(bench.runner, &tree, bench.arch, Flavour::Mutant)?;
     bench.run(&mutation.name, &mutation.trial)
 }
 
