@@ -152,7 +152,9 @@ fn start(task: &Task) -> Result<ExitCode> {
             let archs = archs.or_tested();
             runner.plan(host::STAGES);
             let mut total = host::test(&runner)?;
-            let guests = build(&runner, &archs, &Flavour::COMPARED)?;
+            let (source, guests) = build_from_source(&runner, &archs, &Flavour::COMPARED)?;
+            runner.plan([jobs::APPLY_STAGE]);
+            total += jobs::try_to_apply(&runner, &source)?;
             total += jobs::run_tests(&runner, &guests)?;
             return Ok(close(&runner, total));
         }

@@ -13,16 +13,17 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::tests::{PROCESSORS, Tally};
-use crate::apply::{self, Patch};
+use crate::apply::{self, Feature, Patch};
 use crate::arch::Arch;
 use crate::command::Interrupted;
 use crate::flavour::Flavour;
 use crate::guest::Guest;
+use crate::host;
 use crate::kernel;
 use crate::qemu::{self, Boot, Engine, FaultKind, Outcome};
 use crate::report::tap::{self, Verdict};
+use crate::source::{self, Source};
 use crate::stage::{Runner, read_text};
-use crate::{host, source};
 
 const FOLDER: &str = "tools/testing/uprobes-xol/mutations";
 const PROVOCATION: &str = "provocation.patch";
@@ -374,6 +375,35 @@ pub fn test_mutations(runner: &Runner, guests: &[(Arch, Guest)]) -> Result<Tally
     Ok(Tally {
         passed: (rows.len() - failed) as u32,
         failed: failed as u32,
+    })
+}
+
+/// What the stage is called in which it is tried whether the mutations can be made.
+pub const APPLY_STAGE: &str = "mutations apply";
+
+/// Whether all mutations can still be made in this source; those that cannot are
+/// counted as failed. Nothing is built.
+pub fn try_to_apply(runner: &Runner, source: &Source) -> Result<Tally> {
+    let (provocation, mutations) = read(&runner.paths.checkout)?;
+    let series = source::series(&source.pristine)?;
+    let mut feature = Feature::read(&runner.paths.checkout, series)?;
+    runner.always(APPLY_STAGE, |progress| {
+        let mut tally = Tally::default();
+        for mutation in &mutations {
+            // What the host catches is made without the provocation.
+            let in_kernel = !matches!(mutation.trial, Trial::Host(_));
+            let provocation = in_kernel.then_some(&provocation);
+            let patches = provocation.into_iter().chain([&mutation.patch]);
+            feature.mutation = patches.cloned().collect();
+            match feature.stage(&source.pristine) {
+                Ok(_) => tally.passed += 1,
+                Err(error) => {
+                    tally.failed += 1;
+                    progress.say(&format!("{APPLY_STAGE}: FAILED: {error:#}"));
+                }
+            }
+        }
+        Ok(tally)
     })
 }
 
