@@ -323,7 +323,9 @@ fn program(arch: Arch) -> &'static str {
 fn qemu(boot: &Boot) -> Command {
     let kvm = boot.engine == Engine::Kvm;
     let (machine, cpu) = match (boot.arch, kvm) {
-        (Arch::X86_64, false) => ("pc", "max"),
+        // KASAN goes by the number of levels of page tables to tell what an address is,
+        // and an interrupt that comes while the processor is being identified sees four.
+        (Arch::X86_64, false) => ("pc", "max,la57=off"),
         (Arch::X86_64, true) => ("pc", "host"),
         (Arch::Arm64, false) => ("virt,gic-version=3", "max,pauth-impdef=on"),
         (Arch::Arm64, true) => ("virt,gic-version=host", "host"),
