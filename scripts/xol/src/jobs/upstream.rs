@@ -62,6 +62,17 @@ pub fn run_upstream_tests(
         }
     }
 
+    for (&flavour, results) in flavours.iter().zip(&mut results) {
+        let names = results.timed_failures();
+        for (name, why) in &names {
+            println!("   {}: {name} failed: {why}", stage_name(arch, flavour));
+        }
+        if !names.is_empty() {
+            // Now with nothing beside it.
+            results.update(&names, &run(runner, arch, flavour, engine, image)?);
+        }
+    }
+
     let mut tally = Tally::default();
     for ((flavour, kernel), rust) in compared.into_iter().zip(&results[1..]) {
         tally += compare(runner, arch, *flavour, kernel, [&results[0], rust])?;

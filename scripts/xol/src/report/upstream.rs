@@ -28,11 +28,48 @@ const REASONS: &[(&str, Option<Arch>, &str)] = &[
 
 const NO_SHADOW_STACK: &str = "the processor has no user shadow stacks; QEMU TCG has none at all";
 
+/// Tests that go by time, which a translated machine with another one beside it does not
+/// always keep, and what they count on.
+const TIMED: &[(&str, &str)] = &[(
+    "uprobe_multi_test/consumers",
+    "a probe must be removed within 100 ms of a hit, or its pending return keeps it",
+)];
+
 /// The cases of one kernel, and what went wrong with the guest.
 #[derive(Clone, Debug, Default)]
 pub struct Results {
     pub cases: Vec<Case>,
     pub fault: Option<String>,
+}
+
+impl Results {
+    /// The cases that may have failed for want of time, and what they count on.
+    pub fn timed_failures(&self) -> Vec<(String, &'static str)> {
+        let failed = self
+            .cases
+            .iter()
+            .filter(|case| case.verdict == Verdict::Fail);
+        let timed = failed.filter_map(|case| {
+            let known = TIMED.iter().find(|(part, _)| case.name.contains(part));
+            known.map(|(_, why)| (case.name.clone(), *why))
+        });
+        timed.collect()
+    }
+
+    /// These cases are as they were `again`, if there are results of them.
+    pub fn update(&mut self, names: &[(String, &'static str)], again: &Results) {
+        for case in &mut self.cases {
+            let other = again.cases.iter().find(|other| other.name == case.name);
+            if let Some(other) = other
+                && names.iter().any(|(name, _)| *name == case.name)
+            {
+                *case = other.clone();
+            }
+        }
+        if again.fault.is_some() {
+            self.fault.clone_from(&again.fault);
+        }
+    }
 }
 
 /// The results of both kernels.
@@ -239,6 +276,27 @@ mod tests {
             format!("skipped, skipped, {NO_SHADOW_STACK}")
         );
         assert!(!text.contains("usdt"));
+    }
+
+    #[test]
+    fn only_what_goes_by_time_may_be_tried_again() {
+        let mut first = results(&[
+            ("bpf: uprobe_multi_test/consumers", Fail, "1 != 0"),
+            ("bpf: usdt/basic", Fail, ""),
+        ]);
+        let names = first.timed_failures();
+        assert_eq!(names.len(), 1);
+        let again = results(&[
+            ("bpf: usdt/basic", Pass, ""),
+            ("bpf: uprobe_multi_test/consumers", Pass, ""),
+        ]);
+        first.update(&names, &again);
+        let verdicts: Vec<_> = first.cases.iter().map(|case| case.verdict).collect();
+        assert_eq!(verdicts, [Pass, Fail]);
+        assert!(first.timed_failures().is_empty());
+        // None but what failed.
+        first.update(&names, &results(&[]));
+        assert_eq!(first.cases.len(), 2);
     }
 
     #[test]
