@@ -58,11 +58,10 @@ impl Results {
 
     /// These cases are as they were `again`, if there are results of them.
     pub fn update(&mut self, names: &[(String, &'static str)], again: &Results) {
-        for case in &mut self.cases {
-            let other = again.cases.iter().find(|other| other.name == case.name);
-            if let Some(other) = other
-                && names.iter().any(|(name, _)| *name == case.name)
-            {
+        let named = |case: &&mut Case| names.iter().any(|(name, _)| *name == case.name);
+        for case in self.cases.iter_mut().filter(named) {
+            let mut others = again.cases.iter();
+            if let Some(other) = others.find(|other| other.name == case.name) {
                 *case = other.clone();
             }
         }
