@@ -135,8 +135,8 @@ impl Flavour {
     /// What make is to build besides the image. Kernels that load a module have none
     /// of their own, but what modules are linked with comes with them.
     pub fn targets(self) -> &'static [&'static str] {
-        match self {
-            Self::UpstreamC | Self::UpstreamRust | Self::UpstreamStepped => &["modules"],
+        match self.built() {
+            Self::UpstreamC | Self::UpstreamRust => &["modules"],
             _ => &[],
         }
     }

@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::io::{IsTerminal, Write};
+use std::panic;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -50,6 +51,36 @@ impl Runner {
             bars: MultiProgress::new(),
             started: Instant::now(),
         })
+    }
+
+    /// Does `work` for each of `items`: for as many at once as [`jobs`](Self::jobs)
+    /// says, and for the next one as soon as one is done. Returns what came of them in
+    /// the order of the items.
+    pub fn beside<T: Sync, R: Send>(
+        &self,
+        items: &[T],
+        work: impl Fn(&T) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        let queue = Mutex::new(items.iter().enumerate());
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let work_on = || -> Result<Vec<(usize, R)>> {
+            let mut done = Vec::new();
+            while let Some((index, item)) = next() {
+                done.push((index, work(item)?));
+            }
+            Ok(done)
+        };
+        let ended: Vec<_> = thread::scope(|scope| {
+            let workers = items.len().min(self.jobs);
+            let running: Vec<_> = (0..workers).map(|_| scope.spawn(work_on)).collect();
+            running.into_iter().map(|one| one.join()).collect()
+        });
+        let mut done = Vec::new();
+        for one in ended {
+            done.extend(one.unwrap_or_else(|fault| panic::resume_unwind(fault))?);
+        }
+        done.sort_by_key(|(index, _)| *index);
+        Ok(done.into_iter().map(|(_, result)| result).collect())
     }
 
     /// Announces stages to come, so that each can name the next one.
@@ -363,6 +394,31 @@ pub mod tests {
         assert_eq!(run("two"), 2);
         fs::remove_file(&output).unwrap();
         assert_eq!(run("two"), 3);
+    }
+
+    #[test]
+    fn the_next_begins_as_soon_as_one_is_done() {
+        let cache = tempfile::tempdir().unwrap();
+        let mut runner = runner(cache.path());
+        runner.jobs = 2;
+        let (third_is_done, wait) = channel();
+        let wait = Mutex::new(wait);
+        // The first one lasts until the third one, which follows the second one, is done.
+        let work = |item: &u32| {
+            match item {
+                1 => wait.lock().unwrap().recv_timeout(Duration::from_secs(60))?,
+                3 => third_is_done.send(())?,
+                _ => {}
+            }
+            Ok(10 * item)
+        };
+        assert_eq!(runner.beside(&[1, 2, 3], work).unwrap(), [10, 20, 30]);
+        assert!(
+            runner
+                .beside(&[2], |_| anyhow::bail!("no") as Result<()>)
+                .is_err()
+        );
+        assert!(runner.beside(&[], work).unwrap().is_empty());
     }
 
     #[test]

@@ -2,10 +2,8 @@
 //! KUnit, the kselftests, and that Rust costs no more than C.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -217,34 +215,9 @@ fn run_trials(runner: &Runner, trials: &[Trial<'_>]) -> Result<Tally> {
     runner.plan(trials.iter().map(Trial::stage));
     let mut total = Tally::default();
     for together in trials.chunk_by(|one, next| one.is_long() && next.is_long()) {
-        total += run_beside(runner, together)?;
-    }
-    Ok(total)
-}
-
-/// Runs as many trials at once as there are processors, and the next one as soon as
-/// one ends.
-fn run_beside(runner: &Runner, trials: &[Trial<'_>]) -> Result<Tally> {
-    let queue = Mutex::new(trials.iter());
-    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let work = || {
-        let mut tally = Tally::default();
-        while let Some(trial) = next() {
-            tally += trial.run(runner)?;
+        for tally in runner.beside(together, |trial| trial.run(runner))? {
+            total += tally;
         }
-        Ok(tally)
-    };
-    let tallies: Vec<Result<Tally>> = thread::scope(|scope| {
-        let workers = trials.len().min(runner.jobs);
-        let running: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-        let ended = running.into_iter().map(thread::ScopedJoinHandle::join);
-        ended
-            .map(|tally| tally.unwrap_or_else(|fault| panic::resume_unwind(fault)))
-            .collect()
-    });
-    let mut total = Tally::default();
-    for tally in tallies {
-        total += tally?;
     }
     Ok(total)
 }

@@ -2,9 +2,7 @@
 //! Upstream's own tests of uprobes, on a kernel with slots in C and one with slots in
 //! Rust, which may boost them or not.
 
-use std::panic;
 use std::path::Path;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -49,27 +47,17 @@ pub fn run_upstream_tests(
     let rust = compared.iter().map(|(flavour, _)| *flavour);
     let flavours: Vec<_> = [Flavour::UpstreamC].into_iter().chain(rust).collect();
     runner.plan(flavours.iter().map(|&flavour| stage_name(arch, flavour)));
-    let mut results = Vec::new();
-    for together in flavours.chunks(runner.jobs) {
-        let run = |&flavour| run(runner, arch, flavour, engine, image);
-        let ended: Vec<_> = thread::scope(|scope| {
-            let start = |flavour| scope.spawn(move || run(flavour));
-            let running: Vec<_> = together.iter().map(start).collect();
-            running.into_iter().map(|one| one.join()).collect()
-        });
-        for one in ended {
-            results.push(one.unwrap_or_else(|fault| panic::resume_unwind(fault))?);
-        }
-    }
+    let run = |&flavour: &Flavour| run(runner, arch, flavour, engine, image);
+    let mut results = runner.beside(&flavours, run)?;
 
-    for (&flavour, results) in flavours.iter().zip(&mut results) {
+    for (flavour, results) in flavours.iter().zip(&mut results) {
         let names = results.timed_failures();
         for (name, why) in &names {
-            println!("   {}: {name} failed: {why}", stage_name(arch, flavour));
+            println!("   {}: {name} failed: {why}", stage_name(arch, *flavour));
         }
         if !names.is_empty() {
             // Now with nothing beside it.
-            results.update(&names, &run(runner, arch, flavour, engine, image)?);
+            results.update(&names, &run(flavour)?);
         }
     }
 
