@@ -177,6 +177,16 @@ impl fmt::Display for Trial {
 }
 
 impl Mutation {
+    /// Whether a kernel is made with it.
+    fn is_in_kernel(&self) -> bool {
+        !matches!(self.trial, Trial::Host(_))
+    }
+
+    /// What puts that kernel wrong.
+    fn patches(&self, provocation: &Patch) -> [Patch; 2] {
+        [provocation.clone(), self.patch.clone()]
+    }
+
     fn parse(name: &str, text: String) -> Result<Self> {
         let message = apply::message(&text);
         let field = |field: &str| {
@@ -381,20 +391,17 @@ pub fn test_mutations(runner: &Runner, guests: &[(Arch, Guest)]) -> Result<Tally
 /// What the stage is called in which it is tried whether the mutations can be made.
 pub const APPLY_STAGE: &str = "mutations apply";
 
-/// Whether all mutations can still be made in this source; those that cannot are
-/// counted as failed. Nothing is built.
+/// Whether all mutations of the kernel can still be made in this source; those that
+/// cannot are counted as failed. Nothing is built. Those that the host catches are
+/// looked after by its own tests.
 pub fn try_to_apply(runner: &Runner, source: &Source) -> Result<Tally> {
     let (provocation, mutations) = read(&runner.paths.checkout)?;
     let series = source::series(&source.pristine)?;
     let mut feature = Feature::read(&runner.paths.checkout, series)?;
     runner.always(APPLY_STAGE, |progress| {
         let mut tally = Tally::default();
-        for mutation in &mutations {
-            // What the host catches is made without the provocation.
-            let in_kernel = !matches!(mutation.trial, Trial::Host(_));
-            let provocation = in_kernel.then_some(&provocation);
-            let patches = provocation.into_iter().chain([&mutation.patch]);
-            feature.mutation = patches.cloned().collect();
+        for mutation in mutations.iter().filter(|it| it.is_in_kernel()) {
+            feature.mutation = mutation.patches(&provocation).to_vec();
             match feature.stage(&source.pristine) {
                 Ok(_) => tally.passed += 1,
                 Err(error) => {
@@ -414,9 +421,9 @@ fn try_all(
     mutations: &[Mutation],
 ) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    let (in_host, in_kernel): (Vec<_>, Vec<_>) = mutations
+    let (in_kernel, in_host): (Vec<_>, Vec<_>) = mutations
         .iter()
-        .partition(|mutation| matches!(mutation.trial, Trial::Host(_)));
+        .partition(|mutation| mutation.is_in_kernel());
     for mutation in in_host {
         let caught = host::mutant_is_caught(runner, mutation.trial.name())?;
         let result = match caught {
@@ -465,8 +472,7 @@ fn try_all(
 }
 
 fn try_one(bench: &Bench<'_>, provocation: &Patch, mutation: &Mutation) -> Result<Outcome> {
-    let patches = [provocation.clone(), mutation.patch.clone()];
-    let tree = source::prepare_mutated(bench.runner, &patches)?;
+    let tree = source::prepare_mutated(bench.runner, &mutation.patches(provocation))?;
     kernel::rebuild(bench.runner, &tree, bench.arch, Flavour::Mutant)?;
     bench.run(&mutation.name, &mutation.trial)
 }
