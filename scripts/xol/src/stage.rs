@@ -415,7 +415,7 @@ pub mod tests {
         assert_eq!(runner.beside(&[1, 2, 3], work).unwrap(), [10, 20, 30]);
         assert!(
             runner
-                .beside(&[2], |_| anyhow::bail!("no") as Result<()>)
+                .beside(&[2], |_| -> Result<()> { anyhow::bail!("no") })
                 .is_err()
         );
         assert!(runner.beside(&[], work).unwrap().is_empty());
