@@ -9,6 +9,9 @@
 
 #[path = "uprobes_xol/area.rs"]
 mod area;
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
+#[path = "uprobes_xol/boosted.rs"]
+mod boosted;
 #[path = "uprobes_xol/events.rs"]
 mod events;
 #[path = "uprobes_xol/gc.rs"]
@@ -181,7 +184,8 @@ pub unsafe extern "C" fn uprobe_xol_put_slot(
 ///
 /// # Safety
 ///
-/// `area` is that of the current task, and `arch` does not change.
+/// `area` is that of the current task, which is an RCU Tasks Trace reader until it has the address
+/// for its instruction pointer, and `arch` does not change.
 #[cfg(CONFIG_UPROBES_XOL_BOOST)]
 #[export]
 pub unsafe extern "C" fn uprobe_xol_boost(
@@ -195,6 +199,19 @@ pub unsafe extern "C" fn uprobe_xol_boost(
     let insn = unsafe { Insn::from_raw(arch) };
 
     area.boost(insn, next).unwrap_or(0)
+}
+
+/// Tells `area` that a probe of its process was removed, or that what it was on is not mapped any
+/// more. Does not sleep.
+///
+/// # Safety
+///
+/// `area` comes from `uprobe_xol_create_area()` and is not freed meanwhile.
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
+#[export]
+pub unsafe extern "C" fn uprobe_xol_probe_gone(area: *mut bindings::xol_area) {
+    // SAFETY: By the safety requirements.
+    unsafe { &*area.cast::<XolArea>() }.probe_gone();
 }
 
 /// Tells what the boosted slot of `area` is for that `ip` is in. Returns whether it is in one.

@@ -22,6 +22,7 @@ static const char * const names[UPROBE_XOL_COUNTS] = {
 	[UPROBE_XOL_COUNT_WAITS]	= "waits",
 	[UPROBE_XOL_COUNT_BOOSTED]	= "boosted",
 	[UPROBE_XOL_COUNT_UNBOOSTED]	= "unboosted",
+	[UPROBE_XOL_COUNT_RECLAIMS]	= "reclaims",
 };
 
 void uprobe_xol_count(enum uprobe_xol_counter counter, long change)

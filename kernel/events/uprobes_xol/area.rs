@@ -170,7 +170,8 @@ impl XolArea {
     /// Returns `None` if the instruction is to be stepped, because no more slots can be boosted.
     ///
     /// May sleep, but does not wait for other tasks. A slot that exists is found without a lock,
-    /// and without writing anything.
+    /// and without writing anything. The current task is one of the process, and an RCU Tasks Trace
+    /// reader until it has the address for its instruction pointer.
     #[inline(always)]
     pub(crate) fn boost(&self, insn: &Insn, next: usize) -> Option<usize> {
         let next = NonZeroUsize::new(next)?;
@@ -183,17 +184,29 @@ impl XolArea {
     /// Gets a boosted slot that was not found.
     #[inline(never)]
     fn make_boosted(&self, insn: &Insn, next: NonZeroUsize) -> Option<usize> {
-        let slot = self.gc.boost(&self.table, insn, next);
+        let slot_at = |ip| self.boosted_slot_at(ip);
+        let slot = self.gc.boost(&self.table, insn, next, slot_at);
         if slot.is_none() {
             events::unboosted();
         }
         Some(self.vaddr_at(slot?))
     }
 
+    /// The slot that this instruction pointer is in, if that is one of those that may be boosted.
+    fn boosted_slot_at(&self, ip: usize) -> Option<Slot> {
+        Slot::boosted_around(ip.checked_sub(self.vaddr())?)
+    }
+
+    /// A probe of the process was removed, or what it was on is not mapped any more. Does not
+    /// sleep. Its slot may serve another one, when there are no more.
+    pub(crate) fn probe_gone(&self) {
+        self.gc.probe_gone(&self.table);
+    }
+
     /// What the boosted slot is for that a task with this instruction pointer is in, if it is in
     /// one. For any context.
     pub(crate) fn boosted_at(&self, ip: usize) -> Option<Boosted> {
-        let slot = Slot::boosted_around(ip.checked_sub(self.vaddr())?)?;
+        let slot = self.boosted_slot_at(ip)?;
         let (insn, next) = self.table.boosted(slot)?;
         Some(Boosted {
             vaddr: self.vaddr_at(slot),

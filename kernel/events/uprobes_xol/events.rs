@@ -52,6 +52,9 @@ enum Counter {
     /// Hits for which there was none.
     #[cfg(CONFIG_UPROBES_XOL_BOOST)]
     Unboosted = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_UNBOOSTED as isize,
+    /// Boosted slots that were made unused.
+    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+    Reclaims = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_RECLAIMS as isize,
 }
 
 #[inline(always)]
@@ -132,6 +135,14 @@ pub(crate) fn boosted() {
 #[cfg(CONFIG_UPROBES_XOL_BOOST)]
 pub(crate) fn unboosted() {
     count(Counter::Unboosted, 1);
+}
+
+/// The current task made `slot` unused, which was boosted.
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
+pub(crate) fn reclaimed(slot: Slot) {
+    count(Counter::Boosted, -1);
+    count(Counter::Reclaims, 1);
+    recycled(slot);
 }
 
 /// An area that had as many boosted slots is gone.

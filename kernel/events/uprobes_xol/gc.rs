@@ -3,6 +3,8 @@
 //! Where slots come from: those that are unused, pages that an area grows by, slots that nobody is
 //! in any more; and the queue of those who wait for one when there is nothing of that.
 
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
+use super::boosted::{is_probed, visit_ips, BoostedSlots, GracePeriod, Job};
 use super::{
     events,
     insn::Insn,
@@ -28,11 +30,6 @@ const TASKS_AT_ONCE: usize = 32;
 /// Slots that are retracted together, because asking all tasks is the dear part.
 const BATCH: usize = u64::BITS as usize;
 
-/// Slots of an area that may be boosted, which they stay: half of them, so that the others are
-/// there for steps.
-#[cfg(CONFIG_UPROBES_XOL_BOOST)]
-pub(crate) const MAX_BOOSTED: usize = (SLOT_COUNT - 1) / 2;
-
 /// The slots of an area, and the tasks that may be in them.
 #[pin_data]
 pub(crate) struct Gc {
@@ -53,7 +50,6 @@ pub(crate) struct Gc {
 /// - A slot's bit is set in `used` unless the slot is unused, in which case it is on a page that
 ///   the area has. Slot 0's and those of pages that it does not have are set.
 /// - `unused` is the number of bits that are not set, `pages` that of pages, which the table has.
-/// - `boosted` is the number of boosted slots, at most [`MAX_BOOSTED`].
 /// - `tasks` are all that may have a slot cached, and `task_count` is their number.
 /// - `batch` are the slots that are retracted, and neither unused nor offered again; there are some
 ///   only while somebody is `collecting`.
@@ -63,7 +59,7 @@ struct Inner {
     unused: usize,
     pages: usize,
     #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-    boosted: usize,
+    boosted: BoostedSlots,
     tasks: List<Task>,
     task_count: usize,
     /// Where the next search for slots that nobody is in begins.
@@ -212,35 +208,11 @@ impl Inner {
         entered.claim(slot, insn, || true)
     }
 
-    /// Finds a slot that executes `insn` and jumps to `next`, or makes one.
-    ///
-    /// No task has it cached, and it is not offered: collecting passes it by.
-    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-    fn boost(
-        &mut self,
-        table: &Table,
-        insn: &Insn,
-        next: NonZeroUsize,
-        spare: usize,
-    ) -> Option<Slot> {
-        let found = table.find_boosted(insn, next);
-        if found.is_some() || self.boosted == MAX_BOOSTED {
-            return found;
-        }
-        let unused = self.take_unused(spare)?;
-        let slot = unused.slot();
-        table.boost(unused, insn, next, &mut self.locked);
-        // INVARIANT: There were fewer, and one was made.
-        self.boosted += 1;
-        events::boosted();
-        Some(slot)
-    }
-
     /// There may be unused slots that there were not before.
     #[cfg_attr(not(CONFIG_UPROBES_XOL_BOOST), expect(unused_variables))]
     fn allow_boosting(&mut self, table: &Table) {
         #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-        if self.unused > 0 && self.boosted < MAX_BOOSTED {
+        if self.unused > 0 && !self.boosted.is_full() {
             table.set_boosting_vain(false, &mut self.locked);
         }
     }
@@ -310,13 +282,78 @@ impl Inner {
     }
 }
 
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
+impl Inner {
+    /// Finds a slot that executes `insn` and jumps to `next`, or makes one.
+    ///
+    /// No task has it cached, and it is not offered: collecting passes it by.
+    fn boost(
+        &mut self,
+        table: &Table,
+        insn: &Insn,
+        next: NonZeroUsize,
+        spare: usize,
+    ) -> Option<Slot> {
+        let found = table.find_boosted(insn, next);
+        if found.is_some() || self.boosted.is_full() {
+            return found;
+        }
+        let unused = self.take_unused(spare)?;
+        let slot = unused.slot();
+        table.boost(unused, insn, next, &mut self.locked);
+        self.boosted.add();
+        events::boosted();
+        Some(slot)
+    }
+
+    /// There is no slot to boost. What the caller is to do for there to be one later, if anything.
+    fn begin_reclaiming(&mut self, table: &Table) -> Option<Job> {
+        let job = self.boosted.begin();
+        if job.is_none() && self.boosted.is_settled() {
+            table.set_boosting_vain(true, &mut self.locked);
+        }
+        job
+    }
+
+    /// Retires those of the slots that are boosted.
+    fn retire(&mut self, table: &Table, slots: Batch) {
+        for slot in slots.slots() {
+            self.boosted.retire(slot);
+            table.retire(slot, &mut self.locked);
+        }
+    }
+
+    /// A task is in `slot`, which is found again, if it was retired.
+    fn reinstate(&mut self, table: &Table, slot: Slot) {
+        if self.boosted.reinstate(slot) {
+            table.reinstate(slot, &mut self.locked);
+        }
+    }
+
+    /// Makes some of the slots unused that are retired, which no task is in. Returns whether there
+    /// were any.
+    fn put_retired(&mut self, table: &Table) -> bool {
+        let mut any = false;
+        for _ in 0..BATCH {
+            let Some(slot) = self.boosted.remove_retired() else {
+                break;
+            };
+            table.unboost(slot, &mut self.locked);
+            events::reclaimed(slot);
+            self.put_unused(slot);
+            any = true;
+        }
+        any
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
         // All but the trampoline's.
         let slots = self.pages * SLOTS_PER_PAGE - 1;
         events::freed(slots - self.unused, self.pages);
         #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-        events::boosted_freed(self.boosted);
+        events::boosted_freed(self.boosted.count());
     }
 }
 
@@ -339,7 +376,7 @@ impl Gc {
                     unused: 0,
                     pages: 0,
                     #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-                    boosted: 0,
+                    boosted: BoostedSlots::new()?,
                     tasks: List::new(),
                     task_count: 0,
                     hand: 0,
@@ -602,32 +639,115 @@ impl Gc {
 
 #[cfg(CONFIG_UPROBES_XOL_BOOST)]
 impl Gc {
-    /// Gets a slot that executes `insn` and jumps to `next`, for as long as the area lives, unless
-    /// all slots that there can be are used, or too many are boosted.
+    /// Gets a slot that executes `insn` and jumps to `next`, unless all slots that there can be are
+    /// used, or too many are boosted. `slot_at` tells which slot an instruction pointer is in.
     ///
-    /// Sleeps when memory has to be found, but does not wait for a slot, or look for some that
-    /// nobody is in: the instruction can be stepped as well.
+    /// Sleeps when memory has to be found, but does not wait for a slot: the instruction can be
+    /// stepped as well. Neither does it collect; but it does a part of what is to be done for slots
+    /// to become unused whose probes are gone.
+    ///
+    /// The current task is one of the area's process.
     #[cold]
-    pub(crate) fn boost(&self, table: &Table, insn: &Insn, next: NonZeroUsize) -> Option<Slot> {
+    pub(crate) fn boost(
+        &self,
+        table: &Table,
+        insn: &Insn,
+        next: NonZeroUsize,
+        slot_at: impl Fn(usize) -> Option<Slot>,
+    ) -> Option<Slot> {
         if table.is_boosting_vain() {
             return None;
         }
         let mut may_grow = true;
         loop {
-            let pages = {
+            let (pages, job) = {
                 let mut inner = self.inner.lock();
                 let slot = inner.boost(table, insn, next, spare(self.nobody_waits()));
                 if slot.is_some() {
                     return slot;
                 }
-                if !may_grow || inner.pages == PAGES || inner.boosted == MAX_BOOSTED {
-                    table.set_boosting_vain(true, &mut inner.locked);
+                if may_grow && inner.pages < PAGES && !inner.boosted.is_full() {
+                    (inner.pages, None)
+                } else {
+                    (inner.pages, Some(inner.begin_reclaiming(table)?))
+                }
+            };
+            match job {
+                None => may_grow = self.grow(table, pages).is_ok(),
+                Some(Job::Search) => {
+                    self.retire_needless(table);
                     return None;
                 }
-                inner.pages
-            };
-            may_grow = self.grow(table, pages).is_ok();
+                Some(Job::Look(over)) => {
+                    if !self.reclaim(table, over, &slot_at) {
+                        return None;
+                    }
+                }
+            }
         }
+    }
+
+    /// Retires boosted slots whose probes are gone. Does not sleep.
+    ///
+    /// The caller is to search.
+    fn retire_needless(&self, table: &Table) {
+        let mut any = false;
+        for first in (0..SLOT_COUNT).step_by(BATCH) {
+            let mut batch = Batch::none_at(first);
+            for slot in Batch::all_at(first).slots() {
+                // Nobody else makes a boosted slot something else now.
+                let needless = table
+                    .boosted(slot)
+                    .is_some_and(|(insn, next)| !is_probed(&insn, next));
+                if needless {
+                    batch.insert(slot);
+                }
+            }
+            if !batch.is_empty() {
+                self.inner.lock().retire(table, batch);
+                any = true;
+            }
+        }
+        let grace = any.then(GracePeriod::start);
+        self.inner.lock().boosted.searched(grace);
+    }
+
+    /// Makes slots unused that were retired and that no task is in. Does not sleep. Returns false
+    /// if that is left to another task.
+    ///
+    /// The caller is to look, because the grace period that began when they were retired is `over`.
+    fn reclaim(
+        &self,
+        table: &Table,
+        over: GracePeriod,
+        slot_at: &impl Fn(usize) -> Option<Slot>,
+    ) -> bool {
+        let all_seen = visit_ips(|ip| {
+            if let Some(slot) = slot_at(ip) {
+                self.inner.lock().reinstate(table, slot);
+            }
+        });
+        if !all_seen {
+            self.inner.lock().boosted.look_again(over);
+            return false;
+        }
+        loop {
+            let mut inner = self.inner.lock();
+            if !inner.put_retired(table) {
+                inner.boosted.looked();
+                inner.allow_boosting(table);
+                break;
+            }
+        }
+        self.wake_one();
+        true
+    }
+
+    /// A probe was removed, or what it was on is not mapped any more. Does not sleep.
+    pub(crate) fn probe_gone(&self, table: &Table) {
+        let mut inner = self.inner.lock();
+        inner.boosted.probe_gone();
+        table.set_boosting_vain(false, &mut inner.locked);
     }
 }
 

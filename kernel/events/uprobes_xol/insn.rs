@@ -6,7 +6,7 @@ use core::num::NonZeroUsize;
 use kernel::{
     bindings,
     prelude::*,
-    sync::atomic::{Atomic, Relaxed}, //
+    sync::atomic::{Acquire, Atomic, Relaxed}, //
 };
 
 /// Bytes of an instruction as it is copied into a slot.
@@ -105,9 +105,11 @@ impl InsnCell {
             .all(|(cell, word)| cell.load(Relaxed) == *word)
     }
 
-    /// What is there, provided that nobody is writing it.
+    /// What is there, provided that nobody is writing it. What the caller reads next comes after.
     pub(crate) fn get(&self) -> Insn {
-        Insn(core::array::from_fn(|i| self.0[i].load(Relaxed)))
+        // ORDERING: Acquire pairs with the full barrier in `unboost`, see `boosted`
+        // (litmus/boosted-rewrite.litmus).
+        Insn(core::array::from_fn(|i| self.0[i].load(Acquire)))
     }
 
     /// Makes it `insn`.

@@ -9,8 +9,9 @@
 //! A slot is *unused*, or it is *offered*: tasks find it and may get into it. An offered one is
 //! *retracted* before it can become unused: nobody finds it any more, but some may still be in it.
 //!
-//! A *boosted* slot is not offered but found by other means, without being claimed: it stays what
-//! it is for as long as the area lives.
+//! A *boosted* slot is not offered but found by other means, without being claimed. It is *retired*
+//! before it can become unused, and who knows that nobody is in it is
+//! [`BoostedSlots`](super::boosted::BoostedSlots).
 
 use super::{
     insn::{Insn, InsnCell},
@@ -55,11 +56,12 @@ fn new_heads() -> Result<KVVec<Atomic<u32>>> {
 ///
 /// # Invariants
 ///
-/// - `version` is odd while the slot is offered, and 0 as long as it never was. It only grows.
+/// - `version` is odd while the slot is offered, and 0 until it is, or until it was boosted and is
+///   not any more. It only grows.
 /// - `insn` does not change while `version` is odd. Unless that is 0, the slot's memory holds it.
 /// - All is written under the GC lock only.
-/// - `target` is 0 unless the slot is boosted. Then nothing of this changes any more, `version` is
-///   even, and the slot's memory holds `insn` and a jump to `target`.
+/// - `target` is 0 unless the slot is boosted. Then `version` is even, neither it nor `insn`
+///   changes, and the slot's memory holds `insn` and a jump to `target`.
 struct Record {
     /// As wide as a word, so that a task that gets no CPU for long does not see the same one again.
     version: Atomic<usize>,
@@ -146,6 +148,30 @@ impl Record {
         // (litmus/boost-find.litmus).
         self.target.store(target.get(), Release);
     }
+
+    /// What the slot executes and where its jump leads, if it is boosted.
+    fn boosted(&self) -> Option<(Insn, NonZeroUsize)> {
+        // ORDERING: Acquire pairs with the full barrier in `unboost`: who sees that version does
+        // not see the target before (litmus/boosted-rewrite.litmus).
+        let before = self.version.load(Acquire);
+        let target = self.target()?;
+        let insn = self.insn.get();
+        // What was written after the slot had been boosted is not taken for what it was boosted
+        // for: the version comes after the instruction (litmus/boosted-rewrite.litmus).
+        self.is_version(before).then_some((insn, target))
+    }
+
+    /// The slot is not boosted any more.
+    fn unboost(&self) {
+        self.target.store(0, Relaxed);
+        // INVARIANT: Grows, and stays even.
+        //
+        // ORDERING: Full: others can see it after the target is gone, and before the instruction is
+        // written. Pairs with the orderings in `boosted`, see there
+        // (litmus/boosted-rewrite.litmus).
+        let even = self.version.load(Relaxed).wrapping_add(2);
+        self.version.xchg(even, Full);
+    }
 }
 
 /// A page of an area, and what its slots hold.
@@ -192,7 +218,7 @@ impl Unused {
 /// What the slots of an area hold.
 pub(crate) struct Table {
     heads: KVVec<Atomic<u32>>,
-    /// Of the chains of boosted slots, which only grow.
+    /// Of the chains of boosted slots.
     #[cfg(CONFIG_UPROBES_XOL_BOOST)]
     boosted: KVVec<Atomic<u32>>,
     /// Whether a slot to boost is asked for in vain.
@@ -304,20 +330,26 @@ impl Table {
         }
         record.close();
 
-        let Some(mut link) = self.head(&record.insn.get()) else {
-            return true;
-        };
+        if let Some(head) = self.head(&record.insn.get()) {
+            self.unlink(head, slot, record);
+        }
+        true
+    }
+
+    /// Takes a slot out of the chain that begins with `head`. Who follows the chain just now may
+    /// still get to the slot, and from there on to what is behind it.
+    fn unlink(&self, head: &Atomic<u32>, slot: Slot, record: &Record) {
+        let mut link = head;
         while let Some(other) = Slot::new(link.load(Relaxed)) {
             if other == slot {
                 link.store(record.next.load(Relaxed), Relaxed);
                 break;
             }
-            let Some(record) = self.record(other) else {
+            let Some(other) = self.record(other) else {
                 break;
             };
-            link = &record.next;
+            link = &other.next;
         }
-        true
     }
 
     /// Offers a slot that was retracted and is not unused, or that has just been written.
@@ -344,17 +376,22 @@ impl Table {
 
     /// Finds the slot that executes `insn` and jumps to `next`. Takes no lock, and writes nothing.
     ///
-    /// May miss one that is made meanwhile.
+    /// May miss one that is made meanwhile. The caller is an RCU Tasks Trace reader until its task
+    /// has the slot's address for its instruction pointer, because one may also be found that is
+    /// retired meanwhile.
     #[inline(always)]
     pub(crate) fn find_boosted(&self, insn: &Insn, next: NonZeroUsize) -> Option<Slot> {
-        // ORDERING: Relaxed: decides nothing, here and below. The slot's own record says what it is
-        // for. If that is not there yet, the chain may lead anywhere, even in circles.
-        let mut slot = Slot::new(self.boosted_head(next)?.load(Relaxed))?;
+        // ORDERING: Acquire pairs with the release in `link`, see there
+        // (litmus/boost-chain.litmus).
+        let mut slot = Slot::new(self.boosted_head(next)?.load(Acquire))?;
+        // Chains that are changed meanwhile might lead in circles.
         for _ in 0..SLOT_COUNT {
             let record = self.record(slot)?;
             if record.target() == Some(next) && record.insn.holds(insn) {
                 return Some(slot);
             }
+            // ORDERING: Relaxed: decides nothing. What is behind a slot was put into the chain
+            // before it.
             slot = Slot::new(record.next.load(Relaxed))?;
         }
         None
@@ -362,9 +399,7 @@ impl Table {
 
     /// What `slot` executes and where its jump leads, if it is boosted. Takes no lock.
     pub(crate) fn boosted(&self, slot: Slot) -> Option<(Insn, NonZeroUsize)> {
-        let record = self.record(slot)?;
-        let next = record.target()?;
-        Some((record.insn.get(), next))
+        self.record(slot)?.boosted()
     }
 
     /// Whether it was found under the lock that no slot can be boosted for now. Takes no lock, so
@@ -383,8 +418,7 @@ impl Table {
         }
     }
 
-    /// Makes a slot execute `insn` and jump to `next`, for as long as the area lives. Does not
-    /// sleep.
+    /// Makes a slot execute `insn` and jump to `next`. Does not sleep.
     pub(crate) fn boost(&self, unused: Unused, insn: &Insn, next: NonZeroUsize, _: &mut GcLocked) {
         let slot = unused.slot();
         let page = self.pages.get(slot.page()).and_then(SetOnce::as_ref);
@@ -396,8 +430,45 @@ impl Table {
         page.page.write_boosted(&unused, insn, next);
         // INVARIANT: The slot is neither offered nor boosted, and we have the lock.
         record.insn.set(insn);
-        record.next.store(head.load(Relaxed), Relaxed);
         record.boost(next);
-        head.store(slot.number(), Relaxed);
+        self.link(head, slot, record);
+    }
+
+    /// Puts a boosted slot into the chain that begins with `head`.
+    fn link(&self, head: &Atomic<u32>, slot: Slot, record: &Record) {
+        record.next.store(head.load(Relaxed), Relaxed);
+        // ORDERING: Release pairs with the acquire in `find_boosted`: who gets to the slot sees
+        // what is behind it now, and not what was when it was boosted for something else, which may
+        // be retired (litmus/boost-chain.litmus).
+        head.store(slot.number(), Release);
+    }
+
+    /// Nobody finds the boosted `slot` any more who does not look for one already. Tasks may be in
+    /// it, and leave it by its jump.
+    pub(crate) fn retire(&self, slot: Slot, _: &mut GcLocked) {
+        let Some(record) = self.record(slot) else {
+            return;
+        };
+        if let Some(head) = record.target().and_then(|next| self.boosted_head(next)) {
+            self.unlink(head, slot, record);
+        }
+    }
+
+    /// A boosted slot that was retired is found again. Nobody looks any more who did so then.
+    pub(crate) fn reinstate(&self, slot: Slot, _: &mut GcLocked) {
+        let Some(record) = self.record(slot) else {
+            return;
+        };
+        if let Some(head) = record.target().and_then(|next| self.boosted_head(next)) {
+            self.link(head, slot, record);
+        }
+    }
+
+    /// A boosted slot that was retired is not boosted any more: nobody finds it, and no task is in
+    /// it.
+    pub(crate) fn unboost(&self, slot: Slot, _: &mut GcLocked) {
+        if let Some(record) = self.record(slot) {
+            record.unboost();
+        }
     }
 }

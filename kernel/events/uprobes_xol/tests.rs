@@ -18,8 +18,9 @@ mod uprobes_xol {
     };
     #[cfg(CONFIG_UPROBES_XOL_BOOST)]
     use {
-        super::super::{gc::MAX_BOOSTED, slot::BOOSTED_SIZE},
+        super::super::{boosted::MAX_BOOSTED, slot::BOOSTED_SIZE},
         core::num::NonZeroUsize,
+        kernel::sync::rcu::synchronize_rcu,
     };
 
     use kernel::{
@@ -423,6 +424,10 @@ mod uprobes_xol {
     #[cfg(CONFIG_UPROBES_XOL_BOOST)]
     const NEXT: usize = 0x40_1234;
 
+    /// Grace periods of one kind that one of another kind is over after.
+    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+    const TRIES: usize = 1000;
+
     #[cfg(CONFIG_UPROBES_XOL_BOOST)]
     #[test]
     fn boosted_slot_is_for_an_instruction_and_a_place() -> Result {
@@ -488,7 +493,7 @@ mod uprobes_xol {
     fn boosted_slot_is_not_collected() -> Result {
         let slots = Slots::new()?;
         let next = NonZeroUsize::new(NEXT).ok_or(EINVAL)?;
-        let slot = slots.gc.boost(&slots.table, &insn(0), next);
+        let slot = slots.gc.boost(&slots.table, &insn(0), next, |_| None);
         assert!(slot.is_some());
 
         // Many more than there are slots, each of which is taken away.
@@ -523,6 +528,42 @@ mod uprobes_xol {
             area.put(task);
             area.evict(task);
         }
+        Ok(())
+    }
+
+    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+    #[test]
+    fn slots_of_probes_that_are_gone_are_boosted_again() -> Result {
+        let area = XolArea::new(VADDR)?;
+        for probe in 0..MAX_BOOSTED {
+            assert!(area.boost(&insn(probe), NEXT + probe).is_some());
+        }
+        let vaddr = area.boost(&insn(0), NEXT).ok_or(ENOMEM)?;
+        let other = NEXT + MAX_BOOSTED;
+        assert!(area.boost(&insn(0), other).is_none());
+
+        // The current process has no breakpoint in any of these places.
+        area.probe_gone();
+        let mut again = None;
+        for _ in 0..TRIES {
+            again = area.boost(&insn(0), other);
+            if again.is_some() {
+                break;
+            }
+            synchronize_rcu();
+        }
+        let again = again.ok_or(EINVAL)?;
+        let boosted = area.boosted_at(again).ok_or(EINVAL)?;
+        assert_eq!(boosted.next, other);
+        // Slots are used from the first one on.
+        assert_eq!(again, vaddr);
+
+        // All of them, and no more.
+        for probe in 1..MAX_BOOSTED {
+            assert!(area.boost(&insn(probe), other + probe).is_some());
+        }
+        assert!(area.boost(&insn(0), other + MAX_BOOSTED).is_none());
+        assert_eq!(area.boost(&insn(0), other), Some(again));
         Ok(())
     }
 }
