@@ -5,8 +5,9 @@
 /// The folder, from the top of the tree.
 pub const FOLDER: &str = "kernel/events/uprobes_xol";
 
-pub const FILES: [&str; 8] = [
+pub const FILES: [&str; 9] = [
     "area.rs",
+    "boosted.rs",
     "events.rs",
     "gc.rs",
     "insn.rs",

@@ -15,6 +15,8 @@
 
 #[path = "../../../../kernel/events/uprobes_xol/area.rs"]
 mod area;
+#[path = "../../../../kernel/events/uprobes_xol/boosted.rs"]
+mod boosted;
 #[path = "../../../../kernel/events/uprobes_xol/events.rs"]
 mod events;
 pub mod explore;

@@ -128,7 +128,10 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "offers-relaxed",
         file: "table.rs",
-        edits: &[("self.version.load(Acquire)", "self.version.load(Relaxed)")],
+        edits: &[(
+            "let version = self.version.load(Acquire)",
+            "let version = self.version.load(Relaxed)",
+        )],
         build: Build::OneSlot,
         scenario: "claim-retract",
         caught_by: "the slot holds the instruction",
@@ -677,8 +680,10 @@ pub const MUTANTS: &[Mutant] = &[
             ),
             (
                 "        record.boost(next);
+        self.link(head, slot, record);
 ",
                 "        record.boost(next);
+        self.link(head, slot, record);
         page.page.write_boosted(&unused, insn, next);
 ",
             ),
@@ -692,7 +697,7 @@ pub const MUTANTS: &[Mutant] = &[
         file: "table.rs",
         edits: &[(
             "        record.boost(next);
-        head.store(slot.number(), Relaxed);
+        self.link(head, slot, record);
 ",
             "        record.boost(next);
 ",
@@ -745,7 +750,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "boost-takes-all",
         file: "gc.rs",
-        edits: &[(" || self.boosted == MAX_BOOSTED {", " {")],
+        edits: &[(" || self.boosted.is_full() {", " {")],
         build: Build::TwoSlots,
         scenario: "boosted-by-many",
         caught_by: "slots are boosted up to half of them",
@@ -754,7 +759,7 @@ pub const MUTANTS: &[Mutant] = &[
         name: "boost-does-not-count",
         file: "gc.rs",
         edits: &[(
-            "        self.boosted += 1;
+            "        self.boosted.add();
 ",
             "",
         )],
@@ -830,10 +835,246 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "boost-tries-for-good",
         file: "gc.rs",
-        edits: &[("if !may_grow || inner.pages", "if inner.pages")],
+        edits: &[("if may_grow && inner.pages", "if inner.pages")],
         build: Build::TwoPages,
         scenario: "boosted-without-memory",
         caught_by: "no livelock",
+    },
+    // Boosting again.
+    Mutant {
+        name: "link-relaxed",
+        file: "table.rs",
+        edits: &[(
+            "head.store(slot.number(), Release)",
+            "head.store(slot.number(), Relaxed)",
+        )],
+        build: Build::TwoSlots,
+        scenario: "boosted-chain",
+        caught_by: "no stale slot after it was taken away",
+    },
+    Mutant {
+        name: "find-boosted-relaxed",
+        file: "table.rs",
+        edits: &[(
+            "boosted_head(next)?.load(Acquire)",
+            "boosted_head(next)?.load(Relaxed)",
+        )],
+        build: Build::TwoSlots,
+        scenario: "boosted-chain",
+        caught_by: "no stale slot after it was taken away",
+    },
+    Mutant {
+        name: "boosted-again-relaxed",
+        file: "table.rs",
+        edits: &[(
+            "let before = self.version.load(Acquire)",
+            "let before = self.version.load(Relaxed)",
+        )],
+        build: Build::TwoSlots,
+        scenario: "boosted-again-seen",
+        caught_by: "the slot holds the instruction",
+    },
+    Mutant {
+        name: "insn-relaxed",
+        file: "insn.rs",
+        edits: &[("self.0[i].load(Acquire)", "self.0[i].load(Relaxed)")],
+        build: Build::TwoSlots,
+        scenario: "boosted-again-seen",
+        caught_by: "the slot holds the instruction",
+    },
+    Mutant {
+        name: "unboost-release",
+        file: "table.rs",
+        edits: &[("xchg(even, Full)", "xchg(even, Release)")],
+        build: Build::TwoSlots,
+        scenario: "boosted-again-seen",
+        caught_by: "the slot holds the instruction",
+    },
+    Mutant {
+        name: "unboost-acquire",
+        file: "table.rs",
+        edits: &[("xchg(even, Full)", "xchg(even, Acquire)")],
+        build: Build::TwoSlots,
+        scenario: "boosted-again-seen",
+        caught_by: "the slot holds the instruction",
+    },
+    Mutant {
+        name: "unboost-keeps-the-target",
+        file: "table.rs",
+        edits: &[("        self.target.store(0, Relaxed);\n", "")],
+        build: Build::TwoSlots,
+        scenario: "boosted-again-seen",
+        caught_by: "the slot holds the instruction",
+    },
+    Mutant {
+        name: "retire-does-not-unlink",
+        file: "gc.rs",
+        edits: &[(
+            "            table.retire(slot, &mut self.locked);
+",
+            "",
+        )],
+        build: Build::TwoSlots,
+        scenario: "boosted-again",
+        caught_by: "no write while anyone is inside",
+    },
+    Mutant {
+        name: "look-without-grace",
+        file: "boosted.rs",
+        edits: &[(
+            "Phase::Grace(grace) if grace.is_over() =>",
+            "Phase::Grace(grace) =>",
+        )],
+        build: Build::TwoSlots,
+        scenario: "boosted-again",
+        caught_by: "no write while anyone is inside",
+    },
+    Mutant {
+        name: "grace-before-retiring",
+        file: "gc.rs",
+        edits: &[
+            (
+                "        let grace = any.then(GracePeriod::start);
+",
+                "        let grace = any.then_some(grace);
+",
+            ),
+            (
+                "        let mut any = false;
+        for first",
+                "        let mut any = false;
+        let grace = GracePeriod::start();
+        for first",
+            ),
+        ],
+        build: Build::TwoSlots,
+        scenario: "boosted-again",
+        caught_by: "no write while anyone is inside",
+    },
+    Mutant {
+        name: "look-at-nobody",
+        file: "gc.rs",
+        edits: &[(
+            "                self.inner.lock().reinstate(table, slot);
+",
+            "",
+        )],
+        build: Build::TwoSlots,
+        scenario: "boosted-while-in",
+        caught_by: "no write while anyone is inside",
+    },
+    Mutant {
+        name: "look-at-some",
+        file: "gc.rs",
+        edits: &[("if !all_seen {", "if false {")],
+        build: Build::TwoSlots,
+        scenario: "boosted-while-in",
+        caught_by: "no write while anyone is inside",
+    },
+    Mutant {
+        name: "look-once",
+        file: "boosted.rs",
+        edits: &[(
+            "self.phase = Phase::Grace(over);",
+            "self.phase = Phase::Idle;",
+        )],
+        build: Build::TwoSlots,
+        scenario: "boosted-while-in",
+        caught_by: "slots are boosted up to half of them",
+    },
+    Mutant {
+        name: "looked-for-good",
+        file: "gc.rs",
+        edits: &[("                inner.boosted.looked();\n", "")],
+        build: Build::TwoSlots,
+        scenario: "boosted-while-in",
+        caught_by: "slots are boosted up to half of them",
+    },
+    Mutant {
+        name: "reinstate-does-not-link",
+        file: "gc.rs",
+        edits: &[("            table.reinstate(slot, &mut self.locked);\n", "")],
+        build: Build::TwoSlots,
+        scenario: "boosted-while-in",
+        caught_by: "a slot is found again without a lock",
+    },
+    Mutant {
+        name: "search-forgets-what-goes",
+        file: "boosted.rs",
+        edits: &[
+            ("            self.probes_gone = false;\n", ""),
+            (
+                "        self.phase = grace.map_or",
+                "        self.probes_gone = false;
+        self.phase = grace.map_or",
+            ),
+        ],
+        build: Build::TwoSlots,
+        scenario: "boosted-when-gone",
+        caught_by: "slots are boosted up to half of them",
+    },
+    Mutant {
+        name: "search-for-those-that-are-probed",
+        file: "gc.rs",
+        edits: &[("!is_probed(", "is_probed(")],
+        build: Build::TwoSlots,
+        scenario: "boosted-again-seen",
+        caught_by: "slots are boosted up to half of them",
+    },
+    Mutant {
+        name: "vain-while-searching",
+        file: "boosted.rs",
+        edits: &[(
+            "matches!(self.phase, Phase::Idle) && !self.probes_gone",
+            "true",
+        )],
+        build: Build::TwoSlots,
+        scenario: "boosted-by-two-again",
+        caught_by: "slots are boosted up to half of them",
+    },
+    Mutant {
+        name: "vain-for-good",
+        file: "gc.rs",
+        edits: &[(
+            "        inner.boosted.probe_gone();
+        table.set_boosting_vain(false, &mut inner.locked);
+",
+            "        inner.boosted.probe_gone();
+",
+        )],
+        build: Build::TwoSlots,
+        scenario: "boosted-when-gone",
+        caught_by: "slots are boosted up to half of them",
+    },
+    Mutant {
+        name: "reclaim-wakes-nobody",
+        file: "gc.rs",
+        edits: &[(
+            "        self.wake_one();
+        true
+",
+            "        true
+",
+        )],
+        build: Build::TwoSlots,
+        scenario: "boosted-for-waiter",
+        caught_by: "no lost wake-up",
+    },
+    Mutant {
+        name: "reclaim-does-not-count",
+        file: "boosted.rs",
+        edits: &[("        self.count -= 1;\n", "")],
+        build: Build::TwoSlots,
+        scenario: "boosted-again-seen",
+        caught_by: "slots are boosted up to half of them",
+    },
+    Mutant {
+        name: "reclaim-tells-nothing",
+        file: "gc.rs",
+        edits: &[("            events::reclaimed(slot);\n", "")],
+        build: Build::TwoSlots,
+        scenario: "boosted-again-seen",
+        caught_by: "what is counted is what there is",
     },
     // Growing.
     Mutant {

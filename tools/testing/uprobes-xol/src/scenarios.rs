@@ -4,17 +4,24 @@
 
 use super::{
     area::XolArea,
-    gc::MAX_BOOSTED,
+    boosted::MAX_BOOSTED,
     insn::Insn,
     slot::{Slot, PAGES, SLOTS_PER_PAGE, SLOT_COUNT, SLOT_SIZE},
     task::{GcLocked, Task},
+};
+#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+use super::{
+    page::SlotPage,
+    table::{SlotPageRecords, Table, Unused},
 };
 use crate::explore::Scenario;
 use kernel::{
     bindings::{
         self, arch_uprobe,
         backend::thread,
+        mm_struct,
         model::{self, Property},
+        User,
     },
     page::PAGE_SIZE,
     prelude::*,
@@ -214,6 +221,56 @@ pub const SCENARIOS: &[Scenario] = &[
         run: boosted_by_many,
         preemptions: Some(3),
     },
+    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+    Scenario {
+        name: "boosted-chain",
+        about:
+            "a slot is looked for whose chain got one that was in it before, when it was retired",
+        run: boosted_chain,
+        preemptions: None,
+    },
+    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+    Scenario {
+        name: "boosted-again",
+        about: "the slot of a probe that is gone is boosted for another one, while a task finds it",
+        run: boosted_again,
+        preemptions: Some(3),
+    },
+    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+    Scenario {
+        name: "boosted-by-two-again",
+        about: "two tasks need the slot of a probe that is gone",
+        run: boosted_by_two_again,
+        preemptions: Some(2),
+    },
+    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+    Scenario {
+        name: "boosted-while-in",
+        about: "a probe is gone, and a task is in its slot or cannot be looked at",
+        run: boosted_while_in,
+        preemptions: None,
+    },
+    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+    Scenario {
+        name: "boosted-again-seen",
+        about: "a task is asked for its place while slots are boosted for other probes",
+        run: boosted_again_seen,
+        preemptions: Some(3),
+    },
+    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+    Scenario {
+        name: "boosted-when-gone",
+        about: "a probe goes while a slot is asked for in vain",
+        run: boosted_when_gone,
+        preemptions: Some(3),
+    },
+    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+    Scenario {
+        name: "boosted-for-waiter",
+        about: "a task waits for a slot, and that of a probe which is gone gets unused",
+        run: boosted_for_waiter,
+        preemptions: Some(2),
+    },
     #[cfg(any(not(feature = "loom"), feature = "two-pages"))]
     Scenario {
         name: "boosted-later",
@@ -267,12 +324,14 @@ fn insn(arch: &arch_uprobe) -> Insn {
 /// A process with an area.
 struct Process {
     area: Pin<KBox<XolArea>>,
+    mm: Shared<mm_struct>,
 }
 
 /// A task of the process, with its `struct uprobe_task`.
 struct Thread {
     process: Shared<Process>,
     utask: Arc<Task>,
+    user: Shared<User>,
 }
 
 /// A step: a task is in a slot.
@@ -284,14 +343,23 @@ struct Step {
 impl Process {
     fn new() -> Shared<Self> {
         let area = XolArea::new(VADDR).unwrap();
-        Shared::new(Self { area })
+        let mm = mm_struct::new();
+        Shared::new(Self { area, mm })
     }
 
     fn thread(self: &Shared<Self>) -> Thread {
         Thread {
             process: self.clone(),
             utask: Arc::pin_init(Task::new(), GFP_KERNEL).unwrap(),
+            user: self.mm.add_user(),
         }
+    }
+
+    /// Removes a probe, whose slot may have been boosted.
+    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+    fn remove_probe(&self, probe: usize) {
+        self.mm.remove_probe(next_of(probe));
+        self.area.probe_gone();
     }
 
     /// Starts a task that hits a probe once, and dies.
@@ -378,7 +446,8 @@ impl Thread {
     fn boost(&self, probe: usize) -> Option<Step> {
         let arch = arch_uprobe::of_probe(probe);
         let area = &self.process.area;
-        let vaddr = area.boost(&insn(&arch), next_of(probe))?;
+        let find = || area.boost(&insn(&arch), next_of(probe));
+        let vaddr = self.user.hit(find)?;
         let slot = (vaddr - VADDR) / SLOT_SIZE;
         let (page, index) = self.process.memory(slot);
         page.begin_boosted(index, &arch, next_of(probe));
@@ -392,6 +461,15 @@ impl Thread {
         thread::yield_now();
         let (page, index) = self.process.memory(step.slot);
         page.end_boosted(index, &step.arch, next_of(probe));
+        self.user.go_on_at(next_of(probe));
+    }
+
+    /// Hits a probe as often as it takes to have a slot boosted for which another one has to be
+    /// given up.
+    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+    fn boost_again(&self, probe: usize) -> Option<Step> {
+        // To search, and to look.
+        self.boost(probe).or_else(|| self.boost(probe))
     }
 
     /// Hits a probe whose instruction may be boosted. Returns the slot if it was.
@@ -422,6 +500,7 @@ impl Thread {
     /// The task dies.
     fn exit(self) {
         self.process.area.evict(&self.utask);
+        self.user.exit();
         Property::EverythingFreed.holds_if(self.utask.count() == 1);
     }
 
@@ -1018,6 +1097,200 @@ fn boosted_by_many() {
     Property::FoundUnlocked.holds_if(first.boost(2).is_none());
     Property::FoundUnlocked.holds_if(model::locks() == before);
     first.exit();
+    process.is_left_clean();
+}
+
+/// A process with a thread and as many boosted slots as there may be, for [`CROWD`] and on; and
+/// what else is needed for the area to be full.
+#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+fn boosted_process() -> Option<(Shared<Process>, Thread)> {
+    if MAX_BOOSTED == 0 {
+        return None;
+    }
+    let process = Process::new();
+    let thread = process.thread();
+    while process.boosted() < MAX_BOOSTED {
+        let probe = CROWD + process.boosted();
+        Property::RoomForSteps.holds_if(thread.hit_boosted(probe).is_some());
+    }
+    Some((process, thread))
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+fn boosted_chain() {
+    let page = SlotPage::with_trampoline().unwrap();
+    let table = Shared::new(Table::new(SlotPageRecords::new(page).unwrap()).unwrap());
+    let (Some(first), Some(second)) = (Slot::new(1), Slot::new(2)) else {
+        return;
+    };
+    // All are in one chain.
+    let next = next_of(0).try_into().unwrap();
+    let insn_of = |probe| insn(&arch_uprobe::of_probe(probe));
+    let boost = |slot, probe| {
+        let mut locked = GcLocked::new();
+        let unused = Unused::new(slot, &mut locked);
+        table.boost(unused, &insn_of(probe), next, &mut locked);
+    };
+    let mut locked = GcLocked::new();
+    boost(first, 0);
+    boost(second, 1);
+    table.retire(second, &mut locked);
+    table.unboost(second, &mut locked);
+    table.retire(first, &mut locked);
+
+    // It looks after the grace period for the first one began.
+    let other = thread::spawn({
+        let table = table.clone();
+        move || table.find_boosted(&insn_of(0), next)
+    });
+    boost(second, 2);
+    Property::NoStaleSlot.holds_if(other.join().unwrap().is_none());
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+fn boosted_again() {
+    let Some((process, first)) = boosted_process() else {
+        return;
+    };
+    let other = thread::spawn({
+        let thread = process.thread();
+        move || {
+            if let Some(step) = thread.boost(CROWD) {
+                thread.jump(step, CROWD);
+            }
+            thread.exit();
+        }
+    });
+    process.remove_probe(CROWD);
+    if let Some(step) = first.boost_again(1) {
+        first.jump(step, 1);
+    }
+    other.join().unwrap();
+
+    // The other one may have been in the slot, or have got it for itself once more.
+    process.remove_probe(CROWD);
+    Property::RoomForSteps.holds_if(first.boost_again(1).is_some());
+    Property::RoomForSteps.holds_if(process.boosted() == MAX_BOOSTED);
+    first.exit();
+    process.is_left_clean();
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+fn boosted_by_two_again() {
+    let Some((process, first)) = boosted_process() else {
+        return;
+    };
+    process.remove_probe(CROWD);
+    let other = thread::spawn({
+        let thread = process.thread();
+        move || {
+            if let Some(step) = thread.boost_again(1) {
+                thread.jump(step, 1);
+            }
+            thread.exit();
+        }
+    });
+    if let Some(step) = first.boost_again(2) {
+        first.jump(step, 2);
+    }
+    other.join().unwrap();
+    // One of them has it, or gets it now.
+    let of_other = first.boost(1).is_some();
+    Property::RoomForSteps.holds_if(of_other || first.boost_again(2).is_some());
+    Property::RoomForSteps.holds_if(process.boosted() == MAX_BOOSTED);
+    first.exit();
+    process.is_left_clean();
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+fn boosted_while_in() {
+    let Some((process, first)) = boosted_process() else {
+        return;
+    };
+    let staying = process.thread();
+    let step = staying.boost(CROWD).unwrap();
+    process.remove_probe(CROWD);
+    Property::NoWriteInside.holds_if(first.boost_again(1).is_none());
+    staying.jump(step, CROWD);
+
+    // It is still the one for that probe.
+    let before = model::locks();
+    Property::FoundUnlocked.holds_if(staying.hit_boosted(CROWD).is_some());
+    Property::FoundUnlocked.holds_if(model::locks() == before);
+
+    process.remove_probe(CROWD);
+    process.mm.set_out_of_sight(true);
+    Property::NoWriteInside.holds_if(first.boost_again(1).is_none());
+    process.mm.set_out_of_sight(false);
+    Property::RoomForSteps.holds_if(first.hit_boosted(1).is_some());
+
+    // And once more.
+    process.remove_probe(1);
+    Property::RoomForSteps.holds_if(first.boost_again(2).is_some());
+    staying.exit();
+    first.exit();
+    process.is_left_clean();
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+fn boosted_again_seen() {
+    let Some((process, first)) = boosted_process() else {
+        return;
+    };
+    let other = thread::spawn({
+        let process = process.clone();
+        move || {
+            if let Some(boosted) = process.area.boosted_at(VADDR + SLOT_SIZE) {
+                let is_of = |probe| {
+                    boosted.insn == insn(&arch_uprobe::of_probe(probe))
+                        && boosted.next == next_of(probe)
+                };
+                Property::RightInstruction.holds_if(is_of(CROWD) || is_of(1));
+            }
+        }
+    });
+    process.remove_probe(CROWD);
+    Property::RoomForSteps.holds_if(first.boost_again(1).is_some());
+    other.join().unwrap();
+    first.exit();
+    process.is_left_clean();
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+fn boosted_when_gone() {
+    let Some((process, first)) = boosted_process() else {
+        return;
+    };
+    Property::RoomForSteps.holds_if(first.boost(1).is_none());
+    process.area.probe_gone();
+    let other = thread::spawn({
+        let process = process.clone();
+        move || process.remove_probe(CROWD)
+    });
+    let _ = first.boost(1);
+    other.join().unwrap();
+    Property::RoomForSteps.holds_if(first.boost_again(1).is_some());
+    first.exit();
+    process.is_left_clean();
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+fn boosted_for_waiter() {
+    let Some((process, first)) = boosted_process() else {
+        return;
+    };
+    let crowd = crowd(&process, TASK_SLOTS - MAX_BOOSTED - 1);
+    let holder = process.thread();
+    let step = holder.step(1);
+    let (waiter, _) = waiter(&process);
+
+    process.remove_probe(CROWD);
+    let _ = first.boost_again(3);
+    waiter.join().unwrap();
+    holder.end(step);
+    holder.exit();
+    first.exit();
+    disperse(crowd);
     process.is_left_clean();
 }
 

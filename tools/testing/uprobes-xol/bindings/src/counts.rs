@@ -15,9 +15,10 @@ pub const uprobe_xol_counter_UPROBE_XOL_COUNT_RECYCLES: u32 = 3;
 pub const uprobe_xol_counter_UPROBE_XOL_COUNT_WAITS: u32 = 4;
 pub const uprobe_xol_counter_UPROBE_XOL_COUNT_BOOSTED: u32 = 5;
 pub const uprobe_xol_counter_UPROBE_XOL_COUNT_UNBOOSTED: u32 = 6;
+pub const uprobe_xol_counter_UPROBE_XOL_COUNT_RECLAIMS: u32 = 7;
 
 /// Not the explorer's.
-static COUNTS: [AtomicIsize; 7] = [const { AtomicIsize::new(0) }; 7];
+static COUNTS: [AtomicIsize; 8] = [const { AtomicIsize::new(0) }; 8];
 
 /// Counts what all areas have.
 ///

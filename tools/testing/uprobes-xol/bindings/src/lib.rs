@@ -12,6 +12,7 @@ mod mm;
 pub mod model;
 mod sched;
 mod seam;
+mod tasks;
 mod wait;
 
 pub use barrier::*;
@@ -19,4 +20,5 @@ pub use counts::*;
 pub use mm::*;
 pub use sched::*;
 pub use seam::*;
+pub use tasks::*;
 pub use wait::*;

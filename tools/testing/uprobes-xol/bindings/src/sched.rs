@@ -5,13 +5,14 @@
 use crate::{
     backend::{self, Condvar, Mutex},
     model::{self, Property, SLEEPERS},
+    tasks::mm_struct,
 };
 use std::{
     cell::RefCell,
     ffi::c_int,
     sync::{
         atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed},
-        Arc,
+        Arc, Mutex as Hidden,
     },
 };
 
@@ -33,6 +34,7 @@ pub struct task_struct {
     /// Raw spinlocks that the task holds.
     raw_locks: AtomicUsize,
     out_of_memory: AtomicBool,
+    mm: Hidden<Option<Arc<mm_struct>>>,
 }
 
 #[derive(Default)]
@@ -50,6 +52,7 @@ impl task_struct {
             own_state: AtomicU32::new(TASK_RUNNING),
             raw_locks: AtomicUsize::new(0),
             out_of_memory: AtomicBool::new(false),
+            mm: Hidden::new(None),
         })
     }
 
@@ -82,6 +85,16 @@ impl task_struct {
 
     pub(crate) fn is_out_of_memory(&self) -> bool {
         self.out_of_memory.load(Relaxed)
+    }
+
+    /// The task is one of the process from now on, or of none.
+    pub(crate) fn use_mm(&self, mm: Option<Arc<mm_struct>>) {
+        *self.mm.lock().unwrap() = mm;
+    }
+
+    /// The task's process.
+    pub(crate) fn mm(&self) -> Option<Arc<mm_struct>> {
+        self.mm.lock().unwrap().clone()
     }
 
     /// Sends SIGKILL.

@@ -12,6 +12,10 @@ impl BitmapVec {
         Ok(Self(vec![false; nbits]))
     }
 
+    pub fn next_bit(&self, start: usize) -> Option<usize> {
+        (start..self.0.len()).find(|&index| self.0[index])
+    }
+
     pub fn next_zero_bit(&self, start: usize) -> Option<usize> {
         (start..self.0.len()).find(|&index| !self.0[index])
     }

@@ -3,6 +3,7 @@
 //! Synchronisation.
 
 pub mod atomic;
+pub mod rcu;
 
 mod arc;
 mod raw_spinlock;

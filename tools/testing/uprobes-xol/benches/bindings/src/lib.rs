@@ -17,6 +17,8 @@ pub mod model;
 mod sched;
 #[path = "../../../bindings/src/seam.rs"]
 mod seam;
+#[path = "../../../bindings/src/tasks.rs"]
+mod tasks;
 #[path = "../../../bindings/src/wait.rs"]
 mod wait;
 
@@ -25,4 +27,5 @@ pub use counts::*;
 pub use mm::*;
 pub use sched::*;
 pub use seam::*;
+pub use tasks::*;
 pub use wait::*;
