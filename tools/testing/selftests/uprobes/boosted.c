@@ -157,7 +157,7 @@ TEST_F_TIMEOUT(many, each_counted, TIME_LIMIT)
 	close(probes);
 }
 
-/* Not more than half of an area's slots, as those are never given back */
+/* Not more than half of an area's slots, however many probes there are */
 static int fill_area(const void *argument)
 {
 	unsigned long boosted, unboosted, boosted_before, unboosted_before;

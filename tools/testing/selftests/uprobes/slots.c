@@ -79,6 +79,11 @@ bool boost_counts(unsigned long *boosted, unsigned long *unboosted)
 	return count_read("boosted", boosted) && count_read("unboosted", unboosted);
 }
 
+bool boost_reclaims(unsigned long *reclaims)
+{
+	return count_read("reclaims", reclaims);
+}
+
 bool xol_tells(void)
 {
 	return !access(TRACEFS "/" XOL_EVENTS, F_OK) || !access(XOL_COUNTS, F_OK);

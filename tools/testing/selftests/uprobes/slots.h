@@ -19,6 +19,8 @@ void boost_leave_off(void);
  * to be no more of them. False if the kernel does not tell.
  */
 bool boost_counts(unsigned long *boosted, unsigned long *unboosted);
+/* How many of the former were taken for other instructions, since boot. The same */
+bool boost_reclaims(unsigned long *reclaims);
 
 /* Where kernels with CONFIG_UPROBES_XOL_RUST, and no others, tell of slots */
 #define TRACEFS		"/sys/kernel/tracing"

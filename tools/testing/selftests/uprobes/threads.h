@@ -26,7 +26,7 @@ void threads_run(unsigned int number, void (*function)(unsigned int index));
  */
 static inline void thread_give_way(unsigned long round)
 {
-	if (round % 100 == 99)
+	if (round % 10 == 9)
 		sched_yield();
 }
 
