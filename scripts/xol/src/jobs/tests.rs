@@ -24,6 +24,8 @@ const DEBUG_LIMIT: Duration = Duration::from_secs(90 * 60);
 
 const COST_LIMIT: Duration = Duration::from_secs(5 * 60);
 
+const KSELFTESTS: &str = "tools/testing/selftests/uprobes";
+
 const KSELFTEST: &str = "kselftest";
 const DEBUG_TESTS: &str = "debug tests";
 
@@ -101,6 +103,8 @@ struct Trial<'a> {
     initramfs: &'a Path,
     engine: Engine,
     arguments: &'a [&'a str],
+    /// Selftests that another boot of the same kernel ran with the same effect.
+    left_out: &'a [String],
     limit: Duration,
     judge: Judge<'a>,
 }
@@ -128,6 +132,7 @@ pub fn run_tests(runner: &Runner, guests: &[(Arch, Guest)]) -> Result<Tally> {
         cases
     };
 
+    let unboosted = unboosted_selftests(runner)?;
     let mut trials = Vec::new();
     let mut kselftests = Vec::new();
     for (arch, guest) in guests {
@@ -141,6 +146,7 @@ pub fn run_tests(runner: &Runner, guests: &[(Arch, Guest)]) -> Result<Tally> {
             initramfs: &guest.base,
             engine: Engine::InstructionClock,
             arguments: &["kunit.enable=0"],
+            left_out: &[],
             limit: COST_LIMIT,
             judge,
         };
@@ -152,6 +158,7 @@ pub fn run_tests(runner: &Runner, guests: &[(Arch, Guest)]) -> Result<Tally> {
             initramfs: &guest.full,
             engine,
             arguments: &["kunit.enable=0"],
+            left_out: left_out(flavour, &Flavour::MEASURED, &unboosted),
             limit: KSELFTEST_LIMIT,
             judge: &in_report,
         };
@@ -164,6 +171,7 @@ pub fn run_tests(runner: &Runner, guests: &[(Arch, Guest)]) -> Result<Tally> {
                 initramfs: &guest.base,
                 engine: engine.in_turns(),
                 arguments: &[],
+                left_out: &[],
                 limit: KUNIT_LIMIT,
                 judge: &in_log,
             },
@@ -192,6 +200,7 @@ pub fn run_debug_tests(
 ) -> Result<Tally> {
     let engine = qemu::engine_for_tests(runner, arch, flavours[0], &guest.base)?;
     let suites = kunit_suites(runner, [arch])?;
+    let unboosted = unboosted_selftests(runner)?;
     let judge = |arch, outcome: &Outcome| {
         let mut cases = kunit_cases(&outcome.log, &suites[&arch]);
         cases.extend(tap::parse(outcome.report.iter().map(String::as_str)));
@@ -205,6 +214,7 @@ pub fn run_debug_tests(
         initramfs: &guest.full,
         engine,
         arguments: &[],
+        left_out: left_out(flavour, flavours, &unboosted),
         limit: DEBUG_LIMIT,
         judge: &judge,
     });
@@ -236,7 +246,11 @@ impl Trial<'_> {
 
     fn run(&self, runner: &Runner) -> Result<Tally> {
         runner.always(&self.stage(), |progress| {
-            let arguments = [self.arguments, self.flavour.arguments()].concat();
+            let mut arguments = [self.arguments, self.flavour.arguments()].concat();
+            let left_out = format!("xol.left_out={}", self.left_out.join(","));
+            if !self.left_out.is_empty() {
+                arguments.push(&left_out);
+            }
             let boot = Boot {
                 arch: self.arch,
                 kernel: &runner.paths.image(self.arch, self.flavour),
@@ -252,6 +266,12 @@ impl Trial<'_> {
             };
             let outcome = qemu::boot(runner, progress, &boot)?;
             let mut cases = (self.judge)(self.arch, &outcome);
+            let other = self.flavour.built().name();
+            cases.extend(self.left_out.iter().map(|name| Case {
+                name: name.clone(),
+                verdict: Verdict::Skip,
+                detail: format!("it boosts nothing on {other} either"),
+            }));
             if let Err(error) = outcome.good() {
                 cases.push(Case::failed("guest", error.to_string()));
             }
@@ -329,6 +349,32 @@ fn boost_cases(costs: &BTreeMap<String, f64>) -> Vec<Case> {
         }
     });
     cases.into()
+}
+
+/// What need not run on a kernel of this kind when it runs on all of `flavours`.
+fn left_out<'a>(flavour: Flavour, flavours: &[Flavour], unboosted: &'a [String]) -> &'a [String] {
+    let other = flavour.built();
+    match other != flavour && flavours.contains(&other) {
+        true => unboosted,
+        false => &[],
+    }
+}
+
+/// The selftests that switch boosting off before anything else.
+fn unboosted_selftests(runner: &Runner) -> Result<Vec<String>> {
+    let mut programs = Vec::new();
+    for file in files_below(&runner.paths.checkout.join(KSELFTESTS))? {
+        if file.extension().is_some_and(|extension| extension == "c")
+            && leaves_boosting_off(&read_text(&file)?)
+        {
+            programs.extend(file.file_stem().map(|name| name.to_string_lossy().into()));
+        }
+    }
+    Ok(programs)
+}
+
+fn leaves_boosting_off(text: &str) -> bool {
+    text.lines().any(|line| line.trim() == "boost_leave_off();")
 }
 
 /// The cases in a kernel's log; a suite that is not there has failed.
@@ -443,6 +489,22 @@ mod unit_tests {
         assert!(Flavour::Stepped.is_on(Arch::X86_64) && !Flavour::Stepped.is_on(Arch::Arm64));
         assert_eq!(Flavour::Stepped.built(), Flavour::Rust);
         assert_eq!(Flavour::Stepped.arguments(), ["uprobes.boost=0"]);
+    }
+
+    #[test]
+    fn what_boosts_nothing_runs_once_on_each_kernel() {
+        assert!(leaves_boosting_off(
+            "int main(void)\n{\n\tboost_leave_off();\n"
+        ));
+        assert!(!leaves_boosting_off(
+            "void boost_leave_off(void)\n{\n\tif (!boost_is_on())\n"
+        ));
+        let unboosted = ["recycling".to_owned()];
+        let left_out = |flavour, flavours: &[_]| left_out(flavour, flavours, &unboosted).len();
+        assert_eq!(left_out(Flavour::C, &Flavour::MEASURED), 0);
+        assert_eq!(left_out(Flavour::Rust, &Flavour::MEASURED), 0);
+        assert_eq!(left_out(Flavour::Stepped, &Flavour::MEASURED), 1);
+        assert_eq!(left_out(Flavour::DebugStepped, &[Flavour::DebugStepped]), 0);
     }
 
     #[test]
