@@ -22,7 +22,7 @@ test-debug:
 	@$(XOL) test-debug $(ARCHS) $(addprefix --kernel ,$(KERNEL))
 
 test-mutations:
-	@$(XOL) test-mutations $(ARCHS)
+	@$(XOL) test-mutations $(ARCHS) $(addprefix --mutation ,$(MUTATION))
 
 test-upstream:
 	@$(XOL) test-upstream $(ARCHS)
@@ -55,6 +55,7 @@ help:
 	@echo '                of 64 KiB (pages-16k, pages-64k)'
 	@echo 'make test-mutations'
 	@echo '                known defects, put back one by one: are they caught?'
+	@echo '                MUTATION="15 ...": only these'
 	@echo 'make test-upstream'
 	@echo '                what the kernel itself has to test uprobes with, selftests of ftrace,'
 	@echo '                seccomp, mm, x86 and BPF: slots in Rust must pass what those in C pass'

@@ -65,7 +65,13 @@ enum Task {
         kernel: Vec<Flavour>,
     },
     /// Put known defects back, one by one, and see that tests catch them
-    TestMutations(Archs),
+    TestMutations {
+        #[command(flatten)]
+        archs: Archs,
+        /// Only those with this number or name
+        #[arg(long)]
+        mutation: Vec<String>,
+    },
     /// Run upstream's own tests of uprobes on both kernels, and compare the results
     TestUpstream(Archs),
     /// Run the tests that need no kernel
@@ -175,9 +181,9 @@ fn start(task: &Task) -> Result<ExitCode> {
             }
             return Ok(close(&runner, total));
         }
-        Task::TestMutations(archs) => {
+        Task::TestMutations { archs, mutation } => {
             let guests = build(&runner, &archs.or_host()?, &[Flavour::Rust])?;
-            let total = jobs::test_mutations(&runner, &guests)?;
+            let total = jobs::test_mutations(&runner, &guests, mutation)?;
             return Ok(close(&runner, total));
         }
         Task::TestUpstream(archs) => {

@@ -219,10 +219,14 @@ impl Mutation {
         })
     }
 
+    /// The defect's.
+    fn number(&self) -> &str {
+        self.name.split('-').next().unwrap_or_default()
+    }
+
     /// With the defect's number.
     fn title(&self) -> String {
-        let number = self.name.split('-').next().unwrap_or_default();
-        format!("{number} {}", self.subject)
+        format!("{} {}", self.number(), self.subject)
     }
 
     /// How the mutation was caught, or else what happened.
@@ -360,10 +364,28 @@ impl Bench<'_> {
     }
 }
 
-/// Tries all mutations, and counts those that are caught; a test that fails
-/// without any counts as a failure, too.
-pub fn test_mutations(runner: &Runner, guests: &[(Arch, Guest)]) -> Result<Tally> {
+/// Of `mutations` those that are `wanted`, by number or name; all when none is.
+fn chosen(mutations: Vec<Mutation>, wanted: &[String]) -> Result<Vec<Mutation>> {
+    let is = |it: &Mutation, name: &str| it.name == name || it.number() == name;
+    for name in wanted {
+        if !mutations.iter().any(|it| is(it, name)) {
+            bail!("no mutation is called {name}; {FOLDER} has them all");
+        }
+    }
+    let kept = mutations.into_iter();
+    let kept = kept.filter(|it| wanted.is_empty() || wanted.iter().any(|name| is(it, name)));
+    Ok(kept.collect())
+}
+
+/// Tries the mutations that are `wanted`, all when none is, and counts those that are
+/// caught; a test that fails without any counts as a failure, too.
+pub fn test_mutations(
+    runner: &Runner,
+    guests: &[(Arch, Guest)],
+    wanted: &[String],
+) -> Result<Tally> {
     let (provocation, mutations) = read(&runner.paths.checkout)?;
+    let mutations = chosen(mutations, wanted)?;
     let mut benches = Vec::new();
     for (arch, guest) in guests {
         benches.push(Bench {
@@ -544,6 +566,23 @@ mod unit_tests {
     }
 
     #[test]
+    fn some_can_be_chosen() {
+        let chosen = |wanted: &[&str]| {
+            let all = ["01-x", "01-y", "10-x"].map(|name| Mutation {
+                name: name.to_owned(),
+                ..mutation("Caught-by: a.b").unwrap()
+            });
+            let wanted: Vec<_> = wanted.iter().map(|&name| name.to_owned()).collect();
+            let kept = chosen(all.into(), &wanted).map_err(|error| error.to_string())?;
+            Ok::<_, String>(kept.iter().map(|it| it.name.clone()).collect::<Vec<_>>())
+        };
+        assert_eq!(chosen(&[]).unwrap().len(), 3);
+        assert_eq!(chosen(&["01"]).unwrap(), ["01-x", "01-y"]);
+        assert_eq!(chosen(&["10-x", "01-y"]).unwrap(), ["01-y", "10-x"]);
+        assert!(chosen(&["01", "1"]).unwrap_err().contains("called 1;"));
+    }
+
+    #[test]
     fn incomplete_headers_are_refused() {
         for trailer in [
             "",
@@ -640,8 +679,9 @@ mod unit_tests {
             read.unwrap_or_else(|error| panic!("{path}: {error}"))
         };
         let mut defects = BTreeSet::new();
-        for Mutation { name, trial, .. } in &mutations {
-            defects.insert(name.split('-').next().unwrap().parse::<u32>().unwrap());
+        for mutation in &mutations {
+            let Mutation { name, trial, .. } = mutation;
+            defects.insert(mutation.number().parse::<u32>().unwrap());
             let (file, found) = match trial {
                 Trial::Selftest { program, test, .. } => {
                     let file = format!("tools/testing/selftests/uprobes/{program}.c");
