@@ -84,16 +84,12 @@ struct uprobe_xol_boosted {
  * what it gets, and never waits: 0 means that the instruction is to be stepped. The
  * task is an RCU Tasks Trace reader until what it got is its ip.
  *
- * The second one is to be called when a probe of the process is removed or
- * unmapped: its slot may serve another one. It does not sleep.
- *
- * The third one tells what the boosted slot is for that @ip is in, if it is in
+ * The second one tells what the boosted slot is for that @ip is in, if it is in
  * one. It may be called in any context.
  */
 unsigned long uprobe_xol_boost(struct xol_area *area,
 			       const struct arch_uprobe *arch,
 			       unsigned long next);
-void uprobe_xol_probe_gone(struct xol_area *area);
 bool uprobe_xol_boosted_at(struct xol_area *area, unsigned long ip,
 			   struct uprobe_xol_boosted *boosted);
 
@@ -119,15 +115,16 @@ void uprobe_xol_count(enum uprobe_xol_counter counter, long change);
 
 /*
  * Implemented in C if CONFIG_UPROBES_XOL_BOOST=y, called from Rust to find boosted
- * slots that nobody needs and nobody is in. None sleeps; the first one takes
- * locks, and the last one waits for other CPUs.
+ * slots that nobody needs and nobody is in. None sleeps; uprobe_xol_start_grace()
+ * takes locks, and the last one waits for other CPUs.
  *
- * The first two tell when all hits are over that were not when the first one was
- * called, as far as they look for a slot; the third one, whether the current
- * process has a breakpoint at the instruction @arch, which @next follows. The
- * last one calls @visit with the ip of each task of the process, as it is at some
+ * The first one tells the time in jiffies. The next two tell when all hits are over
+ * that were not when uprobe_xol_start_grace() was called, as far as they look for a
+ * slot; the fourth one, whether the current process has a breakpoint at the
+ * instruction @arch, which @next follows. The last one calls @visit with the ip of each task of the process, as it is at some
  * moment during the call, and returns false if it could not look at all tasks.
  */
+unsigned long uprobe_xol_now(void);
 unsigned long uprobe_xol_start_grace(void);
 bool uprobe_xol_grace_is_over(unsigned long grace);
 bool uprobe_xol_is_probed(const struct arch_uprobe *arch, unsigned long next);

@@ -201,19 +201,6 @@ pub unsafe extern "C" fn uprobe_xol_boost(
     area.boost(insn, next).unwrap_or(0)
 }
 
-/// Tells `area` that a probe of its process was removed, or that what it was on is not mapped any
-/// more. Does not sleep.
-///
-/// # Safety
-///
-/// `area` comes from `uprobe_xol_create_area()` and is not freed meanwhile.
-#[cfg(CONFIG_UPROBES_XOL_BOOST)]
-#[export]
-pub unsafe extern "C" fn uprobe_xol_probe_gone(area: *mut bindings::xol_area) {
-    // SAFETY: By the safety requirements.
-    unsafe { &*area.cast::<XolArea>() }.probe_gone();
-}
-
 /// Tells what the boosted slot of `area` is for that `ip` is in. Returns whether it is in one.
 ///
 /// For any context.

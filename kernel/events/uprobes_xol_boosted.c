@@ -3,6 +3,7 @@
  * Which boosted slots are needed, and where the tasks of a process are that may
  * be in one. See kernel/events/uprobes_xol/boosted.rs.
  */
+#include <linux/jiffies.h>
 #include <linux/ptrace.h>
 #include <linux/rcupdate_trace.h>
 #include <linux/sched.h>
@@ -14,6 +15,11 @@
 #include <linux/uprobes_boost.h>
 #include <linux/uprobes_xol.h>
 #include <linux/wait.h>
+
+unsigned long uprobe_xol_now(void)
+{
+	return jiffies;
+}
 
 /* A hit is an RCU Tasks Trace reader: see handle_swbp(). */
 unsigned long uprobe_xol_start_grace(void)

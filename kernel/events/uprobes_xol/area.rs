@@ -197,12 +197,6 @@ impl XolArea {
         Slot::boosted_around(ip.checked_sub(self.vaddr())?)
     }
 
-    /// A probe of the process was removed, or what it was on is not mapped any more. Does not
-    /// sleep. Its slot may serve another one, when there are no more.
-    pub(crate) fn probe_gone(&self) {
-        self.gc.probe_gone(&self.table);
-    }
-
     /// What the boosted slot is for that a task with this instruction pointer is in, if it is in
     /// one. For any context.
     pub(crate) fn boosted_at(&self, ip: usize) -> Option<Boosted> {

@@ -7,13 +7,13 @@
 //! interrupts it:
 //!
 //! ```text
-//!     .------.  a probe is gone, there is no slot to boost  .--------.
-//!     | IDLE | -------------------------------------------> | SEARCH |
-//!     '------'                                              '--------'
-//!       ^                                                       |
-//!       | what nobody was in                                    | slots without a probe
-//!       | is unused                                             | are retired
-//!       |                                                       v
+//!     .------.        there is no slot to boost           .--------.
+//!     | IDLE | -----------------------------------------> | SEARCH |
+//!     '------'                                            '--------'
+//!       ^                                                     |
+//!       | what nobody was in                                  | slots without a probe
+//!       | is unused                                           | are retired
+//!       |                                                     v
 //!     .------.      a grace period later: who found       .-------.
 //!     | LOOK | <----------------------------------------- | GRACE |
 //!     '------'      a slot before has got there           '-------'
@@ -26,7 +26,9 @@
 //! pointer leads there, and nobody is told that one, be it by a signal or by a debugger.
 //!
 //! The task that needs a slot does all that is to be done for it, a step per hit, and goes on
-//! without one meanwhile.
+//! without one meanwhile. Nobody has to tell that a probe is gone: every [`RETRY_AFTER`]
+//! milliseconds, a hit that there is no slot for looks again. The others do nothing, so that
+//! neither a search, nor somebody who holds up the grace period, costs more than that.
 
 use super::{
     insn::Insn,
@@ -37,8 +39,13 @@ use kernel::{
     bindings,
     bitmap::BitmapVec,
     ffi::{c_ulong, c_void},
-    prelude::*, //
+    prelude::*,
+    time::{msecs_to_jiffies, Jiffies, Msecs}, //
 };
+
+/// For how long hits do not ask for a slot to boost when there is none: long enough for what they
+/// do otherwise not to matter.
+pub(crate) const RETRY_AFTER: Msecs = 100;
 
 /// Slots of an area that may be boosted: half of them, so that the others are there for steps.
 pub(crate) const MAX_BOOSTED: usize = (SLOT_COUNT - 1) / 2;
@@ -71,8 +78,6 @@ pub(crate) struct BoostedSlots {
     count: usize,
     retired: BitmapVec,
     phase: Phase,
-    /// Probes have gone since the last search.
-    probes_gone: bool,
 }
 
 impl BoostedSlots {
@@ -87,7 +92,6 @@ impl BoostedSlots {
             count: 0,
             retired: BitmapVec::new(SLOT_COUNT, GFP_KERNEL)?,
             phase: Phase::Idle,
-            probes_gone: false,
         })
     }
 
@@ -107,29 +111,15 @@ impl BoostedSlots {
         self.count += 1;
     }
 
-    /// A probe is gone, which had a slot maybe.
-    pub(crate) fn probe_gone(&mut self) {
-        self.probes_gone = true;
-    }
-
     /// What the caller has to do for slots to become unused, if anything.
     pub(crate) fn begin(&mut self) -> Option<Job> {
         let job = match &self.phase {
-            Phase::Idle if self.probes_gone => Job::Search,
+            Phase::Idle => Job::Search,
             Phase::Grace(grace) if grace.is_over() => Job::Look(*grace),
             _ => return None,
         };
-        if let Job::Search = job {
-            // Those that go from here on are to be searched for once more.
-            self.probes_gone = false;
-        }
         self.phase = Phase::Busy;
         Some(job)
-    }
-
-    /// Whether nothing is being done, nor to be done before another probe is gone.
-    pub(crate) fn is_settled(&self) -> bool {
-        matches!(self.phase, Phase::Idle) && !self.probes_gone
     }
 
     /// The search found this slot. It is taken out of the table next.
@@ -172,6 +162,17 @@ impl BoostedSlots {
     pub(crate) fn looked(&mut self) {
         self.phase = Phase::Idle;
     }
+}
+
+/// The time. For any context.
+pub(crate) fn now() -> Jiffies {
+    // SAFETY: Always safe to call.
+    unsafe { bindings::uprobe_xol_now() }
+}
+
+/// The time at which hits are to ask for a slot to boost once more. For any context.
+pub(crate) fn time_to_retry() -> Jiffies {
+    now().wrapping_add(msecs_to_jiffies(RETRY_AFTER))
 }
 
 /// A time after which all hits are over that were not when it began, as far as they look for a

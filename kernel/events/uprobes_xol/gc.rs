@@ -4,7 +4,7 @@
 //! in any more; and the queue of those who wait for one when there is nothing of that.
 
 #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-use super::boosted::{is_probed, visit_ips, BoostedSlots, GracePeriod, Job};
+use super::boosted::{is_probed, now, time_to_retry, visit_ips, BoostedSlots, GracePeriod, Job};
 use super::{
     events,
     insn::Insn,
@@ -213,7 +213,7 @@ impl Inner {
     fn allow_boosting(&mut self, table: &Table) {
         #[cfg(CONFIG_UPROBES_XOL_BOOST)]
         if self.unused > 0 && !self.boosted.is_full() {
-            table.set_boosting_vain(false, &mut self.locked);
+            table.allow_boosting(now(), &mut self.locked);
         }
     }
 
@@ -306,21 +306,17 @@ impl Inner {
         Some(slot)
     }
 
-    /// There is no slot to boost. What the caller is to do for there to be one later, if anything.
+    /// There is no slot to boost. What the caller is to do for there to be one later, if anything;
+    /// the other hits do nothing meanwhile.
     fn begin_reclaiming(&mut self, table: &Table) -> Option<Job> {
-        let job = self.boosted.begin();
-        if job.is_none() && self.boosted.is_settled() {
-            table.set_boosting_vain(true, &mut self.locked);
-        }
-        job
+        table.forbid_boosting(time_to_retry(), &mut self.locked);
+        self.boosted.begin()
     }
 
-    /// Retires those of the slots that are boosted.
-    fn retire(&mut self, table: &Table, slots: Batch) {
-        for slot in slots.slots() {
-            self.boosted.retire(slot);
-            table.retire(slot, &mut self.locked);
-        }
+    /// Retires a boosted slot.
+    fn retire(&mut self, table: &Table, slot: Slot) {
+        self.boosted.retire(slot);
+        table.retire(slot, &mut self.locked);
     }
 
     /// A task is in `slot`, which is found again, if it was retired.
@@ -643,8 +639,8 @@ impl Gc {
     /// used, or too many are boosted. `slot_at` tells which slot an instruction pointer is in.
     ///
     /// Sleeps when memory has to be found, but does not wait for a slot: the instruction can be
-    /// stepped as well. Neither does it collect; but it does a part of what is to be done for slots
-    /// to become unused whose probes are gone.
+    /// stepped as well. Neither does it collect; but now and then it does a part of what is to be
+    /// done for slots to become unused whose probes are gone.
     ///
     /// The current task is one of the area's process.
     #[cold]
@@ -655,7 +651,7 @@ impl Gc {
         next: NonZeroUsize,
         slot_at: impl Fn(usize) -> Option<Slot>,
     ) -> Option<Slot> {
-        if table.is_boosting_vain() {
+        if table.is_boosting_vain(now()) {
             return None;
         }
         let mut may_grow = true;
@@ -692,19 +688,14 @@ impl Gc {
     /// The caller is to search.
     fn retire_needless(&self, table: &Table) {
         let mut any = false;
-        for first in (0..SLOT_COUNT).step_by(BATCH) {
-            let mut batch = Batch::none_at(first);
-            for slot in Batch::all_at(first).slots() {
-                // Nobody else makes a boosted slot something else now.
-                let needless = table
-                    .boosted(slot)
-                    .is_some_and(|(insn, next)| !is_probed(&insn, next));
-                if needless {
-                    batch.insert(slot);
-                }
-            }
-            if !batch.is_empty() {
-                self.inner.lock().retire(table, batch);
+        for slot in (0..SLOT_COUNT).filter_map(|number| Slot::new(number as u32)) {
+            // Nobody else makes a boosted slot something else now.
+            let needless = table
+                .boosted(slot)
+                .is_some_and(|(insn, next)| !is_probed(&insn, next));
+            if needless {
+                // One at a time: each is looked for in its chain.
+                self.inner.lock().retire(table, slot);
                 any = true;
             }
         }
@@ -741,13 +732,6 @@ impl Gc {
         }
         self.wake_one();
         true
-    }
-
-    /// A probe was removed, or what it was on is not mapped any more. Does not sleep.
-    pub(crate) fn probe_gone(&self, table: &Table) {
-        let mut inner = self.inner.lock();
-        inner.boosted.probe_gone();
-        table.set_boosting_vain(false, &mut inner.locked);
     }
 }
 

@@ -20,7 +20,11 @@ use super::{
     task::{Entered, GcLocked, Held},
 };
 #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-use {super::insn::spread, core::num::NonZeroUsize};
+use {
+    super::{boosted::now, insn::spread},
+    core::num::NonZeroUsize,
+    kernel::time::Jiffies,
+};
 
 use kernel::{
     bindings,
@@ -221,9 +225,9 @@ pub(crate) struct Table {
     /// Of the chains of boosted slots.
     #[cfg(CONFIG_UPROBES_XOL_BOOST)]
     boosted: KVVec<Atomic<u32>>,
-    /// Whether a slot to boost is asked for in vain.
+    /// Before this time a slot to boost is asked for in vain.
     #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-    boosting_vain: Atomic<u32>,
+    boosting_vain_until: Atomic<usize>,
     pages: KVVec<SetOnce<SlotPageRecords>>,
 }
 
@@ -244,7 +248,7 @@ impl Table {
             #[cfg(CONFIG_UPROBES_XOL_BOOST)]
             boosted: new_heads()?,
             #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-            boosting_vain: Atomic::new(0),
+            boosting_vain_until: Atomic::new(now()),
             pages,
         })
     }
@@ -404,17 +408,22 @@ impl Table {
 
     /// Whether it was found under the lock that no slot can be boosted for now. Takes no lock, so
     /// that hits for which there is none do not contend for it.
-    pub(crate) fn is_boosting_vain(&self) -> bool {
+    pub(crate) fn is_boosting_vain(&self, now: Jiffies) -> bool {
         // ORDERING: Relaxed: decides nothing but how soon a change is heard of.
-        self.boosting_vain.load(Relaxed) != 0
+        let left = self.boosting_vain_until.load(Relaxed).wrapping_sub(now);
+        left as isize > 0
     }
 
-    /// Whether a slot can be boosted has changed, maybe.
-    pub(crate) fn set_boosting_vain(&self, vain: bool, _: &mut GcLocked) {
-        let vain = u32::from(vain);
+    /// No slot can be boosted, as far as is known before the time `until`.
+    pub(crate) fn forbid_boosting(&self, until: Jiffies, _: &mut GcLocked) {
+        self.boosting_vain_until.store(until, Relaxed);
+    }
+
+    /// A slot can be boosted, maybe.
+    pub(crate) fn allow_boosting(&self, now: Jiffies, _: &mut GcLocked) {
         // The line is one that all hits read.
-        if self.boosting_vain.load(Relaxed) != vain {
-            self.boosting_vain.store(vain, Relaxed);
+        if self.is_boosting_vain(now) {
+            self.boosting_vain_until.store(now, Relaxed);
         }
     }
 

@@ -782,7 +782,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "boost-always-locks",
         file: "gc.rs",
-        edits: &[("if table.is_boosting_vain() {", "if false {")],
+        edits: &[("if table.is_boosting_vain(now()) {", "if false {")],
         build: Build::TwoSlots,
         scenario: "boosted-by-many",
         caught_by: "a slot is found again without a lock",
@@ -910,9 +910,11 @@ pub const MUTANTS: &[Mutant] = &[
         name: "retire-does-not-unlink",
         file: "gc.rs",
         edits: &[(
-            "            table.retire(slot, &mut self.locked);
+            "        self.boosted.retire(slot);
+        table.retire(slot, &mut self.locked);
 ",
-            "",
+            "        self.boosted.retire(slot);
+",
         )],
         build: Build::TwoSlots,
         scenario: "boosted-again",
@@ -941,10 +943,10 @@ pub const MUTANTS: &[Mutant] = &[
             ),
             (
                 "        let mut any = false;
-        for first",
+        for slot",
                 "        let mut any = false;
         let grace = GracePeriod::start();
-        for first",
+        for slot",
             ),
         ],
         build: Build::TwoSlots,
@@ -999,21 +1001,6 @@ pub const MUTANTS: &[Mutant] = &[
         caught_by: "a slot is found again without a lock",
     },
     Mutant {
-        name: "search-forgets-what-goes",
-        file: "boosted.rs",
-        edits: &[
-            ("            self.probes_gone = false;\n", ""),
-            (
-                "        self.phase = grace.map_or",
-                "        self.probes_gone = false;
-        self.phase = grace.map_or",
-            ),
-        ],
-        build: Build::TwoSlots,
-        scenario: "boosted-when-gone",
-        caught_by: "slots are boosted up to half of them",
-    },
-    Mutant {
         name: "search-for-those-that-are-probed",
         file: "gc.rs",
         edits: &[("!is_probed(", "is_probed(")],
@@ -1022,29 +1009,30 @@ pub const MUTANTS: &[Mutant] = &[
         caught_by: "slots are boosted up to half of them",
     },
     Mutant {
-        name: "vain-while-searching",
-        file: "boosted.rs",
-        edits: &[(
-            "matches!(self.phase, Phase::Idle) && !self.probes_gone",
-            "true",
-        )],
-        build: Build::TwoSlots,
-        scenario: "boosted-by-two-again",
-        caught_by: "slots are boosted up to half of them",
-    },
-    Mutant {
-        name: "vain-for-good",
-        file: "gc.rs",
-        edits: &[(
-            "        inner.boosted.probe_gone();
-        table.set_boosting_vain(false, &mut inner.locked);
-",
-            "        inner.boosted.probe_gone();
-",
-        )],
+        name: "retry-never",
+        file: "table.rs",
+        edits: &[("left as isize > 0", "left != 0")],
         build: Build::TwoSlots,
         scenario: "boosted-when-gone",
         caught_by: "slots are boosted up to half of them",
+    },
+    Mutant {
+        name: "retry-at-once",
+        file: "gc.rs",
+        edits: &[(
+            "        table.forbid_boosting(time_to_retry(), &mut self.locked);
+        self.boosted.begin()
+",
+            "        let job = self.boosted.begin();
+        if job.is_none() {
+            table.forbid_boosting(time_to_retry(), &mut self.locked);
+        }
+        job
+",
+        )],
+        build: Build::TwoSlots,
+        scenario: "boosted-while-in",
+        caught_by: "a slot is found again without a lock",
     },
     Mutant {
         name: "reclaim-wakes-nobody",

@@ -359,7 +359,6 @@ impl Process {
     #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
     fn remove_probe(&self, probe: usize) {
         self.mm.remove_probe(next_of(probe));
-        self.area.probe_gone();
     }
 
     /// Starts a task that hits a probe once, and dies.
@@ -469,7 +468,14 @@ impl Thread {
     #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
     fn boost_again(&self, probe: usize) -> Option<Step> {
         // To search, and to look.
-        self.boost(probe).or_else(|| self.boost(probe))
+        self.boost_later(probe).or_else(|| self.boost_later(probe))
+    }
+
+    /// Hits a probe when it is time to look for a slot again.
+    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+    fn boost_later(&self, probe: usize) -> Option<Step> {
+        self.process.mm.pass_time();
+        self.boost(probe)
     }
 
     /// Hits a probe whose instruction may be boosted. Returns the slot if it was.
@@ -1210,7 +1216,13 @@ fn boosted_while_in() {
     let staying = process.thread();
     let step = staying.boost(CROWD).unwrap();
     process.remove_probe(CROWD);
-    Property::NoWriteInside.holds_if(first.boost_again(1).is_none());
+    Property::NoWriteInside.holds_if(first.boost_later(1).is_none());
+    // Until it is time to do so, nobody asks whether the grace period is over.
+    let before = model::locks();
+    Property::FoundUnlocked.holds_if(first.boost(1).is_none());
+    Property::FoundUnlocked.holds_if(model::locks() == before);
+    process.mm.restore_probe(next_of(CROWD));
+    Property::NoWriteInside.holds_if(first.boost_later(1).is_none());
     staying.jump(step, CROWD);
 
     // It is still the one for that probe.
@@ -1222,6 +1234,7 @@ fn boosted_while_in() {
     process.mm.set_out_of_sight(true);
     Property::NoWriteInside.holds_if(first.boost_again(1).is_none());
     process.mm.set_out_of_sight(false);
+    process.mm.pass_time();
     Property::RoomForSteps.holds_if(first.hit_boosted(1).is_some());
 
     // And once more.
@@ -1262,12 +1275,11 @@ fn boosted_when_gone() {
         return;
     };
     Property::RoomForSteps.holds_if(first.boost(1).is_none());
-    process.area.probe_gone();
     let other = thread::spawn({
         let process = process.clone();
         move || process.remove_probe(CROWD)
     });
-    let _ = first.boost(1);
+    let _ = first.boost_later(1);
     other.join().unwrap();
     Property::RoomForSteps.holds_if(first.boost_again(1).is_some());
     first.exit();

@@ -8,21 +8,26 @@ use crate::{
     sched::current,
 };
 use std::{
+    cell::Cell,
     ffi::c_void,
     sync::{
         atomic::{
-            AtomicBool,
+            AtomicBool, AtomicUsize as Clock,
             Ordering::{Acquire, Relaxed, Release, SeqCst},
         },
         Arc, Mutex as Hidden,
     },
 };
 
+/// Longer than anybody lets pass before something is tried again, in milliseconds.
+const PERIOD: usize = 1000;
+
 /// The tasks and the breakpoints of a process.
 pub struct mm_struct {
     /// Grace periods that began.
     graces: AtomicUsize,
     // Not the explorer's: they must not order anything.
+    now: Clock,
     users: Hidden<Vec<Arc<User>>>,
     removed: Hidden<Vec<usize>>,
     out_of_sight: AtomicBool,
@@ -42,6 +47,7 @@ impl mm_struct {
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             graces: AtomicUsize::new(0),
+            now: Clock::default(),
             users: Hidden::default(),
             removed: Hidden::default(),
             out_of_sight: AtomicBool::new(false),
@@ -62,6 +68,16 @@ impl mm_struct {
     /// There is no breakpoint any more in front of `next`.
     pub fn remove_probe(&self, next: usize) {
         self.removed.lock().unwrap().push(next);
+    }
+
+    /// There is one again.
+    pub fn restore_probe(&self, next: usize) {
+        self.removed.lock().unwrap().retain(|&it| it != next);
+    }
+
+    /// Time passes for the tasks of this process, as much as anybody lets pass.
+    pub fn pass_time(&self) {
+        self.now.fetch_add(PERIOD, Relaxed);
     }
 
     /// Whether tasks cannot be looked at.
@@ -100,6 +116,26 @@ impl User {
         let mut users = self.mm.users.lock().unwrap();
         users.retain(|user| !std::ptr::eq(&**user, self));
     }
+}
+
+thread_local! {
+    /// For how long this thread has slept outside of processes, in milliseconds.
+    static SLEPT: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The time passes for a thread that is not one of a process.
+pub fn sleep(millis: usize) {
+    SLEPT.set(SLEPT.get() + millis);
+}
+
+/// The time, in milliseconds.
+///
+/// # Safety
+///
+/// Always safe.
+pub unsafe fn uprobe_xol_now() -> usize {
+    let mm = current().mm();
+    mm.map_or(SLEPT.get(), |mm| mm.now.load(Relaxed))
 }
 
 /// Begins a grace period, of which it returns the number.

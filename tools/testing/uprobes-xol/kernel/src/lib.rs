@@ -12,6 +12,7 @@ pub mod list;
 pub mod prelude;
 pub mod str;
 pub mod sync;
+pub mod time;
 pub mod types;
 
 pub use bindings;

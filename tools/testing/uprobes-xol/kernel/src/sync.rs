@@ -3,7 +3,6 @@
 //! Synchronisation.
 
 pub mod atomic;
-pub mod rcu;
 
 mod arc;
 mod raw_spinlock;
