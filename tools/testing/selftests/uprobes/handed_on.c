@@ -2,7 +2,7 @@
 /*
  * Slots in which instructions run on, and whose probes are gone: when there are no
  * more, other probes get them, but not while a thread is in one. Every execution is
- * counted once and has its effect.
+ * counted once, has its effect, and goes on where it should.
  */
 #include "kselftest_harness.h"
 #include "blocked.h"
@@ -24,6 +24,8 @@ static unsigned int most;
 /* Functions that stay probed, and those of a set that come and go behind them */
 static unsigned int staying, number;
 static unsigned int wrong;
+/* Executions of functions that stay probed */
+static unsigned long stayed;
 static int counters;
 
 FIXTURE(handed_on) {
@@ -51,24 +53,26 @@ static unsigned int first_of(unsigned int set)
 	return staying + set % 2 * number;
 }
 
-static int attach_to(unsigned int first, unsigned int functions)
+static int attach_to(unsigned int first, unsigned int functions, unsigned int counter)
 {
 	static const void *addresses[MANY_FUNCTIONS];
 
 	for (unsigned int i = 0; i < functions; i++)
 		addresses[i] = many_function(first + i);
-	return probe_attach_many(addresses, functions, counters, 0);
+	return probe_attach_many(addresses, functions, counters, counter);
 }
 
 static int attach(unsigned int set)
 {
-	return attach_to(first_of(set), number);
+	return attach_to(first_of(set), number, 0);
 }
 
 static void call(unsigned int function)
 {
 	if (call_many_function(function) != function)
 		__atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED);
+	if (function < staying)
+		__atomic_add_fetch(&stayed, 1, __ATOMIC_RELAXED);
 }
 
 /* Returns how often there was no slot. */
@@ -157,6 +161,7 @@ static void call_until_stopped(unsigned int index)
 
 	for (unsigned long round = 0; !__atomic_load_n(&stop, __ATOMIC_RELAXED); round++) {
 		call(first_of(0) + function);
+		call(function % staying);
 		function = (function + 1) % (2 * number);
 		thread_give_way(round);
 	}
@@ -172,7 +177,7 @@ static int are_handed_on_under_threads(const void *unused)
 
 	staying = most - few;
 	number = few + EXCESS;
-	others = attach_to(0, staying);
+	others = attach_to(0, staying, 1);
 	for (unsigned int i = 0; i < staying; i++)
 		call(i);
 	threads = threads_start(RUNNERS, call_until_stopped);
@@ -189,7 +194,7 @@ static int are_handed_on_under_threads(const void *unused)
 	threads_join(threads);
 	close(others);
 	ksft_print_msg("%lu slots were handed on to %u sets\n", reclaims() - before, set);
-	return wrong ? KSFT_FAIL : KSFT_PASS;
+	return wrong || counters_read(counters, 1) != stayed ? KSFT_FAIL : KSFT_PASS;
 }
 
 TEST_F_TIMEOUT(handed_on, under_threads_that_run, TIME_LIMIT)

@@ -32,11 +32,13 @@
 many_functions:
 	.set	number, 0
 	.rept	MANY_FUNCTIONS / 2
-	mov	$number, %eax
+	mov	$(number ^ number << 16), %eax
+	xor	$(number << 16), %eax
 	ret
 	.balign	MANY_FUNCTION_SIZE
 	.set	number, number + 1
-	lea	number, %eax
+	lea	number ^ number << 16, %eax
+	xor	$(number << 16), %eax
 	ret
 	.balign	MANY_FUNCTION_SIZE
 	.set	number, number + 1

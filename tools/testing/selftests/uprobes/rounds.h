@@ -39,7 +39,10 @@ static inline unsigned int round_sites(void)
 	return __stop_round_sites - __start_round_sites;
 }
 
-/* Function number n returns n, by an instruction of another kind than its neighbour. */
+/*
+ * Function number n returns n, by an instruction of another kind than its neighbour.
+ * Where instructions are boosted, it does not if another one's end follows.
+ */
 extern const char many_functions[];
 
 static inline const void *many_function(unsigned int number)
