@@ -121,8 +121,9 @@ void uprobe_xol_count(enum uprobe_xol_counter counter, long change);
  * The first one tells the time in jiffies. The next two tell when all hits are over
  * that were not when uprobe_xol_start_grace() was called, as far as they look for a
  * slot; the fourth one, whether the current process has a breakpoint at the
- * instruction @arch, which @next follows. The last one calls @visit with the ip of each task of the process, as it is at some
- * moment during the call, and returns false if it could not look at all tasks.
+ * instruction @arch, which @next follows. The last one calls @visit with the ip of
+ * each task of the process, as it is at some moment during the call, and returns
+ * false if it could not look at all tasks.
  */
 unsigned long uprobe_xol_now(void);
 unsigned long uprobe_xol_start_grace(void);

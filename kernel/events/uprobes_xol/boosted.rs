@@ -40,7 +40,7 @@ use kernel::{
     bitmap::BitmapVec,
     ffi::{c_ulong, c_void},
     prelude::*,
-    time::{msecs_to_jiffies, Jiffies, Msecs}, //
+    time::{Jiffies, Msecs}, //
 };
 
 /// For how long hits do not ask for a slot to boost when there is none: long enough for what they
@@ -168,11 +168,6 @@ impl BoostedSlots {
 pub(crate) fn now() -> Jiffies {
     // SAFETY: Always safe to call.
     unsafe { bindings::uprobe_xol_now() }
-}
-
-/// The time at which hits are to ask for a slot to boost once more. For any context.
-pub(crate) fn time_to_retry() -> Jiffies {
-    now().wrapping_add(msecs_to_jiffies(RETRY_AFTER))
 }
 
 /// A time after which all hits are over that were not when it began, as far as they look for a

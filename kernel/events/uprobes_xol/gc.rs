@@ -4,7 +4,7 @@
 //! in any more; and the queue of those who wait for one when there is nothing of that.
 
 #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-use super::boosted::{is_probed, now, time_to_retry, visit_ips, BoostedSlots, GracePeriod, Job};
+use super::boosted::{is_probed, visit_ips, BoostedSlots, GracePeriod, Job};
 use super::{
     events,
     insn::Insn,
@@ -213,7 +213,7 @@ impl Inner {
     fn allow_boosting(&mut self, table: &Table) {
         #[cfg(CONFIG_UPROBES_XOL_BOOST)]
         if self.unused > 0 && !self.boosted.is_full() {
-            table.allow_boosting(now(), &mut self.locked);
+            table.allow_boosting(&mut self.locked);
         }
     }
 
@@ -309,7 +309,7 @@ impl Inner {
     /// There is no slot to boost. What the caller is to do for there to be one later, if anything;
     /// the other hits do nothing meanwhile.
     fn begin_reclaiming(&mut self, table: &Table) -> Option<Job> {
-        table.forbid_boosting(time_to_retry(), &mut self.locked);
+        table.forbid_boosting(&mut self.locked);
         self.boosted.begin()
     }
 
@@ -651,7 +651,7 @@ impl Gc {
         next: NonZeroUsize,
         slot_at: impl Fn(usize) -> Option<Slot>,
     ) -> Option<Slot> {
-        if table.is_boosting_vain(now()) {
+        if table.is_boosting_vain() {
             return None;
         }
         let mut may_grow = true;

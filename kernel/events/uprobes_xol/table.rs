@@ -21,9 +21,12 @@ use super::{
 };
 #[cfg(CONFIG_UPROBES_XOL_BOOST)]
 use {
-    super::{boosted::now, insn::spread},
+    super::{
+        boosted::{now, RETRY_AFTER},
+        insn::spread,
+    },
     core::num::NonZeroUsize,
-    kernel::time::Jiffies,
+    kernel::time::msecs_to_jiffies,
 };
 
 use kernel::{
@@ -408,22 +411,23 @@ impl Table {
 
     /// Whether it was found under the lock that no slot can be boosted for now. Takes no lock, so
     /// that hits for which there is none do not contend for it.
-    pub(crate) fn is_boosting_vain(&self, now: Jiffies) -> bool {
+    pub(crate) fn is_boosting_vain(&self) -> bool {
         // ORDERING: Relaxed: decides nothing but how soon a change is heard of.
-        let left = self.boosting_vain_until.load(Relaxed).wrapping_sub(now);
+        let left = self.boosting_vain_until.load(Relaxed).wrapping_sub(now());
         left as isize > 0
     }
 
-    /// No slot can be boosted, as far as is known before the time `until`.
-    pub(crate) fn forbid_boosting(&self, until: Jiffies, _: &mut GcLocked) {
+    /// No slot can be boosted, as far as is known for [`RETRY_AFTER`] milliseconds.
+    pub(crate) fn forbid_boosting(&self, _: &mut GcLocked) {
+        let until = now().wrapping_add(msecs_to_jiffies(RETRY_AFTER));
         self.boosting_vain_until.store(until, Relaxed);
     }
 
     /// A slot can be boosted, maybe.
-    pub(crate) fn allow_boosting(&self, now: Jiffies, _: &mut GcLocked) {
+    pub(crate) fn allow_boosting(&self, _: &mut GcLocked) {
         // The line is one that all hits read.
-        if self.is_boosting_vain(now) {
-            self.boosting_vain_until.store(now, Relaxed);
+        if self.is_boosting_vain() {
+            self.boosting_vain_until.store(now(), Relaxed);
         }
     }
 

@@ -782,7 +782,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "boost-always-locks",
         file: "gc.rs",
-        edits: &[("if table.is_boosting_vain(now()) {", "if false {")],
+        edits: &[("if table.is_boosting_vain() {", "if false {")],
         build: Build::TwoSlots,
         scenario: "boosted-by-many",
         caught_by: "a slot is found again without a lock",
@@ -1020,12 +1020,12 @@ pub const MUTANTS: &[Mutant] = &[
         name: "retry-at-once",
         file: "gc.rs",
         edits: &[(
-            "        table.forbid_boosting(time_to_retry(), &mut self.locked);
+            "        table.forbid_boosting(&mut self.locked);
         self.boosted.begin()
 ",
             "        let job = self.boosted.begin();
         if job.is_none() {
-            table.forbid_boosting(time_to_retry(), &mut self.locked);
+            table.forbid_boosting(&mut self.locked);
         }
         job
 ",
