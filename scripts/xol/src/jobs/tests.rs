@@ -156,7 +156,10 @@ pub fn run_tests(runner: &Runner, guests: &[(Arch, Guest)]) -> Result<Tally> {
             flavour,
             jobs,
             initramfs: &guest.full,
-            engine,
+            engine: match flavour {
+                Flavour::C => engine.in_turns(),
+                _ => engine,
+            },
             arguments: &["kunit.enable=0"],
             left_out: left_out(flavour, &Flavour::MEASURED, &unboosted),
             limit: KSELFTEST_LIMIT,
