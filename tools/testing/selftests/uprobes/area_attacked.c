@@ -5,7 +5,6 @@
  * not hang, and other processes' probes go on.
  */
 #include <fcntl.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/ptrace.h>
@@ -283,7 +282,7 @@ static bool room_is_gone;
 static void call_without_room(unsigned int index)
 {
 	while (!__atomic_load_n(&room_is_gone, __ATOMIC_ACQUIRE))
-		sched_yield();
+		give_way();
 	call_times(1);
 }
 
@@ -296,7 +295,7 @@ static int call_then_make_room(const void *argument)
 
 	__atomic_store_n(&room_is_gone, true, __ATOMIC_RELEASE);
 	while (counters_read(counters, 0) < 3)
-		sched_yield();
+		give_way();
 	if (munmap(room, ROOM))
 		return KSFT_FAIL;
 	threads_join(threads);
@@ -428,7 +427,7 @@ TEST_F_TIMEOUT(attack, core_dumped, TIME_LIMIT)
 			_exit(KSFT_FAIL);
 		threads_start(THREADS, call_for_ever);
 		while (counters_read(self->counters, 0) < THREADS)
-			sched_yield();
+			give_way();
 		abort();
 	}
 	ASSERT_EQ(waitpid(pid, &status, 0), pid);

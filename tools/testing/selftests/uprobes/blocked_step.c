@@ -151,7 +151,7 @@ TEST_F_TIMEOUT(blocked_step, probe_is_removed, TIME_LIMIT)
 	others = threads_start(OTHERS, call);
 	/* each is being handled, or was */
 	while (counters_read(self->counters, 0) < OTHERS)
-		sched_yield();
+		give_way();
 	remover = threads_start(1, remove_spare);
 	done = all_done(removed, 1, STALLED);
 	blocked_serve(blocked);
@@ -240,7 +240,7 @@ TEST_F_TIMEOUT(blocked_step, can_be_killed, TIME_LIMIT)
 	EXPECT_EQ(read(ready[0], &byte, 1), 1);
 	/* the others' handlers have run: they wait, or are about to */
 	while (counters_read(self->counters, 0) < 1)
-		sched_yield();
+		give_way();
 	child.fd = syscall(__NR_pidfd_open, pid, 0);
 	ASSERT_GE(child.fd, 0);
 	EXPECT_EQ(kill(pid, SIGKILL), 0);

@@ -6,7 +6,6 @@
  * Every execution is counted once and has its effect.
  */
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -83,7 +82,7 @@ static void do_rounds_until_stopped(unsigned int index)
 static void wait_for_hits(int counters, unsigned int index, uint64_t hits)
 {
 	while (counters_read(counters, index) < hits)
-		sched_yield();
+		give_way();
 }
 
 static bool exits_well(pid_t pid)
@@ -229,7 +228,7 @@ static void call_windows_until_stopped(unsigned int index)
 		if (call_many_function(number) != number)
 			note_wrong();
 		number = (number + 1) % (WINDOWS * WINDOW);
-		thread_give_way(round);
+		give_way_at_times(round);
 	}
 }
 
@@ -286,7 +285,7 @@ static void call_version_until_stopped(unsigned int index)
 			note_wrong();
 		if (before == after && !(before % 2) && result != result_of_version(before))
 			note_wrong();
-		thread_give_way(round);
+		give_way_at_times(round);
 	}
 }
 

@@ -682,7 +682,7 @@ static void hit_failing(unsigned int index)
 	if (call_numbered(REHEARSED) != REHEARSED)
 		__atomic_store_n(&thread_failed, true, __ATOMIC_RELAXED);
 	while (!__atomic_load_n(&is_failing, __ATOMIC_ACQUIRE))
-		sched_yield();
+		give_way();
 	write_make_it_fail(make_it_fail, "1");
 	if (call_numbered(NUMBER) != NUMBER)
 		__atomic_store_n(&thread_failed, true, __ATOMIC_RELAXED);
@@ -701,7 +701,7 @@ static uint64_t wait_for_hits(int counters, uint64_t hits)
 
 	/* the time limit is that of run_isolated() */
 	while ((seen = counters_read(counters, ENTRIES)) < hits)
-		sched_yield();
+		give_way();
 	return seen;
 }
 

@@ -163,7 +163,7 @@ static void call_until_stopped(unsigned int index)
 		call(first_of(0) + function);
 		call(function % staying);
 		function = (function + 1) % (2 * number);
-		thread_give_way(round);
+		give_way_at_times(round);
 	}
 }
 

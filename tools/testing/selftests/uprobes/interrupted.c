@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/procfs.h>
 #include <sys/resource.h>
@@ -155,7 +154,7 @@ static void do_rounds_as_target(unsigned int index)
 	__atomic_add_fetch(&targets_done, 1, __ATOMIC_RELEASE);
 	/* a thread that is gone cannot be signalled */
 	while (!__atomic_load_n(&signals_over, __ATOMIC_ACQUIRE))
-		sched_yield();
+		give_way();
 }
 
 TEST_F_TIMEOUT(interrupted, by_threads, TIME_LIMIT)
@@ -172,7 +171,7 @@ TEST_F_TIMEOUT(interrupted, by_threads, TIME_LIMIT)
 	rounds_per_thread = hits / self->sites / THREADS + 1;
 	threads = threads_start(THREADS, do_rounds_as_target);
 	while (__atomic_load_n(&targets_ready, __ATOMIC_ACQUIRE) < THREADS)
-		sched_yield();
+		give_way();
 	while (__atomic_load_n(&targets_done, __ATOMIC_ACQUIRE) < THREADS) {
 		for (unsigned int i = 0; i < THREADS; i++) {
 			if (__atomic_load_n(&seen[i], __ATOMIC_ACQUIRE) < sent[i])
@@ -185,7 +184,7 @@ TEST_F_TIMEOUT(interrupted, by_threads, TIME_LIMIT)
 	/* A signal that is lost keeps the test from its end. */
 	for (unsigned int i = 0; i < THREADS; i++)
 		while (__atomic_load_n(&seen[i], __ATOMIC_ACQUIRE) < sent[i])
-			sched_yield();
+			give_way();
 	__atomic_store_n(&signals_over, true, __ATOMIC_RELEASE);
 	threads_join(threads);
 	ksft_print_msg("%lu rounds, %lu signals\n", rounds_done, signals);
@@ -344,7 +343,7 @@ TEST_F_TIMEOUT(interrupted, by_core_dump, TIME_LIMIT)
 		if (!pid)
 			run_until_dumped(folder);
 		while (counters_read(self->counters, 0) < before + 10 * DUMPED_THREADS)
-			sched_yield();
+			give_way();
 		ASSERT_TRUE(xol_area_range(pid, &area_start, &area_end));
 		ASSERT_EQ(kill(pid, SIGQUIT), 0);
 		ASSERT_EQ(waitpid(pid, &status, 0), pid);

@@ -94,7 +94,7 @@ static struct threads *start_calling_all(int counters)
 	struct threads *threads = threads_start(THREADS, call_all_until_stopped);
 
 	while (counters_read(counters, CALLED_ALL) < before + 2 * NUMBERED_FUNCTIONS)
-		sched_yield();
+		give_way();
 	return threads;
 }
 
@@ -336,7 +336,7 @@ TEST_F_TIMEOUT(life_cycle, killed_with_threads, TIME_LIMIT)
 		/* all slots have been used, and are being taken away */
 		while (counters_read(self->counters, CALLED_ALL) <
 		       before + 2 * NUMBERED_FUNCTIONS)
-			sched_yield();
+			give_way();
 		ASSERT_EQ(kill(pid, SIGKILL), 0);
 		ASSERT_EQ(waitpid(pid, &status, 0), pid);
 		EXPECT_TRUE(WIFSIGNALED(status));

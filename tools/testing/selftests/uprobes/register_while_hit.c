@@ -45,7 +45,7 @@ static void call_until_stopped(unsigned int index)
 
 	for (; !__atomic_load_n(&stop, __ATOMIC_RELAXED); made++) {
 		call(NUMBER);
-		thread_give_way(made);
+		give_way_at_times(made);
 	}
 	__atomic_add_fetch(&calls, made, __ATOMIC_RELAXED);
 }
@@ -56,7 +56,7 @@ static void call_many_until_stopped(unsigned int index)
 
 	for (; !__atomic_load_n(&stop, __ATOMIC_RELAXED); made++) {
 		call((index + made) % MANY);
-		thread_give_way(made);
+		give_way_at_times(made);
 	}
 	__atomic_add_fetch(&calls, made, __ATOMIC_RELAXED);
 }
@@ -84,7 +84,7 @@ FIXTURE_TEARDOWN(registration)
 static void wait_for_hits(int counters, uint64_t hits)
 {
 	while (counters_read(counters, 0) < hits)
-		sched_yield();
+		give_way();
 }
 
 TEST_F_TIMEOUT(registration, comes_and_goes, TIME_LIMIT)
@@ -368,7 +368,7 @@ TEST_F_TIMEOUT(file, unmounted_during_a_step, TIME_LIMIT)
 	while (umount(folder)) {
 		ASSERT_EQ(errno, EBUSY);
 		ASSERT_LT(time(NULL), limit);
-		sched_yield();
+		give_way();
 	}
 	rmdir(folder);
 	blocked_serve(blocked);

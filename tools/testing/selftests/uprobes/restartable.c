@@ -67,7 +67,7 @@ static void commit(unsigned int index)
 		else
 			aborted++;
 		if (done % 64 == index)
-			sched_yield();
+			give_way();
 	}
 	seen = timer_stop();
 	__atomic_add_fetch(&commits, done, __ATOMIC_RELAXED);
@@ -76,7 +76,7 @@ static void commit(unsigned int index)
 	__atomic_add_fetch(&committers_done, 1, __ATOMIC_RELEASE);
 	/* a thread that is gone cannot be moved */
 	while (!__atomic_load_n(&moves_over, __ATOMIC_ACQUIRE))
-		sched_yield();
+		give_way();
 }
 
 /* From CPU to CPU, as long as they run */
@@ -98,7 +98,7 @@ static unsigned long move_committers(void)
 			pthread_setaffinity_np(committers[index], sizeof(one), &one);
 			moves++;
 		}
-		sched_yield();
+		give_way();
 	}
 	__atomic_store_n(&moves_over, true, __ATOMIC_RELEASE);
 	return moves;

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -59,7 +58,7 @@ static bool counts_reach(const struct counts *before, unsigned int count, long n
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		if (now.tv_sec > end.tv_sec)
 			return false;
-		sched_yield();
+		give_way();
 	}
 	return true;
 }

@@ -7,7 +7,6 @@
  */
 #include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -107,7 +106,7 @@ static void *send_signals(void *argument)
 		if (pthread_kill(target, sent_signal))
 			abort();
 		while (signals_handled() == i)
-			sched_yield();
+			give_way();
 	}
 	return NULL;
 }
@@ -293,7 +292,7 @@ TEST_F_TIMEOUT(signals, stopped_and_continued, TIME_LIMIT)
 		_exit(wrong_results ? KSFT_FAIL : KSFT_PASS);
 	}
 	while (counters_read(self->counters, 0) < 100)
-		sched_yield();
+		give_way();
 	/* then it runs freely: a stop may leave it time for a single call */
 	do {
 		if (stops < max_stops)
@@ -715,7 +714,7 @@ static void *send_signals_until_over(void *argument)
 			abort();
 		signals_sent++;
 		while (signals_handled() < signals_sent)
-			sched_yield();
+			give_way();
 	}
 	return NULL;
 }

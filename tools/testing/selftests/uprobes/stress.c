@@ -185,7 +185,7 @@ static void work(unsigned int index)
 	}
 	/* a thread that is gone cannot be signalled */
 	while (!__atomic_load_n(&signals_over, __ATOMIC_ACQUIRE))
-		sched_yield();
+		give_way();
 }
 
 static void handle_signal(int signal)
@@ -202,7 +202,7 @@ static void *send_signals(void *argument)
 	uint64_t state = options.seed - 1;
 
 	while (__atomic_load_n(&workers_ready, __ATOMIC_ACQUIRE) < options.threads)
-		sched_yield();
+		give_way();
 	while (!stopped()) {
 		struct timespec pause = { .tv_nsec = draw(&state, 2000000) };
 

@@ -21,13 +21,27 @@ void threads_join(struct threads *threads);
 void threads_run(unsigned int number, void (*function)(unsigned int index));
 
 /*
+ * For loops that wait: lets others come in, on this CPU and, where an emulator runs CPUs
+ * in turns, on the next one.
+ */
+static inline void give_way(void)
+{
+#ifdef __aarch64__
+	asm volatile("yield");
+#else
+	asm volatile("pause");
+#endif
+	sched_yield();
+}
+
+/*
  * For loops that run until they are stopped: as many threads as these, and fewer CPUs,
  * leave little time to the one who changes under them what they do.
  */
-static inline void thread_give_way(unsigned long round)
+static inline void give_way_at_times(unsigned long round)
 {
 	if (round % 10 == 9)
-		sched_yield();
+		give_way();
 }
 
 #endif /* UPROBES_THREADS_H */
