@@ -287,12 +287,13 @@ pub fn fastest_engine(
 /// processor's translation may come between a store and the end of the watch. With
 /// processors in turns there is nothing in between.
 ///
-/// On x86-64 it was seen in KUnit, where a processor executed the breakpoint with which
-/// a jump label is patched after that was gone, and with slots in C, which are written
-/// at each step: what a slot had held before was executed in 2 of 23 runs, in none of
-/// 13 with processors in turns. Both take turns, see [`Engine::in_turns`]. Slots in
-/// Rust are rarely written, and their tests are about processors that meet: they keep
-/// a host thread for each.
+/// On x86-64 it was seen twice with jump labels, in KUnit and before the guest's init:
+/// processors executed the breakpoint with which a label is patched after that was gone.
+/// And it was seen with slots in C, which are written at each step: what a slot had held
+/// before was executed in 2 of 23 runs, in none of 13 with processors in turns. KUnit
+/// and the C kernel take turns, see [`Engine::in_turns`]. Slots in Rust are rarely
+/// written, and their tests are about processors that meet: they keep a host thread for
+/// each.
 pub fn engine_for_tests(
     runner: &Runner,
     arch: Arch,
