@@ -294,8 +294,7 @@ static int call_then_make_room(const void *argument)
 	void *room = fill_address_space();
 
 	__atomic_store_n(&room_is_gone, true, __ATOMIC_RELEASE);
-	while (counters_read(counters, 0) < 3)
-		give_way();
+	counters_wait_for(counters, 0, 3);
 	if (munmap(room, ROOM))
 		return KSFT_FAIL;
 	threads_join(threads);
@@ -426,8 +425,7 @@ TEST_F_TIMEOUT(attack, core_dumped, TIME_LIMIT)
 		if (chdir(directory) || setrlimit(RLIMIT_CORE, &limit))
 			_exit(KSFT_FAIL);
 		threads_start(THREADS, call_for_ever);
-		while (counters_read(self->counters, 0) < THREADS)
-			give_way();
+		counters_wait_for(self->counters, 0, THREADS);
 		abort();
 	}
 	ASSERT_EQ(waitpid(pid, &status, 0), pid);

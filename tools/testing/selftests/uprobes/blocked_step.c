@@ -150,8 +150,7 @@ TEST_F_TIMEOUT(blocked_step, probe_is_removed, TIME_LIMIT)
 		    self->may_stall);
 	others = threads_start(OTHERS, call);
 	/* each is being handled, or was */
-	while (counters_read(self->counters, 0) < OTHERS)
-		give_way();
+	counters_wait_for(self->counters, 0, OTHERS);
 	remover = threads_start(1, remove_spare);
 	done = all_done(removed, 1, STALLED);
 	blocked_serve(blocked);
@@ -239,8 +238,7 @@ TEST_F_TIMEOUT(blocked_step, can_be_killed, TIME_LIMIT)
 	close(ready[1]);
 	EXPECT_EQ(read(ready[0], &byte, 1), 1);
 	/* the others' handlers have run: they wait, or are about to */
-	while (counters_read(self->counters, 0) < 1)
-		give_way();
+	counters_wait_for(self->counters, 0, 1);
 	child.fd = syscall(__NR_pidfd_open, pid, 0);
 	ASSERT_GE(child.fd, 0);
 	EXPECT_EQ(kill(pid, SIGKILL), 0);

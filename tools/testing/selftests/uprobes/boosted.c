@@ -79,12 +79,6 @@ static void do_rounds_until_stopped(unsigned int index)
 		do_round(i);
 }
 
-static void wait_for_hits(int counters, unsigned int index, uint64_t hits)
-{
-	while (counters_read(counters, index) < hits)
-		give_way();
-}
-
 static bool exits_well(pid_t pid)
 {
 	int status;
@@ -247,7 +241,7 @@ TEST_F_TIMEOUT(replaced, by_other_probes, TIME_LIMIT)
 		for (unsigned int j = 0; j < WINDOW; j++)
 			addresses[j] = many_function(window * WINDOW + j);
 		probes = probe_attach_many(addresses, WINDOW, self->counters, 0);
-		wait_for_hits(self->counters, 0, before + 4 * RUNNERS);
+		counters_wait_for(self->counters, 0, before + 4 * RUNNERS);
 		close(probes);
 	}
 	stop(threads);
@@ -328,7 +322,7 @@ TEST_F_TIMEOUT(replaced, by_other_code, TIME_LIMIT)
 			       files[i % 2], 0), at);
 		__atomic_add_fetch(&version, 1, __ATOMIC_SEQ_CST);
 		before = counters_read(self->counters, i % 2);
-		wait_for_hits(self->counters, i % 2, before + RUNNERS);
+		counters_wait_for(self->counters, i % 2, before + RUNNERS);
 	}
 	stop(threads);
 	for (unsigned int i = 0; i < 2; i++) {
@@ -458,7 +452,7 @@ TEST_F_TIMEOUT(process, stopped_and_continued, TIME_LIMIT)
 		threads_run(THREADS, do_rounds);
 		_exit(KSFT_PASS);
 	}
-	wait_for_hits(self->counters, 0, THREADS);
+	counters_wait_for(self->counters, 0, THREADS);
 	/* then it runs freely: a stop may leave it time for a single hit */
 	do {
 		if (stops < STOPS)
@@ -483,7 +477,7 @@ TEST_F_TIMEOUT(process, copied, TIME_LIMIT)
 	for (unsigned int i = 0; i < EVENTS; i++) {
 		pid_t pid;
 
-		wait_for_hits(self->counters, 0, (i + 1) * THREADS);
+		counters_wait_for(self->counters, 0, (i + 1) * THREADS);
 		pid = fork();
 		ASSERT_GE(pid, 0);
 		if (!pid) {
@@ -509,7 +503,7 @@ static pid_t start_threads(int counters)
 		ksft_exit_fail_perror("fork");
 	if (!pid) {
 		threads_start(THREADS, do_rounds_until_stopped);
-		wait_for_hits(counters, 0, before + 4 * THREADS);
+		counters_wait_for(counters, 0, before + 4 * THREADS);
 	}
 	return pid;
 }
@@ -548,7 +542,7 @@ TEST_F_TIMEOUT(process, killed, TIME_LIMIT)
 		if (!pid)
 			for (;;)
 				pause();
-		wait_for_hits(self->counters, 0, before + 4 * THREADS);
+		counters_wait_for(self->counters, 0, before + 4 * THREADS);
 		ASSERT_EQ(kill(pid, SIGKILL), 0);
 		ASSERT_EQ(waitpid(pid, &status, 0), pid);
 		EXPECT_TRUE(WIFSIGNALED(status));
@@ -597,7 +591,7 @@ TEST_F_TIMEOUT(switched, while_hit, TIME_LIMIT)
 
 		boost_switch(i % 2);
 		EXPECT_EQ(boost_is_on(), i % 2);
-		wait_for_hits(self->counters, 0, before + THREADS);
+		counters_wait_for(self->counters, 0, before + THREADS);
 	}
 	stop(threads);
 	EXPECT_COUNTED(0);

@@ -695,14 +695,10 @@ struct lasting {
 	const struct _fixture_variant_lasting *variant;
 };
 
+/* The time limit is that of run_isolated(). */
 static uint64_t wait_for_hits(int counters, uint64_t hits)
 {
-	uint64_t seen;
-
-	/* the time limit is that of run_isolated() */
-	while ((seen = counters_read(counters, ENTRIES)) < hits)
-		give_way();
-	return seen;
+	return counters_wait_for(counters, ENTRIES, hits);
 }
 
 static int outlast_fault(const void *argument)

@@ -342,8 +342,7 @@ TEST_F_TIMEOUT(interrupted, by_core_dump, TIME_LIMIT)
 		ASSERT_GE(pid, 0);
 		if (!pid)
 			run_until_dumped(folder);
-		while (counters_read(self->counters, 0) < before + 10 * DUMPED_THREADS)
-			give_way();
+		counters_wait_for(self->counters, 0, before + 10 * DUMPED_THREADS);
 		ASSERT_TRUE(xol_area_range(pid, &area_start, &area_end));
 		ASSERT_EQ(kill(pid, SIGQUIT), 0);
 		ASSERT_EQ(waitpid(pid, &status, 0), pid);

@@ -93,8 +93,7 @@ static struct threads *start_calling_all(int counters)
 	uint64_t before = counters_read(counters, CALLED_ALL);
 	struct threads *threads = threads_start(THREADS, call_all_until_stopped);
 
-	while (counters_read(counters, CALLED_ALL) < before + 2 * NUMBERED_FUNCTIONS)
-		give_way();
+	counters_wait_for(counters, CALLED_ALL, before + 2 * NUMBERED_FUNCTIONS);
 	return threads;
 }
 
@@ -334,9 +333,7 @@ TEST_F_TIMEOUT(life_cycle, killed_with_threads, TIME_LIMIT)
 			pause();
 		}
 		/* all slots have been used, and are being taken away */
-		while (counters_read(self->counters, CALLED_ALL) <
-		       before + 2 * NUMBERED_FUNCTIONS)
-			give_way();
+		counters_wait_for(self->counters, CALLED_ALL, before + 2 * NUMBERED_FUNCTIONS);
 		ASSERT_EQ(kill(pid, SIGKILL), 0);
 		ASSERT_EQ(waitpid(pid, &status, 0), pid);
 		EXPECT_TRUE(WIFSIGNALED(status));

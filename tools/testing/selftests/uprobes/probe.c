@@ -21,6 +21,7 @@
 
 #include "kselftest.h"
 #include "probe.h"
+#include "threads.h"
 
 #define PMU		"/sys/bus/event_source/devices/uprobe"
 /* Seconds in which thousands of threads die, even with every debug option */
@@ -110,6 +111,15 @@ uint64_t counters_read(int counters, unsigned int index)
 		sum += values[cpu];
 	free(values);
 	return sum;
+}
+
+uint64_t counters_wait_for(int counters, unsigned int index, uint64_t least)
+{
+	uint64_t seen;
+
+	while ((seen = counters_read(counters, index)) < least)
+		give_way();
+	return seen;
 }
 
 /* @refused: what to do when the verifier does not let such programs through */

@@ -26,6 +26,8 @@ __noreturn __printf(2, 3) void give_up(int code, const char *format, ...);
 /* Counters that BPF programs increment; exact, whatever preempts a program. */
 int counters_create(unsigned int number);
 uint64_t counters_read(int counters, unsigned int index);
+/* Waits until a counter is at least that; returns what it is then. */
+uint64_t counters_wait_for(int counters, unsigned int index, uint64_t least);
 
 /* BPF programs: file descriptors to attach */
 int program_empty(void);

@@ -81,12 +81,6 @@ FIXTURE_TEARDOWN(registration)
 	EXPECT_EQ(wrong_results, 0);
 }
 
-static void wait_for_hits(int counters, uint64_t hits)
-{
-	while (counters_read(counters, 0) < hits)
-		give_way();
-}
-
 TEST_F_TIMEOUT(registration, comes_and_goes, TIME_LIMIT)
 {
 	struct threads *threads = threads_start(THREADS, call_until_stopped);
@@ -96,7 +90,7 @@ TEST_F_TIMEOUT(registration, comes_and_goes, TIME_LIMIT)
 		uint64_t before = counters_read(self->counters, 0);
 		int probe = probe_attach(numbered_function(NUMBER), program);
 
-		wait_for_hits(self->counters, before + THREADS);
+		counters_wait_for(self->counters, 0, before + THREADS);
 		close(probe);
 	}
 	stop_threads(threads);
@@ -115,7 +109,7 @@ TEST_F_TIMEOUT(registration, many_come_and_go, TIME_LIMIT)
 		uint64_t before = counters_read(self->counters, 0);
 		int link = probe_attach_many(addresses, MANY, self->counters, 0);
 
-		wait_for_hits(self->counters, before + THREADS);
+		counters_wait_for(self->counters, 0, before + THREADS);
 		close(link);
 	}
 	stop_threads(threads);

@@ -291,8 +291,7 @@ TEST_F_TIMEOUT(signals, stopped_and_continued, TIME_LIMIT)
 			call(NUMBER);
 		_exit(wrong_results ? KSFT_FAIL : KSFT_PASS);
 	}
-	while (counters_read(self->counters, 0) < 100)
-		give_way();
+	counters_wait_for(self->counters, 0, 100);
 	/* then it runs freely: a stop may leave it time for a single call */
 	do {
 		if (stops < max_stops)
