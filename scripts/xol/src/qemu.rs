@@ -289,6 +289,7 @@ pub fn fastest_engine(
 ///
 /// On x86-64 it was seen twice with jump labels, in KUnit and before the guest's init:
 /// processors executed the breakpoint with which a label is patched after that was gone.
+/// Hence a kernel boots on one processor, and init brings up the others.
 /// And it was seen with slots in C, which are written at each step: what a slot had held
 /// before was executed in 2 of 23 runs, in none of 13 with processors in turns. KUnit
 /// and the C kernel take turns, see [`Engine::in_turns`]. Slots in Rust are rarely
@@ -364,6 +365,12 @@ fn kernel_arguments(boot: &Boot) -> String {
     };
     // A panic ends the guest at once, thanks to -no-reboot.
     let mut words = vec![format!("console={console}"), "panic=-1".into()];
+    if boot.arch == Arch::X86_64 && boot.engine == Engine::Tcg {
+        // Init brings up the others, see engine_for_tests(). Each would take seconds to
+        // calibrate its delay loop; this is for 5 GHz and 250 Hz, and what is too much
+        // makes delays longer.
+        words.push("maxcpus=1 lpj=20000000".into());
+    }
     if !boot.jobs.is_empty() {
         // A processor that is stuck does not get better until the limit.
         words.push("sysctl.kernel.panic_on_rcu_stall=1".into());
@@ -444,9 +451,12 @@ mod tests {
     fn command_line_of_the_kernel() {
         assert_eq!(
             kernel_arguments(&example(Engine::Tcg)),
-            "console=ttyS0 panic=-1 sysctl.kernel.panic_on_rcu_stall=1 xol.report=/dev/ttyS1 \
-             xol.jobs=attach,perf-bench xol.calls=7"
+            "console=ttyS0 panic=-1 maxcpus=1 lpj=20000000 \
+             sysctl.kernel.panic_on_rcu_stall=1 xol.report=/dev/ttyS1 xol.jobs=attach,perf-bench \
+             xol.calls=7"
         );
+        let words = kernel_arguments(&example(Engine::TcgInTurns));
+        assert!(!words.contains("maxcpus"));
     }
 
     #[test]
