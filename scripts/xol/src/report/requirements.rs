@@ -5,7 +5,7 @@ use crate::arch::Arch;
 use crate::flavour::Flavour;
 use crate::report::contention::PROCESSORS;
 use crate::report::record::{Contention, Record};
-use crate::report::summary::{Section, Summary, decimal, table, title};
+use crate::report::summary::{Section, Summary, decimal, median, table, title};
 
 /// In all of a run, an atomic operation here or there says nothing: as with
 /// lines, what counts is that many per hit.
@@ -22,7 +22,8 @@ pub const EMULATED: &str = "nop";
 /// What a boosted hit may cost, in terms of one that is emulated.
 pub const BOOSTED_COST: f64 = 1.08;
 
-/// Threads whose throughput is compared.
+/// Threads whose throughput is compared: the median of the ratios of runs one after the
+/// other, because a host's speed changes from one minute to the next.
 const FEW: u32 = 4;
 const MANY: u32 = 64;
 
@@ -163,8 +164,9 @@ fn requirements(summary: &Summary, arch: Arch) -> Vec<Requirement> {
             let text = format!("hits/s, {MANY} threads against {FEW}, probes: {probes}");
             add(text, Bound::AtLeast(0.95), &|flavour| {
                 let hit = (IN_TURN.to_owned(), probes);
-                let of = |threads| summary.throughput_of(arch, flavour, &hit, threads);
-                Some(of(MANY)? / of(FEW)?)
+                let of = |threads| summary.throughputs(arch, flavour, &hit, threads);
+                let pairs = of(FEW).into_iter().zip(of(MANY));
+                median(&pairs.map(|(few, many)| many / few).collect::<Vec<_>>())
             });
         }
     }
@@ -345,10 +347,14 @@ mod tests {
             };
             sample(Flavour::Rust, 1, record)
         };
-        let samples = [hits(FEW, 100), hits(MANY, 90)];
-        let rows = of(&samples, "hits/s");
-        assert_eq!(rows[0], ["-", "-", ">= 0.95", "not measured"]);
-        assert_eq!(rows[2], ["-", "0.900", ">= 0.95", "NO"]);
+        let mut samples = vec![hits(FEW, 100), hits(MANY, 90)];
+        let row = |samples: &[Sample], at: usize| of(samples, "hits/s")[at].clone();
+        assert_eq!(row(&samples, 0), ["-", "-", ">= 0.95", "not measured"]);
+        assert_eq!(row(&samples, 2), ["-", "0.900", ">= 0.95", "NO"]);
+        // A host that is slower at times: the ratio of the medians would be 1.25.
+        samples.extend([hits(FEW, 50), hits(MANY, 200), hits(FEW, 100)]);
+        samples.extend([hits(MANY, 98), hits(FEW, 50), hits(MANY, 49)]);
+        assert_eq!(row(&samples, 2), ["-", "0.980", ">= 0.95", "yes"]);
     }
 
     #[test]

@@ -196,9 +196,9 @@ impl Summary<'_> {
         Section {
             title: "Hits per second",
             note: "All threads of one process together, each hitting the probes in turn, pid -1, \
-                   a BPF program that returns 0; the median of several boots of each kernel in \
-                   turn. More is better. Spread: how far apart the boots of one kernel are. A \
-                   smaller difference between kernels tells nothing."
+                   a BPF program that returns 0; the median of several runs in several boots of \
+                   each kernel in turn. More is better. Spread: how far apart the runs of one \
+                   kernel are. A smaller difference between kernels tells nothing."
                 .into(),
             table,
         }
@@ -254,7 +254,8 @@ impl Summary<'_> {
         median(&self.throughputs(arch, flavour, name, count))
     }
 
-    fn throughputs(&self, arch: Arch, flavour: Flavour, name: &Hit, count: u32) -> Vec<f64> {
+    /// Hits per second of so many threads, in the order in which they were measured.
+    pub fn throughputs(&self, arch: Arch, flavour: Flavour, name: &Hit, count: u32) -> Vec<f64> {
         self.values(arch, flavour, |record| match record {
             Record::Throughput {
                 instruction,
