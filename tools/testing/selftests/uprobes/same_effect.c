@@ -23,7 +23,7 @@
 #include "insns.h"
 #include "probe.h"
 
-#define THREADS		100
+#define THREADS		40
 #define RUNS_ALONE	20
 #define RUNS_EACH	5
 #define TIME_LIMIT	120
