@@ -20,7 +20,12 @@ pub const STAGE: &str = "slot layer";
 /// With many processors there are many numbers of threads.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 
-/// Runs the benchmark. What criterion writes is left in `folder`.
+/// Short runs, the median of which counts: a host that is slow for a while is so for few
+/// and for many threads then.
+const ROUNDS: u32 = 7;
+const SECONDS: &str = "1";
+
+/// Runs the benchmark. What criterion writes is left in `folder`, by rounds.
 pub fn run(runner: &Runner, host: Arch, folder: &Path) -> Result<Vec<Sample>> {
     runner.always(STAGE, |progress| {
         // Estimates of an earlier run must not be taken for this one's.
@@ -31,13 +36,19 @@ pub fn run(runner: &Runner, host: Arch, folder: &Path) -> Result<Vec<Sample>> {
             }
             _ => {}
         }
-        let mut cargo = Command::new("cargo");
-        cargo
-            .args(["bench", "--locked", "--bench", "slots"])
-            .current_dir(runner.paths.checkout.join(EXPLORER))
-            .env("CRITERION_HOME", folder);
-        progress.run(&mut cargo, "cargo bench", LIMIT)?;
-        let samples = read(folder, host, runner.jobs)?;
+        let mut samples = Vec::new();
+        for round in 1..=ROUNDS {
+            let folder = folder.join(round.to_string());
+            let mut cargo = Command::new("cargo");
+            cargo
+                .args(["bench", "--locked", "--bench", "slots", "--"])
+                .args(["--measurement-time", SECONDS])
+                .current_dir(runner.paths.checkout.join(EXPLORER))
+                .env("CRITERION_HOME", &folder);
+            let what = format!("cargo bench, {round} of {ROUNDS}");
+            progress.run(&mut cargo, &what, LIMIT)?;
+            samples.extend(read(&folder, host, runner.jobs, round)?);
+        }
         for flavour in Flavour::COMPARED {
             if !samples.iter().any(|sample| sample.flavour == flavour) {
                 bail!("the benchmark has no estimates of {}", flavour.name());
@@ -65,7 +76,7 @@ struct Estimate {
     point_estimate: f64,
 }
 
-fn read(folder: &Path, arch: Arch, processors: usize) -> Result<Vec<Sample>> {
+fn read(folder: &Path, arch: Arch, processors: usize, round: u32) -> Result<Vec<Sample>> {
     let mut samples = Vec::new();
     for file in files_below(folder)? {
         // Beside it is `base`, for comparisons of criterion's own.
@@ -80,7 +91,7 @@ fn read(folder: &Path, arch: Arch, processors: usize) -> Result<Vec<Sample>> {
         samples.push(Sample {
             arch,
             flavour,
-            round: 1,
+            round,
             record: Record::Step {
                 probes,
                 threads,
@@ -148,7 +159,7 @@ mod unit_tests {
         ] {
             benchmark(home.path(), id, ns);
         }
-        let samples = read(home.path(), Arch::X86_64, 16).unwrap();
+        let samples = read(home.path(), Arch::X86_64, 16, 1).unwrap();
         let read: Vec<_> = samples
             .iter()
             .map(|sample| match sample.record {
@@ -185,6 +196,6 @@ mod unit_tests {
         }
         let home = tempfile::tempdir().unwrap();
         benchmark(home.path(), "other/c/1", 1.0);
-        assert!(read(home.path(), Arch::X86_64, 1).is_err());
+        assert!(read(home.path(), Arch::X86_64, 1, 1).is_err());
     }
 }

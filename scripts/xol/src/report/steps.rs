@@ -36,9 +36,10 @@ impl Summary<'_> {
             title: "The slot layer on real processors",
             note: "Nanoseconds until each thread has stepped once, the probes in turn, on this \
                    machine itself: through the sources that the kernel is built from, compiled for \
-                   a program, and through upstream's algorithm. Less is better. Of linear: steps \
-                   per second of all threads, as a part of so many times those of one thread; no \
-                   more than the machine's processors can be linear."
+                   a program, and through upstream's algorithm; the median of several runs. Less \
+                   is better. Of linear: steps per second of all threads, as a part of so many \
+                   times those of one thread; no more than the machine's processors can be \
+                   linear."
                 .into(),
             table,
         }
