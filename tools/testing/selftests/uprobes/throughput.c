@@ -11,7 +11,9 @@
  * loop's own instructions) is part of the figure. On QEMU's instruction clock
  * (-icount shift=0,sleep=off) a nanosecond is an instruction, so that --cost
  * prints instructions per hit. With --probes each thread hits several probes in
- * turn, at instructions that differ in their immediate alone.
+ * turn, at instructions that differ in their immediate alone. With --rounds the
+ * numbers of threads are measured in turns: many short runs, because a host that
+ * others use changes its speed from one second to the next.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -30,6 +32,7 @@
 #include "probe.h"
 
 #define MAX_COUNTS	16
+#define MAX_ROUNDS	1000
 #define MAX_THREADS	4096
 /* Enough for the first hits' work (utask, area, page faults) to be over */
 #define WARM_UP_HITS	100
@@ -43,6 +46,7 @@ static struct {
 	const char *instructions;
 	unsigned int threads[MAX_COUNTS];
 	unsigned int thread_counts;
+	unsigned int rounds;
 	unsigned int milliseconds;
 	uint64_t cost_hits;
 	unsigned int probes;
@@ -50,6 +54,7 @@ static struct {
 } options = {
 	.threads = { 1, 2, 4, 64 },
 	.thread_counts = 4,
+	.rounds = 1,
 	.milliseconds = 200,
 };
 
@@ -66,7 +71,17 @@ struct run {
 struct worker {
 	_Alignas(128) pthread_t thread;
 	const struct run *run;
+	/* Written by the thread alone, which others may look at */
 	uint64_t hits;
+};
+
+/* What came of a run */
+struct outcome {
+	/* Of all threads, from their start to their end */
+	uint64_t executions;
+	/* While all of them ran, and how long that was watched */
+	uint64_t hits;
+	uint64_t ns;
 };
 
 static pthread_barrier_t barrier;
@@ -92,9 +107,8 @@ static void *work(void *argument)
 	pthread_barrier_wait(&barrier);
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		function();
-		hits++;
+		__atomic_store_n(&worker->hits, ++hits, __ATOMIC_RELAXED);
 	}
-	worker->hits = hits;
 	return NULL;
 }
 
@@ -111,21 +125,34 @@ static void *work_in_turn(void *argument)
 		call_numbered(probe);
 		if (++probe == probes)
 			probe = 0;
-		hits++;
+		__atomic_store_n(&worker->hits, ++hits, __ATOMIC_RELAXED);
 	}
-	worker->hits = hits;
 	return NULL;
 }
 
-/* Runs all threads for the time wanted; returns the hits, and the time taken. */
-static uint64_t run_threads(const struct run *run, uint64_t *ns)
+static uint64_t hits_of_all(const struct worker *workers, unsigned int threads)
+{
+	uint64_t hits = 0;
+	unsigned int i;
+
+	for (i = 0; i < threads; i++)
+		hits += __atomic_load_n(&workers[i].hits, __ATOMIC_RELAXED);
+	return hits;
+}
+
+/*
+ * Runs all threads for the time wanted. Neither their start nor their end, which
+ * take the longer the more there are, are in that time.
+ */
+static struct outcome run_threads(const struct run *run)
 {
 	struct timespec duration = {
 		.tv_sec = options.milliseconds / 1000,
 		.tv_nsec = options.milliseconds % 1000 * 1000000L,
 	};
-	uint64_t hits = 0, start;
+	struct outcome outcome;
 	struct worker *workers;
+	uint64_t hits, start;
 	unsigned int i;
 	int error;
 
@@ -134,6 +161,7 @@ static uint64_t run_threads(const struct run *run, uint64_t *ns)
 		ksft_exit_fail_msg("no memory for %u threads\n", run->threads);
 	for (i = 0; i < run->threads; i++) {
 		workers[i].run = run;
+		workers[i].hits = 0;
 		error = pthread_create(&workers[i].thread, NULL,
 				       run->insn ? work : work_in_turn, &workers[i]);
 		if (error)
@@ -143,17 +171,18 @@ static uint64_t run_threads(const struct run *run, uint64_t *ns)
 
 	pthread_barrier_wait(&barrier);
 	start = now();
+	hits = hits_of_all(workers, run->threads);
 	while (nanosleep(&duration, &duration) && errno == EINTR)
 		;
-	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
-	for (i = 0; i < run->threads; i++) {
-		pthread_join(workers[i].thread, NULL);
-		hits += workers[i].hits;
-	}
-	*ns = now() - start;
+	outcome.ns = now() - start;
+	outcome.hits = hits_of_all(workers, run->threads) - hits;
 
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < run->threads; i++)
+		pthread_join(workers[i].thread, NULL);
+	outcome.executions = hits_of_all(workers, run->threads);
 	free(workers);
-	return hits;
+	return outcome;
 }
 
 static int test_counted(const void *argument)
@@ -161,23 +190,24 @@ static int test_counted(const void *argument)
 	const struct run *run = argument;
 	bool steps = run->insn->flags & INSN_STEPS, mapped;
 	int counters = counters_create(1), probe;
-	uint64_t hits, counted, ns;
+	uint64_t executions, counted;
 
 	probe = probe_attach(run->insn->function_site, program_count(counters, 0));
-	hits = run_threads(run, &ns);
+	executions = run_threads(run).executions;
 	counted = counters_read(counters, 0);
 	mapped = xol_area_mapped();
 	close(probe);
 
-	if (!hits)
+	if (!executions)
 		ksft_print_msg("not executed once\n");
-	if (hits != counted)
+	if (executions != counted)
 		ksft_print_msg("executed %" PRIu64 " times, hit %" PRIu64 " times\n",
-			       hits, counted);
+			       executions, counted);
 	if (steps != mapped)
 		ksft_print_msg("%s, but [uprobes] is%s mapped\n",
 			       steps ? "steps" : "is emulated", mapped ? "" : " not");
-	return hits && hits == counted && steps == mapped ? KSFT_PASS : KSFT_FAIL;
+	return executions && executions == counted && steps == mapped ?
+	       KSFT_PASS : KSFT_FAIL;
 }
 
 static int measure_throughput(const void *argument)
@@ -185,11 +215,11 @@ static int measure_throughput(const void *argument)
 	const struct run *run = argument;
 	const char *key = run->insn ? run->insn->key : "mov";
 	bool steps = !run->insn || run->insn->flags & INSN_STEPS;
-	uint64_t hits, ns;
+	struct outcome outcome;
 
 	if (!options.unprobed && run->insn)
 		probe_attach(run->insn->function_site, program_empty());
-	hits = run_threads(run, &ns);
+	outcome = run_threads(run);
 	if (!options.unprobed && xol_area_mapped() != steps) {
 		fprintf(stderr, "%s: probe not hit as expected, run the test without --json\n",
 			key);
@@ -199,7 +229,7 @@ static int measure_throughput(const void *argument)
 	printf("{\"kind\":\"throughput\",\"instruction\":\"%s\",\"probed\":%s,",
 	       key, options.unprobed ? "false" : "true");
 	printf("\"probes\":%u,\"threads\":%u,\"hits\":%" PRIu64 ",\"ns\":%" PRIu64 "}\n",
-	       run->probes, run->threads, hits, ns);
+	       run->probes, run->threads, outcome.hits, outcome.ns);
 	return KSFT_PASS;
 }
 
@@ -242,16 +272,18 @@ static int measure_cost(const void *argument)
 static int measure_in_turn(void)
 {
 	int result = KSFT_PASS;
-	unsigned int i;
+	unsigned int i, round;
 
 	for (i = 0; !options.unprobed && i < options.probes; i++)
 		probe_attach(numbered_function(i), program_empty());
-	for (i = 0; i < options.thread_counts; i++) {
-		struct run run = { NULL, options.threads[i], options.probes,
-				   WARM_UP_ROUNDS };
+	for (round = 0; round < options.rounds; round++) {
+		for (i = 0; i < options.thread_counts; i++) {
+			struct run run = { NULL, options.threads[i], options.probes,
+					   WARM_UP_ROUNDS };
 
-		if (run_isolated(measure_throughput, &run, TIME_LIMIT))
-			result = KSFT_FAIL;
+			if (run_isolated(measure_throughput, &run, TIME_LIMIT))
+				result = KSFT_FAIL;
+		}
 	}
 	return result;
 }
@@ -282,7 +314,8 @@ __noreturn void usage(const char *name)
 	fprintf(stderr,
 		"Usage: %s [--json | --cost HITS] [--unprobed] [--instructions LIST]\n"
 		"       [--threads LIST] [--milliseconds N]\n"
-		"       %s --json --probes N [--unprobed] [--threads LIST] [--milliseconds N]\n"
+		"       %s --json --probes N [--rounds N] [--unprobed] [--threads LIST]\n"
+		"           [--milliseconds N]\n"
 		"\n"
 		"  --json            print hits and nanoseconds as JSON lines, no TAP\n"
 		"  --cost HITS       print nanoseconds per hit of one thread, the least of some\n"
@@ -290,6 +323,7 @@ __noreturn void usage(const char *name)
 		"  --unprobed        measure without a probe, for comparison\n"
 		"  --instructions    a comma separated list, default is all\n"
 		"  --probes          hit that many in turn, instead of each instruction\n"
+		"  --rounds          go through the numbers of threads that often\n"
 		"  --threads         numbers of threads, default is 1,2,4,64\n"
 		"  --milliseconds    time of each run, default is 200\n"
 		"\n"
@@ -318,13 +352,15 @@ static void parse_threads(const char *name, char *list)
 
 int main(int argc, char **argv)
 {
-	enum { JSON = 1, COST, UNPROBED, INSTRUCTIONS, PROBES, THREADS, MILLISECONDS };
+	enum { JSON = 1, COST, UNPROBED, INSTRUCTIONS, PROBES, ROUNDS, THREADS,
+	       MILLISECONDS };
 	static const struct option long_options[] = {
 		{ "json", no_argument, NULL, JSON },
 		{ "cost", required_argument, NULL, COST },
 		{ "unprobed", no_argument, NULL, UNPROBED },
 		{ "instructions", required_argument, NULL, INSTRUCTIONS },
 		{ "probes", required_argument, NULL, PROBES },
+		{ "rounds", required_argument, NULL, ROUNDS },
 		{ "threads", required_argument, NULL, THREADS },
 		{ "milliseconds", required_argument, NULL, MILLISECONDS },
 		{}
@@ -353,6 +389,10 @@ int main(int argc, char **argv)
 			options.probes = number_option(argv[0], optarg, 10,
 						       NUMBERED_FUNCTIONS, NULL);
 			break;
+		case ROUNDS:
+			options.rounds = number_option(argv[0], optarg, 10, MAX_ROUNDS,
+						       NULL);
+			break;
 		case THREADS:
 			parse_threads(argv[0], optarg);
 			break;
@@ -365,7 +405,8 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind < argc || (options.unprobed && !json && !options.cost_hits) ||
-	    (options.probes && (!json || options.cost_hits || options.instructions)))
+	    (options.probes && (!json || options.cost_hits || options.instructions)) ||
+	    (options.rounds != 1 && !options.probes))
 		usage(argv[0]);
 
 	if (options.probes)
