@@ -31,7 +31,7 @@ const PLAIN_INTERVAL: Duration = Duration::from_secs(15);
 /// Runs stages, one after the other or in several threads.
 pub struct Runner {
     pub paths: Paths,
-    /// How many things to do at the same time: compilers, or guests with tests.
+    /// How many things to do at the same time: compilers, or guests that are busy.
     pub jobs: usize,
     upcoming: Mutex<VecDeque<String>>,
     bars: MultiProgress,
@@ -53,11 +53,12 @@ impl Runner {
         })
     }
 
-    /// Does `work` for each of `items`: for as many at once as [`jobs`](Self::jobs)
-    /// says, and for the next one as soon as one is done. Returns what came of them in
-    /// the order of the items.
+    /// Does `work` for each of `items`: for `at_once` of them at the same time, and for
+    /// the next one as soon as one is done. Returns what came of them in the order of
+    /// the items.
     pub fn beside<T: Sync, R: Send>(
         &self,
+        at_once: usize,
         items: &[T],
         work: impl Fn(&T) -> Result<R> + Sync,
     ) -> Result<Vec<R>> {
@@ -71,7 +72,7 @@ impl Runner {
             Ok(done)
         };
         let ended: Vec<_> = thread::scope(|scope| {
-            let workers = items.len().min(self.jobs);
+            let workers = items.len().min(at_once);
             let running: Vec<_> = (0..workers).map(|_| scope.spawn(work_on)).collect();
             running.into_iter().map(|one| one.join()).collect()
         });
@@ -399,8 +400,7 @@ pub mod tests {
     #[test]
     fn the_next_begins_as_soon_as_one_is_done() {
         let cache = tempfile::tempdir().unwrap();
-        let mut runner = runner(cache.path());
-        runner.jobs = 2;
+        let runner = runner(cache.path());
         let (third_is_done, wait) = channel();
         let wait = Mutex::new(wait);
         // The first one lasts until the third one, which follows the second one, is done.
@@ -412,13 +412,13 @@ pub mod tests {
             }
             Ok(10 * item)
         };
-        assert_eq!(runner.beside(&[1, 2, 3], work).unwrap(), [10, 20, 30]);
+        assert_eq!(runner.beside(2, &[1, 2, 3], work).unwrap(), [10, 20, 30]);
         assert!(
             runner
-                .beside(&[2], |_| -> Result<()> { anyhow::bail!("no") })
+                .beside(1, &[2], |_| -> Result<()> { anyhow::bail!("no") })
                 .is_err()
         );
-        assert!(runner.beside(&[], work).unwrap().is_empty());
+        assert!(runner.beside(2, &[], work).unwrap().is_empty());
     }
 
     #[test]

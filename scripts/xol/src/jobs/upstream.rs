@@ -48,7 +48,7 @@ pub fn run_upstream_tests(
     let flavours: Vec<_> = [Flavour::UpstreamC].into_iter().chain(rust).collect();
     runner.plan(flavours.iter().map(|&flavour| stage_name(arch, flavour)));
     let run = |&flavour: &Flavour| run(runner, arch, flavour, engine, image);
-    let mut results = runner.beside(&flavours, run)?;
+    let mut results = runner.beside(runner.jobs, &flavours, run)?;
 
     for (flavour, results) in flavours.iter().zip(&mut results) {
         let names = results.timed_failures();
