@@ -31,9 +31,10 @@
 //!
 //! - Exceptions, the lookup of the uprobe, its consumers, and the architecture's work before and
 //!   after a step. They are the same for both and come on top. On arm64 `isb` stands for an
-//!   exception's return, which synchronizes. On x86 nothing stands for it: a processor may have
-//!   fetched a slot's old code when the new code is written, and has to start over then. Whether it
-//!   does can change between runs, and `c` is several times as dear if so. Compare a few of them.
+//!   exception's return, which synchronizes. On x86 `mfence` does, where a slot was written: a
+//!   processor may have fetched a slot's old code when the new code is written, and has to start
+//!   over then. Whether it does can change between runs, and `c` is several times as dear if so.
+//!   Compare a few of them.
 //! - The kernel's own mapping of the page: what is written is mapped as both writable and
 //!   executable here.
 //! - Interrupts and preemption that are off with a spinlock held, and the kernel's queued
