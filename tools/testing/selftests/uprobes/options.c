@@ -23,3 +23,20 @@ uint64_t number_option(const char *name, const char *text, int base, uint64_t ma
 		*end = after;
 	return value;
 }
+
+struct number_list number_list_option(const char *name, char *text, unsigned int max)
+{
+	struct number_list list = {};
+
+	for (;;) {
+		if (list.count == MAX_NUMBERS) {
+			fprintf(stderr, "%s: more than %d numbers\n", text, MAX_NUMBERS);
+			usage(name);
+		}
+		list.numbers[list.count++] = number_option(name, text, 10, max, &text);
+		if (!*text)
+			return list;
+		if (*text++ != ',')
+			usage(name);
+	}
+}

@@ -14,6 +14,16 @@
 uint64_t number_option(const char *name, const char *text, int base, uint64_t max,
 		       char **end);
 
+#define MAX_NUMBERS	16
+
+struct number_list {
+	unsigned int numbers[MAX_NUMBERS];
+	unsigned int count;
+};
+
+/* As many numbers from 1 to @max, with commas between them; else as number_option(). */
+struct number_list number_list_option(const char *name, char *text, unsigned int max);
+
 /* The program's own: says how it is called, and ends it. */
 __noreturn void usage(const char *name);
 

@@ -10,10 +10,7 @@
  * only returns 0, and the loop around the instruction (a call, the return, the
  * loop's own instructions) is part of the figure. On QEMU's instruction clock
  * (-icount shift=0,sleep=off) a nanosecond is an instruction, so that --cost
- * prints instructions per hit. With --probes each thread hits several probes in
- * turn, at instructions that differ in their immediate alone. With --rounds the
- * numbers of threads are measured in turns: many short runs, because a host that
- * others use changes its speed from one second to the next.
+ * prints instructions per hit.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -26,13 +23,10 @@
 #include <unistd.h>
 
 #include "kselftest.h"
-#include "functions.h"
 #include "insns.h"
 #include "options.h"
 #include "probe.h"
 
-#define MAX_COUNTS	16
-#define MAX_ROUNDS	1000
 #define MAX_THREADS	4096
 /* Enough for the first hits' work (utask, area, page faults) to be over */
 #define WARM_UP_HITS	100
@@ -44,26 +38,19 @@
 
 static struct {
 	const char *instructions;
-	unsigned int threads[MAX_COUNTS];
-	unsigned int thread_counts;
-	unsigned int rounds;
+	struct number_list threads;
 	unsigned int milliseconds;
 	uint64_t cost_hits;
-	unsigned int probes;
 	bool unprobed;
 } options = {
-	.threads = { 1, 2, 4, 64 },
-	.thread_counts = 4,
-	.rounds = 1,
+	.threads = { { 1, 2, 4, 64 }, 4 },
 	.milliseconds = 200,
 };
 
-/* An instruction of the table or, if there is none, numbered functions in turn */
 struct run {
 	const struct insn *insn;
 	unsigned int threads;
-	unsigned int probes;
-	/* Each thread hits all probes so often before the time starts. */
+	/* Each thread executes it so often before the time starts. */
 	unsigned int warm_up_rounds;
 };
 
@@ -112,24 +99,6 @@ static void *work(void *argument)
 	return NULL;
 }
 
-static void *work_in_turn(void *argument)
-{
-	struct worker *worker = argument;
-	unsigned int probes = worker->run->probes, probe = 0, i;
-	uint64_t hits = 0;
-
-	for (i = 0; i < worker->run->warm_up_rounds * probes; i++)
-		call_numbered(i % probes);
-	pthread_barrier_wait(&barrier);
-	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
-		call_numbered(probe);
-		if (++probe == probes)
-			probe = 0;
-		__atomic_store_n(&worker->hits, ++hits, __ATOMIC_RELAXED);
-	}
-	return NULL;
-}
-
 static uint64_t hits_of_all(const struct worker *workers, unsigned int threads)
 {
 	uint64_t hits = 0;
@@ -162,8 +131,7 @@ static struct outcome run_threads(const struct run *run)
 	for (i = 0; i < run->threads; i++) {
 		workers[i].run = run;
 		workers[i].hits = 0;
-		error = pthread_create(&workers[i].thread, NULL,
-				       run->insn ? work : work_in_turn, &workers[i]);
+		error = pthread_create(&workers[i].thread, NULL, work, &workers[i]);
 		if (error)
 			ksft_exit_fail_msg("thread %u of %u: %s\n", i + 1,
 					   run->threads, strerror(error));
@@ -213,23 +181,22 @@ static int test_counted(const void *argument)
 static int measure_throughput(const void *argument)
 {
 	const struct run *run = argument;
-	const char *key = run->insn ? run->insn->key : "mov";
-	bool steps = !run->insn || run->insn->flags & INSN_STEPS;
+	bool steps = run->insn->flags & INSN_STEPS;
 	struct outcome outcome;
 
-	if (!options.unprobed && run->insn)
+	if (!options.unprobed)
 		probe_attach(run->insn->function_site, program_empty());
 	outcome = run_threads(run);
 	if (!options.unprobed && xol_area_mapped() != steps) {
 		fprintf(stderr, "%s: probe not hit as expected, run the test without --json\n",
-			key);
+			run->insn->key);
 		return KSFT_FAIL;
 	}
 
 	printf("{\"kind\":\"throughput\",\"instruction\":\"%s\",\"probed\":%s,",
-	       key, options.unprobed ? "false" : "true");
-	printf("\"probes\":%u,\"threads\":%u,\"hits\":%" PRIu64 ",\"ns\":%" PRIu64 "}\n",
-	       run->probes, run->threads, outcome.hits, outcome.ns);
+	       run->insn->key, options.unprobed ? "false" : "true");
+	printf("\"probes\":1,\"threads\":%u,\"hits\":%" PRIu64 ",\"ns\":%" PRIu64 "}\n",
+	       run->threads, outcome.hits, outcome.ns);
 	return KSFT_PASS;
 }
 
@@ -268,26 +235,6 @@ static int measure_cost(const void *argument)
 	return KSFT_PASS;
 }
 
-/* All numbers of threads, with the probes in turn, which it takes long to remove */
-static int measure_in_turn(void)
-{
-	int result = KSFT_PASS;
-	unsigned int i, round;
-
-	for (i = 0; !options.unprobed && i < options.probes; i++)
-		probe_attach(numbered_function(i), program_empty());
-	for (round = 0; round < options.rounds; round++) {
-		for (i = 0; i < options.thread_counts; i++) {
-			struct run run = { NULL, options.threads[i], options.probes,
-					   WARM_UP_ROUNDS };
-
-			if (run_isolated(measure_throughput, &run, TIME_LIMIT))
-				result = KSFT_FAIL;
-		}
-	}
-	return result;
-}
-
 static bool selected(const struct insn *insn)
 {
 	const char *key = options.instructions;
@@ -314,20 +261,16 @@ __noreturn void usage(const char *name)
 	fprintf(stderr,
 		"Usage: %s [--json | --cost HITS] [--unprobed] [--instructions LIST]\n"
 		"       [--threads LIST] [--milliseconds N]\n"
-		"       %s --json --probes N [--rounds N] [--unprobed] [--threads LIST]\n"
-		"           [--milliseconds N]\n"
 		"\n"
 		"  --json            print hits and nanoseconds as JSON lines, no TAP\n"
 		"  --cost HITS       print nanoseconds per hit of one thread, the least of some\n"
 		"                    rounds of HITS hits, as JSON lines\n"
 		"  --unprobed        measure without a probe, for comparison\n"
 		"  --instructions    a comma separated list, default is all\n"
-		"  --probes          hit that many in turn, instead of each instruction\n"
-		"  --rounds          go through the numbers of threads that often\n"
 		"  --threads         numbers of threads, default is 1,2,4,64\n"
 		"  --milliseconds    time of each run, default is 200\n"
 		"\n"
-		"Instructions:", name, name);
+		"Instructions:", name);
 	for_each_insn(insn)
 		if (insn->key)
 			fprintf(stderr, " %s", insn->key);
@@ -335,32 +278,14 @@ __noreturn void usage(const char *name)
 	exit(KSFT_FAIL);
 }
 
-static void parse_threads(const char *name, char *list)
-{
-	options.thread_counts = 0;
-	for (;;) {
-		if (options.thread_counts == MAX_COUNTS)
-			usage(name);
-		options.threads[options.thread_counts++] =
-			number_option(name, list, 10, MAX_THREADS, &list);
-		if (!*list)
-			return;
-		if (*list++ != ',')
-			usage(name);
-	}
-}
-
 int main(int argc, char **argv)
 {
-	enum { JSON = 1, COST, UNPROBED, INSTRUCTIONS, PROBES, ROUNDS, THREADS,
-	       MILLISECONDS };
+	enum { JSON = 1, COST, UNPROBED, INSTRUCTIONS, THREADS, MILLISECONDS };
 	static const struct option long_options[] = {
 		{ "json", no_argument, NULL, JSON },
 		{ "cost", required_argument, NULL, COST },
 		{ "unprobed", no_argument, NULL, UNPROBED },
 		{ "instructions", required_argument, NULL, INSTRUCTIONS },
-		{ "probes", required_argument, NULL, PROBES },
-		{ "rounds", required_argument, NULL, ROUNDS },
 		{ "threads", required_argument, NULL, THREADS },
 		{ "milliseconds", required_argument, NULL, MILLISECONDS },
 		{}
@@ -385,16 +310,8 @@ int main(int argc, char **argv)
 		case INSTRUCTIONS:
 			options.instructions = optarg;
 			break;
-		case PROBES:
-			options.probes = number_option(argv[0], optarg, 10,
-						       NUMBERED_FUNCTIONS, NULL);
-			break;
-		case ROUNDS:
-			options.rounds = number_option(argv[0], optarg, 10, MAX_ROUNDS,
-						       NULL);
-			break;
 		case THREADS:
-			parse_threads(argv[0], optarg);
+			options.threads = number_list_option(argv[0], optarg, MAX_THREADS);
 			break;
 		case MILLISECONDS:
 			options.milliseconds = number_option(argv[0], optarg, 10, 60000,
@@ -404,13 +321,8 @@ int main(int argc, char **argv)
 			usage(argv[0]);
 		}
 	}
-	if (optind < argc || (options.unprobed && !json && !options.cost_hits) ||
-	    (options.probes && (!json || options.cost_hits || options.instructions)) ||
-	    (options.rounds != 1 && !options.probes))
+	if (optind < argc || (options.unprobed && !json && !options.cost_hits))
 		usage(argv[0]);
-
-	if (options.probes)
-		return measure_in_turn();
 
 	for_each_insn(insn)
 		instructions += selected(insn);
@@ -421,20 +333,20 @@ int main(int argc, char **argv)
 
 	if (!json && !options.cost_hits) {
 		ksft_print_header();
-		ksft_set_plan(instructions * options.thread_counts);
+		ksft_set_plan(instructions * options.threads.count);
 	}
 	for_each_insn(insn) {
 		if (!selected(insn))
 			continue;
 		if (options.cost_hits) {
-			struct run run = { insn, 1, 1, 0 };
+			struct run run = { insn, 1, 0 };
 
 			if (run_isolated(measure_cost, &run, TIME_LIMIT))
 				result = KSFT_FAIL;
 			continue;
 		}
-		for (i = 0; i < options.thread_counts; i++) {
-			struct run run = { insn, options.threads[i], 1,
+		for (i = 0; i < options.threads.count; i++) {
+			struct run run = { insn, options.threads.numbers[i],
 					   json ? WARM_UP_ROUNDS : 0 };
 
 			if (!json) {
