@@ -20,7 +20,7 @@ pub const STAGE: &str = "slot layer";
 /// With many processors there are many numbers of threads.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 
-/// Short runs, the median of which counts: a host that is slow for a while is so for few
+/// Short runs, the least of which counts: a host that is slow for a while is so for few
 /// and for many threads then.
 const ROUNDS: u32 = 7;
 const SECONDS: &str = "1";
