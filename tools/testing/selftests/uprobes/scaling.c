@@ -18,10 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kselftest.h"
+#include "clock.h"
 #include "functions.h"
 #include "options.h"
 #include "probe.h"
@@ -128,27 +128,14 @@ static uint64_t hits_of_all(void)
 	return hits;
 }
 
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * 1000000000ULL + time.tv_nsec;
-}
-
 static struct sample measure_threads(unsigned int threads)
 {
-	struct timespec duration = {
-		.tv_sec = options.milliseconds / 1000,
-		.tv_nsec = options.milliseconds % 1000 * 1000000L,
-	};
 	uint64_t hits, start;
 
 	run_threads(threads);
 	start = now();
 	hits = hits_of_all();
-	while (nanosleep(&duration, &duration) && errno == EINTR)
-		;
+	sleep_milliseconds(options.milliseconds);
 	return (struct sample){ .ns = now() - start, .hits = hits_of_all() - hits };
 }
 

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "kselftest.h"
+#include "clock.h"
 #include "functions.h"
 #include "options.h"
 #include "probe.h"
@@ -232,10 +233,7 @@ static void *change_probes(void *argument)
 
 static void *stop_in_time(void *argument)
 {
-	struct timespec time = { .tv_sec = options.seconds };
-
-	while (nanosleep(&time, &time) && errno == EINTR)
-		;
+	sleep_milliseconds(options.seconds * 1000);
 	__atomic_store_n(&tally->stop, true, __ATOMIC_RELAXED);
 	return NULL;
 }

@@ -20,10 +20,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kselftest.h"
+#include "clock.h"
 #include "insns.h"
 #include "options.h"
 #include "probe.h"
@@ -77,14 +77,6 @@ struct outcome {
 static pthread_barrier_t barrier;
 static bool stop;
 
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * 1000000000ULL + time.tv_nsec;
-}
-
 static void *work(void *argument)
 {
 	struct worker *worker = argument;
@@ -118,10 +110,6 @@ static uint64_t hits_of_all(const struct worker *workers, unsigned int threads)
  */
 static struct outcome run_threads(const struct run *run)
 {
-	struct timespec duration = {
-		.tv_sec = options.milliseconds / 1000,
-		.tv_nsec = options.milliseconds % 1000 * 1000000L,
-	};
 	struct outcome outcome;
 	struct worker *workers;
 	uint64_t hits, start;
@@ -143,8 +131,7 @@ static struct outcome run_threads(const struct run *run)
 	pthread_barrier_wait(&barrier);
 	start = now();
 	hits = hits_of_all(workers, run->threads);
-	while (nanosleep(&duration, &duration) && errno == EINTR)
-		;
+	sleep_milliseconds(options.milliseconds);
 	outcome.ns = now() - start;
 	outcome.hits = hits_of_all(workers, run->threads) - hits;
 
