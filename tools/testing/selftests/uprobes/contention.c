@@ -4,7 +4,6 @@
  * where the hits begin and end. The plugin sees which memory the CPUs share
  * meanwhile; this program measures nothing.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>

@@ -8,7 +8,6 @@
  * compared in the same memory and while the machine is as fast for one as for the
  * other. Prints one JSON object per number and round.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
