@@ -103,14 +103,14 @@ impl XolArea {
     /// Gets another slot than the one that the task has cached.
     #[inline(never)]
     fn look_up(&self, entered: Entered<'_>, insn: &Insn) -> Option<usize> {
-        let before = entered.slot();
         if entered.is_listed() {
+            let before = entered.slot();
             if let Some(held) = self.table.find(&entered, insn) {
                 self.gc.moved(&self.table, before);
                 return Some(self.taken(held));
             }
         }
-        let held = self.gc.take(&self.table, &entered, insn, before);
+        let held = self.gc.take(&self.table, &entered, insn);
         if held.is_none() {
             entered.leave_to_wait(insn);
         }

@@ -389,23 +389,15 @@ impl Gc {
 
     /// Gets a slot that holds `insn`, unless tasks are in all slots that there can be.
     ///
-    /// `before` is the one that the task had. Sleeps when memory has to be found. The current task
-    /// must be the owner.
+    /// Sleeps when memory has to be found. The current task must be the owner.
     #[cold]
-    pub(crate) fn take(
-        &self,
-        table: &Table,
-        entered: &Entered<'_>,
-        insn: &Insn,
-        before: Option<Slot>,
-    ) -> Option<Held> {
+    pub(crate) fn take(&self, table: &Table, entered: &Entered<'_>, insn: &Insn) -> Option<Held> {
         // Whoever waits while it has one would keep it from those who need it.
         entered.forget();
         let held = self.take_or_grow(table, entered, insn)?;
-        if before.is_some() {
-            // Somebody may have waited for it.
-            self.wake_one();
-        }
+        // Somebody may wait for the one that the task had, or for one that it claimed too late and
+        // seemed to be in for a moment.
+        self.wake_one();
         self.wake_alike(insn);
         Some(held)
     }

@@ -418,11 +418,9 @@ pub const MUTANTS: &[Mutant] = &[
         name: "take-wakes-nobody",
         file: "gc.rs",
         edits: &[(
-            "            self.wake_one();
-        }
+            "        self.wake_one();
         self.wake_alike(insn);",
-            "        }
-        self.wake_alike(insn);",
+            "        self.wake_alike(insn);",
         )],
         build: Build::TwoSlots,
         scenario: "moved-on",
