@@ -212,7 +212,7 @@ impl Inner {
     #[cfg_attr(not(CONFIG_UPROBES_XOL_BOOST), expect(unused_variables))]
     fn allow_boosting(&mut self, table: &Table) {
         #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-        if self.unused > 0 && !self.boosted.is_full() {
+        if self.unused > self.kept_for_steps() && !self.boosted.is_full() {
             table.allow_boosting(&mut self.locked);
         }
     }
@@ -298,12 +298,19 @@ impl Inner {
         if found.is_some() || self.boosted.is_full() {
             return found;
         }
-        let unused = self.take_unused(spare)?;
+        let unused = self.take_unused(spare.max(self.kept_for_steps()))?;
         let slot = unused.slot();
         table.boost(unused, insn, next, &mut self.locked);
         self.boosted.add();
         events::boosted();
         Some(slot)
+    }
+
+    /// The unused slots that are not boosted. Those are not collected: with a slot left to steps,
+    /// who needs one gets it even if there is no memory to grow.
+    fn kept_for_steps(&self) -> usize {
+        // What an area can grow to has more than may be boosted.
+        usize::from(self.pages < PAGES)
     }
 
     /// There is no slot to boost. What the caller is to do for there to be one later, if anything;

@@ -1033,6 +1033,14 @@ pub const MUTANTS: &[Mutant] = &[
         caught_by: "a slot is found again without a lock",
     },
     Mutant {
+        name: "boost-leaves-nothing-to-steps",
+        file: "gc.rs",
+        edits: &[("usize::from(self.pages < PAGES)", "0")],
+        build: Build::TwoPages,
+        scenario: "boosted-or-stepped",
+        caught_by: "no lost wake-up",
+    },
+    Mutant {
         name: "reclaim-wakes-nobody",
         file: "gc.rs",
         edits: &[(

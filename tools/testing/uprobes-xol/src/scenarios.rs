@@ -301,6 +301,13 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     #[cfg(any(not(feature = "loom"), feature = "two-pages"))]
     Scenario {
+        name: "boosted-or-stepped",
+        about: "a task boosts what can be boosted, and has to step without memory for a page",
+        run: boosted_or_stepped,
+        preemptions: None,
+    },
+    #[cfg(any(not(feature = "loom"), feature = "two-pages"))]
+    Scenario {
         name: "two-grow",
         about: "two tasks need a page at the same time",
         run: two_grow,
@@ -1392,6 +1399,29 @@ fn boosted_without_memory() {
     Property::RoomForSteps.holds_if(thread.hit_boosted(0).is_some());
     thread.exit();
     disperse(crowd);
+    process.is_left_clean();
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-pages"))]
+fn boosted_or_stepped() {
+    if PAGES < 2 {
+        return;
+    }
+    let process = Process::new();
+    let alone = thread::spawn({
+        let thread = process.thread();
+        move || {
+            let task = bindings::task_struct::new();
+            task.run_out_of_memory();
+            task.enter();
+            for probe in 0..SLOTS_PER_PAGE {
+                thread.hit_boosted(probe);
+            }
+            thread.hit(CROWD);
+            thread.exit();
+        }
+    });
+    alone.join().unwrap();
     process.is_left_clean();
 }
 
