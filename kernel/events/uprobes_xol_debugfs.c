@@ -2,7 +2,6 @@
 /* What the XOL areas of all processes have, as /sys/kernel/debug/uprobes_xol */
 #include <linux/debugfs.h>
 #include <linux/init.h>
-#include <linux/minmax.h>
 #include <linux/percpu.h>
 #include <linux/seq_file.h>
 #include <linux/uprobes_xol.h>
@@ -38,8 +37,8 @@ static int uprobes_xol_show(struct seq_file *file, void *unused)
 
 		for_each_possible_cpu(cpu)
 			sum += READ_ONCE(per_cpu(uprobe_xol_counts, cpu).of[i]);
-		/* Changes on several CPUs are not seen all at once. */
-		seq_printf(file, "%s %ld\n", names[i], max(sum, 0L));
+		/* Below zero if not all changes are seen that other CPUs make just now. */
+		seq_printf(file, "%s %ld\n", names[i], sum);
 	}
 	/* But for the trampoline's */
 	seq_printf(file, "limit %d\n", UPROBE_XOL_PAGES * UPROBE_XOL_SLOTS_PER_PAGE - 1);
