@@ -7,6 +7,7 @@ const BEGINNINGS: &[&str] = &[
     "WARNING: ",
     "INFO: task ",
     "INFO: possible ",
+    "INFO: trying to register non-static key",
     "Kernel panic",
     "Oops",
     "Internal error: ",
@@ -35,6 +36,8 @@ const ANYWHERE: &[&str] = &[
     "new suspected memory leaks",
     "scheduling while atomic",
     "DEBUG_LOCKS_WARN_ON",
+    // Lockdep is off then, and the rest of the boot proves nothing of locks.
+    "turning off the locking correctness validator",
 ];
 
 /// The first message in a kernel log which says that something is broken.
@@ -107,6 +110,14 @@ mod tests {
             (
                 "[    3.0] BUG: KASAN: slab-use-after-free in f+0x1/0x2",
                 "BUG: KASAN: slab-use-after-free in f+0x1/0x2",
+            ),
+            (
+                "[    3.0] INFO: trying to register non-static key.",
+                "INFO: trying to register non-static key.",
+            ),
+            (
+                "[    3.0] turning off the locking correctness validator.",
+                "turning off the locking correctness validator.",
             ),
             (
                 "[    3.0] WARNING: possible circular locking dependency detected",
