@@ -124,7 +124,7 @@ impl Flavour {
             Self::RustCalls => &["rust", "rust-calls"],
             Self::Debug | Self::DebugStepped => &["rust", "debug", "faults"],
             Self::Kcsan => &["rust", "kcsan"],
-            Self::Rt => &["rust", "rt"],
+            Self::Rt => &["rust", "rt", "faults"],
             Self::Pages16K => &["rust", "pages-16k"],
             Self::Pages64K => &["rust", "pages-64k"],
             Self::UpstreamC => &["c", "upstream"],
