@@ -18,6 +18,8 @@
 #include <sys/stat.h>
 
 #include "kselftest_harness.h"
+#include "blocked.h"
+#include "functions.h"
 #include "options.h"
 #include "probe.h"
 #include "registers.h"
@@ -33,6 +35,8 @@
 #define STRIDE		37
 #define DUMPS		3
 #define DUMPED_THREADS	40
+#define BLOCKED		8
+#define PATIENCE	60
 #define TIME_LIMIT	600
 
 static unsigned long hits = 100000;
@@ -247,15 +251,12 @@ static void do_rounds_for_ever(unsigned int index)
 		do_round(argument);
 }
 
-static __noreturn void run_until_dumped(const char *folder)
+static void dump_in(const char *folder)
 {
 	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
 
 	if (chdir(folder) || setrlimit(RLIMIT_CORE, &limit))
 		_exit(KSFT_FAIL);
-	threads_start(DUMPED_THREADS, do_rounds_for_ever);
-	for (;;)
-		pause();
 }
 
 /* The only file in @folder, whatever the kernel calls a core dump; or -1 */
@@ -294,8 +295,21 @@ static const Elf64_Phdr *core_notes(const char *core, size_t size)
 	return NULL;
 }
 
+static unsigned int seen_in_round, seen_at_load[BLOCKED];
+
+static void note_dumped(uintptr_t ip)
+{
+	if (in_area(ip))
+		add(&seen_in_area);
+	if (ip >= (uintptr_t)round_function && ip < (uintptr_t)round_function_end)
+		add(&seen_in_round);
+	for (unsigned int i = 0; i < BLOCKED; i++)
+		if (ip == (uintptr_t)numbered_load(i))
+			add(&seen_at_load[i]);
+}
+
 /* Notes where each thread of @core was; returns how many there were. */
-static unsigned int read_core(const char *core, size_t size, unsigned int *in_round)
+static unsigned int read_core(const char *core, size_t size)
 {
 	const Elf64_Phdr *notes = core_notes(core, size);
 	const char *at, *end;
@@ -309,62 +323,115 @@ static unsigned int read_core(const char *core, size_t size, unsigned int *in_ro
 		const Elf64_Nhdr *note = (const void *)at;
 		const char *what = at + sizeof(*note) + ((note->n_namesz + 3) & ~3U);
 		struct elf_prstatus status;
-		uintptr_t ip;
 
 		at = what + ((note->n_descsz + 3) & ~3U);
 		if (note->n_type != NT_PRSTATUS || note->n_descsz != sizeof(status))
 			continue;
 		memcpy(&status, what, sizeof(status));
-		ip = regs_ip((const struct user_regs_struct *)&status.pr_reg);
+		note_dumped(regs_ip((const struct user_regs_struct *)&status.pr_reg));
 		threads++;
-		if (in_area(ip))
-			add(&seen_in_area);
-		*in_round += ip >= (uintptr_t)round_function &&
-			     ip < (uintptr_t)round_function_end;
 	}
 	return threads;
 }
 
+/*
+ * Has @pid, which was started in @folder, dump its core, and notes where its threads
+ * were; returns how many there were, or 0 if there is no core.
+ */
+static unsigned int dump_core(pid_t pid, const char *folder)
+{
+	unsigned int threads;
+	struct stat stat;
+	int status, file;
+	char *core;
+
+	if (!xol_area_range(pid, &area_start, &area_end) || kill(pid, SIGQUIT) ||
+	    waitpid(pid, &status, 0) != pid)
+		ksft_exit_fail_perror("no process to dump");
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGQUIT)
+		ksft_exit_fail_msg("status %#x instead of a core\n", status);
+	file = open_core(folder);
+	if (file < 0)
+		return 0;
+	if (fstat(file, &stat))
+		ksft_exit_fail_perror("fstat");
+	core = mmap(NULL, stat.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+	if (core == MAP_FAILED)
+		ksft_exit_fail_perror("mmap");
+	threads = read_core(core, stat.st_size);
+	munmap(core, stat.st_size);
+	close(file);
+	return threads;
+}
+
+static const char no_core[] = "no core dump: is core_pattern a file name?";
+
 TEST_F_TIMEOUT(interrupted, by_core_dump, TIME_LIMIT)
 {
 	char folder[] = "/tmp/uprobes-core-XXXXXX";
-	unsigned int in_round = 0;
 
 	ASSERT_NE(mkdtemp(folder), NULL);
 	for (unsigned int i = 0; i < DUMPS; i++) {
 		uint64_t before = counters_read(self->counters, 0);
-		struct stat stat;
-		int status, file;
-		char *core;
+		unsigned int threads;
 		pid_t pid;
 
 		pid = fork();
 		ASSERT_GE(pid, 0);
-		if (!pid)
-			run_until_dumped(folder);
-		counters_wait_for(self->counters, 0, before + 10 * DUMPED_THREADS);
-		ASSERT_TRUE(xol_area_range(pid, &area_start, &area_end));
-		ASSERT_EQ(kill(pid, SIGQUIT), 0);
-		ASSERT_EQ(waitpid(pid, &status, 0), pid);
-		ASSERT_TRUE(WIFSIGNALED(status));
-		EXPECT_EQ(WTERMSIG(status), SIGQUIT);
-
-		file = open_core(folder);
-		if (file < 0) {
-			rmdir(folder);
-			SKIP(return, "no core dump in %s: is core_pattern a file name?", folder);
+		if (!pid) {
+			dump_in(folder);
+			threads_start(DUMPED_THREADS, do_rounds_for_ever);
+			for (;;)
+				pause();
 		}
-		ASSERT_EQ(fstat(file, &stat), 0);
-		core = mmap(NULL, stat.st_size, PROT_READ, MAP_PRIVATE, file, 0);
-		ASSERT_NE(core, MAP_FAILED);
-		EXPECT_EQ(read_core(core, stat.st_size, &in_round), DUMPED_THREADS + 1);
-		munmap(core, stat.st_size);
-		close(file);
+		counters_wait_for(self->counters, 0, before + 10 * DUMPED_THREADS);
+		threads = dump_core(pid, folder);
+		if (!threads) {
+			rmdir(folder);
+			SKIP(return, "%s", no_core);
+		}
+		EXPECT_EQ(threads, DUMPED_THREADS + 1);
 	}
 	rmdir(folder);
-	ksft_print_msg("%u of %u threads were in round_function\n", in_round,
+	ksft_print_msg("%u of %u threads were in round_function\n", seen_in_round,
 		       DUMPS * DUMPED_THREADS);
-	EXPECT_GE(in_round, 1);
+	EXPECT_GE(seen_in_round, 1);
+}
+
+/* For certain in a slot: the threads are blocked there. */
+TEST_F_TIMEOUT(interrupted, by_core_dump_in_a_slot, TIME_LIMIT)
+{
+	int loads = blocked_attach(BLOCKED, self->counters, 0), ready[2];
+	char folder[] = "/tmp/uprobes-core-XXXXXX";
+	unsigned int threads;
+	char byte;
+	pid_t pid;
+
+	ASSERT_NE(mkdtemp(folder), NULL);
+	ASSERT_EQ(pipe(ready), 0);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		struct blocked *blocked;
+
+		dump_in(folder);
+		if (!blocked_start(&blocked, BLOCKED, BLOCKED, PATIENCE) ||
+		    write(ready[1], "", 1) != 1)
+			_exit(KSFT_FAIL);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	ASSERT_EQ(read(ready[0], &byte, 1), 1);
+	threads = dump_core(pid, folder);
+	rmdir(folder);
+	if (!threads)
+		SKIP(return, "%s", no_core);
+	EXPECT_EQ(threads, BLOCKED + 1);
+	for (unsigned int i = 0; i < BLOCKED; i++)
+		EXPECT_EQ(seen_at_load[i], 1);
+	EXPECT_EQ(counters_read(self->counters, 0), BLOCKED);
+	close(loads);
 }
 
 __noreturn void usage(const char *name)

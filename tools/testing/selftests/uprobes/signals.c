@@ -266,8 +266,9 @@ TEST_F_TIMEOUT(signals, during_a_step, TIME_LIMIT)
 {
 	struct blocked *blocked;
 
-	set_handler(SIGUSR1, handler_returns, 0);
+	set_handler(SIGUSR1, handler_knows_sender, 0);
 	ASSERT_TRUE(blocked_start(&blocked, 1, 1, 60));
+	ASSERT_TRUE(xol_area_range(getpid(), &area_start, &area_end));
 	blocked_signal(blocked, SIGUSR1);
 	/* a step is not interrupted, so this is for the time after it */
 	call(NUMBER);
@@ -275,6 +276,48 @@ TEST_F_TIMEOUT(signals, during_a_step, TIME_LIMIT)
 	EXPECT_EQ(blocked_join(blocked), 0);
 	EXPECT_EQ(signals_handled(), 1);
 	EXPECT_EQ(counters_read(self->counters, 2), 1);
+}
+
+/* The same for a stop. The page is served by a process that does not stop. */
+TEST_F_TIMEOUT(signals, stopped_during_a_step, TIME_LIMIT)
+{
+	int blocks[2], stops[2], status;
+	char byte;
+	pid_t pid;
+
+	ASSERT_EQ(pipe(blocks), 0);
+	ASSERT_EQ(pipe(stops), 0);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		struct blocked *blocked;
+		pid_t server;
+
+		if (!blocked_start(&blocked, 1, 1, 60))
+			_exit(KSFT_FAIL);
+		server = fork();
+		if (!server) {
+			if (read(stops[0], &byte, 1) == 1)
+				blocked_serve(blocked);
+			_exit(KSFT_PASS);
+		}
+		if (server < 0 || write(blocks[1], "", 1) != 1)
+			_exit(KSFT_FAIL);
+		_exit(blocked_join(blocked) ? KSFT_FAIL : KSFT_PASS);
+	}
+	close(blocks[1]);
+	EXPECT_EQ(read(blocks[0], &byte, 1), 1);
+	EXPECT_EQ(kill(pid, SIGSTOP), 0);
+	/* whoever is stepped stops when the step is over, and not before */
+	EXPECT_EQ(write(stops[1], "", 1), 1);
+	ASSERT_EQ(waitpid(pid, &status, WUNTRACED), pid);
+	ASSERT_TRUE(WIFSTOPPED(status));
+	EXPECT_EQ(kill(pid, SIGCONT), 0);
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(WEXITSTATUS(status), KSFT_PASS);
+	EXPECT_EQ(counters_read(self->counters, 2), 1);
+	call(NUMBER);
 }
 
 TEST_F_TIMEOUT(signals, stopped_and_continued, TIME_LIMIT)
