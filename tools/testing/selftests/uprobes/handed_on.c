@@ -35,7 +35,7 @@ FIXTURE_SETUP(handed_on)
 {
 	unsigned long reclaims;
 
-	if (!boost_is_on() || !boost_reclaims(&reclaims))
+	if (!boost_is_on() || !xol_count("reclaims", &reclaims))
 		SKIP(return, "no slots are handed on: needs CONFIG_UPROBES_XOL_BOOST");
 	most = (xol_slots() - 1) / 2;
 	number = most + EXCESS;
@@ -91,7 +91,7 @@ static unsigned long reclaims(void)
 {
 	unsigned long count = 0;
 
-	boost_reclaims(&count);
+	xol_count("reclaims", &count);
 	return count;
 }
 

@@ -59,8 +59,7 @@ void boost_leave_off(void)
 	boost_switch(false);
 }
 
-/* Whether @count is one of those that the kernel tells */
-static bool count_read(const char *count, unsigned long *value)
+bool xol_count(const char *count, unsigned long *value)
 {
 	FILE *file = fopen(XOL_COUNTS, "re");
 	bool found = false;
@@ -76,12 +75,7 @@ static bool count_read(const char *count, unsigned long *value)
 
 bool boost_counts(unsigned long *boosted, unsigned long *unboosted)
 {
-	return count_read("boosted", boosted) && count_read("unboosted", unboosted);
-}
-
-bool boost_reclaims(unsigned long *reclaims)
-{
-	return count_read("reclaims", reclaims);
+	return xol_count("boosted", boosted) && xol_count("unboosted", unboosted);
 }
 
 bool xol_tells(void)
@@ -94,7 +88,7 @@ static unsigned int usable(unsigned int room)
 {
 	unsigned long limit;
 
-	return count_read("limit", &limit) && limit < room ? limit : room - 1;
+	return xol_count("limit", &limit) && limit < room ? limit : room - 1;
 }
 
 /* The area's mapping is as large as it can grow. */

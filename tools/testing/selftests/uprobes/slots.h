@@ -19,8 +19,6 @@ void boost_leave_off(void);
  * to be no more of them. False if the kernel does not tell.
  */
 bool boost_counts(unsigned long *boosted, unsigned long *unboosted);
-/* How many of the former were taken for other instructions, since boot. The same */
-bool boost_reclaims(unsigned long *reclaims);
 
 /* Where kernels with CONFIG_UPROBES_XOL_RUST, and no others, tell of slots */
 #define TRACEFS		"/sys/kernel/tracing"
@@ -29,6 +27,8 @@ bool boost_reclaims(unsigned long *reclaims);
 
 /* Whether anything is told. If tracefs and debugfs are not there, nothing is. */
 bool xol_tells(void);
+/* Reads one of the counts. False if the kernel does not tell it. */
+bool xol_count(const char *count, unsigned long *value);
 
 /*
  * Slots that an XOL area has for instructions when it has grown as far as it

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Everything at once, at random, for some time: threads that hit probes, change
- * CPUs, make threads and processes, get signals and take each other's slots,
- * while other probes come and go, and processes are killed. In the end, every
- * execution of the counted instructions must have been counted once.
+ * CPUs, make threads and processes, get and raise signals, block in steps and take
+ * each other's slots, while other probes come and go, and processes are stopped,
+ * killed, robbed of their area and of memory. In the end, each execution of a
+ * counted instruction must have been counted once, instruction by instruction.
  *
  * What is done is drawn from the seed; the order in which it happens is not.
  */
@@ -12,6 +13,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,25 +24,40 @@
 #include <unistd.h>
 
 #include "kselftest.h"
+#include "blocked.h"
 #include "clock.h"
+#include "fault_injection.h"
 #include "functions.h"
 #include "options.h"
 #include "probe.h"
+#include "registers.h"
+#include "slots.h"
 #include "threads.h"
 
 /*
  * Functions with probes that stay, more of them than there are slots, and those
- * whose hits nobody counts
+ * whose hits nobody counts; of the former, the first have one on their return, too
  */
 #define COUNTED		2240
+#define RETURNED	8
 #define UNCOUNTED	32
 /* Functions whose probes come and go */
 #define CHANGING	(COUNTED + UNCOUNTED)
 #define CHANGING_NUMBER	8
 _Static_assert(CHANGING + CHANGING_NUMBER <= NUMBERED_FUNCTIONS,
 	       "there are not so many functions");
+/* Of the probed loads, the one that blocks and the one that faults */
+enum { BLOCKING, FAULTING, LOADS };
+/* Counters: those of the functions come first. */
+enum { UNCOUNTED_HITS = COUNTED, RETURNS, LOADED, COUNTERS };
 /* What threads and processes may take to end, beyond the time wanted */
 #define PATIENCE	120
+/* What a thread may take to block */
+#define BLOCKED		60
+/* Calls by a process that is stopped meanwhile */
+#define STOPPED_CALLS	300
+/* Of a process's first hit, one of so many allocations fails, if there are as many. */
+#define ALLOCATIONS	16
 
 static struct {
 	uint64_t seed;
@@ -49,13 +66,17 @@ static struct {
 
 /* Shared with all processes */
 static struct tally {
-	uint64_t executed, wrong, threads, processes, killed, signals, registered;
+	uint64_t executed[COUNTED];
+	uint64_t wrong, threads, processes, stopped, killed, robbed;
+	uint64_t signals, raised, blocked, registered, failed;
 	bool stop;
 } *tally;
 
 static pthread_t *workers;
 static unsigned int workers_ready;
 static bool signals_over;
+static bool faults_injectable;
+static __thread sigjmp_buf after_fault;
 
 static void add(uint64_t *counter, uint64_t number)
 {
@@ -82,7 +103,7 @@ static void call(unsigned int number)
 	if (call_numbered(number) != number)
 		add(&tally->wrong, 1);
 	if (number < COUNTED)
-		add(&tally->executed, 1);
+		add(&tally->executed[number], 1);
 }
 
 static void call_some(uint64_t *state)
@@ -109,6 +130,14 @@ static void make_thread(uint64_t *state)
 	add(&tally->threads, 1);
 }
 
+static void expect_exit(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid || status)
+		add(&tally->wrong, 1);
+}
+
 static void make_process(uint64_t *state)
 {
 	uint64_t own_state = draw(state, UINT64_MAX);
@@ -121,8 +150,53 @@ static void make_process(uint64_t *state)
 		_exit(0);
 	}
 	call_some(state);
-	waitpid(pid, NULL, 0);
+	expect_exit(pid);
 	add(&tally->processes, 1);
+}
+
+/* Until the child is done, it has the mm and its parent sleeps. */
+static void lend_mm(uint64_t *state)
+{
+	uint64_t own_state = draw(state, UINT64_MAX);
+	pid_t pid = vfork();
+
+	if (pid < 0)
+		return;
+	if (!pid) {
+		call_some(&own_state);
+		_exit(0);
+	}
+	expect_exit(pid);
+	add(&tally->processes, 1);
+}
+
+static void call_uncounted(uint64_t *state)
+{
+	call(COUNTED + draw(state, UNCOUNTED));
+}
+
+static void stop_process(uint64_t *state)
+{
+	uint64_t own_state = draw(state, UINT64_MAX);
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		return;
+	if (!pid) {
+		for (unsigned int i = 0; i < STOPPED_CALLS; i++)
+			call_uncounted(&own_state);
+		_exit(0);
+	}
+	call_some(state);
+	kill(pid, SIGSTOP);
+	if (waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status)) {
+		kill(pid, SIGCONT);
+		expect_exit(pid);
+		add(&tally->stopped, 1);
+	} else if (status) {
+		add(&tally->wrong, 1);
+	}
 }
 
 static void kill_process(uint64_t *state)
@@ -133,11 +207,100 @@ static void kill_process(uint64_t *state)
 	if (pid < 0)
 		return;
 	while (!pid)
-		call(COUNTED + draw(&own_state, UNCOUNTED));
+		call_uncounted(&own_state);
 	call_some(state);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	add(&tally->killed, 1);
+}
+
+/* A process that unmaps its area dies of that, where it may do so at all. */
+static void rob_process(uint64_t *state)
+{
+	uint64_t own_state = draw(state, UINT64_MAX);
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		return;
+	if (!pid) {
+		uintptr_t start, end;
+
+		signal(SIGSEGV, SIG_DFL);
+		call_uncounted(&own_state);
+		if (!xol_area_range(getpid(), &start, &end))
+			_exit(KSFT_FAIL);
+		munmap((void *)start, end - start);
+		call_uncounted(&own_state);
+		_exit(0);
+	}
+	call_some(state);
+	if (waitpid(pid, &status, 0) != pid ||
+	    (status && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV)))
+		add(&tally->wrong, 1);
+	add(&tally->robbed, 1);
+}
+
+/* A process whose first hit gets some memory, but not all of it at once */
+static void refuse_memory(uint64_t *state)
+{
+	uint64_t own_state = draw(state, UINT64_MAX);
+	pid_t pid;
+
+	if (!faults_injectable)
+		return;
+	pid = fork();
+	if (pid < 0)
+		return;
+	if (!pid) {
+		unsigned int number = COUNTED + draw(&own_state, UNCOUNTED);
+		unsigned int nth = draw(&own_state, ALLOCATIONS) + 1;
+		int fail_nth = fail_nth_open(0);
+
+		fail_nth_arm(fail_nth, nth);
+		call(number);
+		if (!fail_nth_disarm(fail_nth))
+			add(&tally->failed, 1);
+		_exit(0);
+	}
+	call_some(state);
+	expect_exit(pid);
+	add(&tally->processes, 1);
+}
+
+/* A thread that blocks in the middle of a step, and this one's hits meanwhile */
+static void block(uint64_t *state)
+{
+	struct blocked *blocked;
+
+	if (!blocked_start(&blocked, 1, 1, BLOCKED))
+		add(&tally->wrong, 1);
+	call_some(state);
+	blocked_serve(blocked);
+	add(&tally->wrong, blocked_join(blocked));
+	add(&tally->blocked, 1);
+}
+
+static void leave_fault(int signal, siginfo_t *info, void *context)
+{
+	if (*context_ip(context) == (uintptr_t)numbered_load(FAULTING))
+		siglongjmp(after_fault, 1);
+	/* not what this test raises */
+	sigaction(signal, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+}
+
+static void raise_fault(uint64_t *state)
+{
+	if (!sigsetjmp(after_fault, 1)) {
+		call_load(FAULTING, NULL);
+		add(&tally->wrong, 1);
+	}
+	add(&tally->raised, 1);
+}
+
+static void call_changing(uint64_t *state)
+{
+	call(CHANGING + draw(state, CHANGING_NUMBER));
 }
 
 static void change_cpu(uint64_t *state)
@@ -160,30 +323,38 @@ static void attack_area(uint64_t *state)
 			advices[draw(state, ARRAY_SIZE(advices))]);
 }
 
+static const struct {
+	unsigned int weight;
+	void (*act)(uint64_t *state);
+} actions[] = {
+	{ 9000, call_some },	{ 400, call_changing },	{ 300, change_cpu },
+	{ 200, make_thread },	{ 100, raise_fault },	{ 40, make_process },
+	{ 40, lend_mm },	{ 20, stop_process },	{ 40, kill_process },
+	{ 20, rob_process },	{ 20, attack_area },	{ 20, block },
+	{ 10, refuse_memory },
+};
+
+static void act(uint64_t *state)
+{
+	unsigned int all = 0, i;
+	uint64_t drawn;
+
+	for (i = 0; i < ARRAY_SIZE(actions); i++)
+		all += actions[i].weight;
+	drawn = draw(state, all);
+	for (i = 0; drawn >= actions[i].weight; i++)
+		drawn -= actions[i].weight;
+	actions[i].act(state);
+}
+
 static void work(unsigned int index)
 {
 	uint64_t state = options.seed + index;
 
 	workers[index] = pthread_self();
 	__atomic_add_fetch(&workers_ready, 1, __ATOMIC_RELEASE);
-	while (!stopped()) {
-		unsigned int action = draw(&state, 1000);
-
-		if (action < 900)
-			call_some(&state);
-		else if (action < 940)
-			call(CHANGING + draw(&state, CHANGING_NUMBER));
-		else if (action < 970)
-			change_cpu(&state);
-		else if (action < 990)
-			make_thread(&state);
-		else if (action < 994)
-			make_process(&state);
-		else if (action < 998)
-			kill_process(&state);
-		else
-			attack_area(&state);
-	}
+	while (!stopped())
+		act(&state);
 	/* a thread that is gone cannot be signalled */
 	while (!__atomic_load_n(&signals_over, __ATOMIC_ACQUIRE))
 		give_way();
@@ -238,29 +409,80 @@ static void *stop_in_time(void *argument)
 	return NULL;
 }
 
+/* Probes that stay until the test is over */
+static void attach(int counters)
+{
+	const void *addresses[COUNTED + UNCOUNTED];
+	int returns = program_count(counters, RETURNS);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(addresses); i++)
+		addresses[i] = numbered_function(i);
+	probe_attach_each(addresses, COUNTED, counters);
+	probe_attach_many(addresses + COUNTED, UNCOUNTED, counters, UNCOUNTED_HITS);
+	for (i = 0; i < RETURNED; i++)
+		probe_attach_return(addresses[i], returns);
+	blocked_attach(LOADS, counters, LOADED);
+}
+
+static uint64_t hits, lost, doubled;
+
+static void compare(uint64_t executed, uint64_t counted)
+{
+	hits += counted;
+	if (executed > counted)
+		lost += executed - counted;
+	else
+		doubled += counted - executed;
+}
+
+static void compare_all(int counters)
+{
+	uint64_t returned = 0;
+	unsigned int i;
+
+	for (i = 0; i < RETURNED; i++)
+		returned += tally->executed[i];
+	for (i = 0; i < COUNTED; i++)
+		compare(tally->executed[i], counters_read(counters, i));
+	compare(returned, counters_read(counters, RETURNS));
+	compare(tally->blocked + tally->raised, counters_read(counters, LOADED));
+}
+
+/* How much a count of the kernel has grown; nothing where it does not tell */
+static unsigned long grown(const char *count, unsigned long before)
+{
+	unsigned long now = before;
+
+	xol_count(count, &now);
+	return now - before;
+}
+
 static int stress(const void *argument)
 {
 	void *(*const helpers[])(void *) = {
 		stop_in_time, send_signals, change_probes
 	};
-	const void *addresses[COUNTED + UNCOUNTED];
 	pthread_t threads[ARRAY_SIZE(helpers)];
-	struct sigaction action = {
+	struct sigaction sent = {
 		.sa_handler = handle_signal,
 		.sa_flags = SA_RESTART,
 	};
-	int counters = counters_create(2), counted_link, uncounted_link;
-	uint64_t counted, lost = 0, doubled = 0;
+	struct sigaction raised = {
+		.sa_sigaction = leave_fault,
+		.sa_flags = SA_SIGINFO,
+	};
+	unsigned long recycles = 0, waits = 0, reclaims = 0;
+	int counters = counters_create(COUNTERS);
 	unsigned int i;
 
 	workers = calloc(options.threads, sizeof(*workers));
-	if (!workers || sigaction(SIGUSR1, &action, NULL))
+	if (!workers || sigaction(SIGUSR1, &sent, NULL) || sigaction(SIGSEGV, &raised, NULL))
 		ksft_exit_fail_perror("stress");
-	for (i = 0; i < ARRAY_SIZE(addresses); i++)
-		addresses[i] = numbered_function(i);
-	counted_link = probe_attach_many(addresses, COUNTED, counters, 0);
-	uncounted_link = probe_attach_many(addresses + COUNTED, UNCOUNTED,
-					   counters, 1);
+	xol_count("recycles", &recycles);
+	xol_count("waits", &waits);
+	xol_count("reclaims", &reclaims);
+	attach(counters);
 
 	for (i = 0; i < ARRAY_SIZE(helpers); i++)
 		if (pthread_create(&threads[i], NULL, helpers[i], NULL))
@@ -269,21 +491,22 @@ static int stress(const void *argument)
 	for (i = 0; i < ARRAY_SIZE(helpers); i++)
 		pthread_join(threads[i], NULL);
 
-	counted = counters_read(counters, 0);
-	if (tally->executed > counted)
-		lost = tally->executed - counted;
-	else
-		doubled = counted - tally->executed;
-	close(counted_link);
-	close(uncounted_link);
-	ksft_print_msg("hits %" PRIu64 ", threads %" PRIu64 ", processes %" PRIu64
-		       ", killed %" PRIu64 ", signals %" PRIu64
-		       ", probes registered %" PRIu64 "\n",
-		       counted, tally->threads, tally->processes, tally->killed,
-		       tally->signals, tally->registered);
-	ksft_print_msg("lost %" PRIu64 ", doubled %" PRIu64 ", wrong %" PRIu64 "\n",
+	compare_all(counters);
+	ksft_print_msg("stress: hits %" PRIu64 ", threads %" PRIu64 ", processes %" PRIu64
+		       ", stopped %" PRIu64 ", killed %" PRIu64 ", robbed %" PRIu64 "\n",
+		       hits, tally->threads, tally->processes, tally->stopped,
+		       tally->killed, tally->robbed);
+	ksft_print_msg("stress: signals sent %" PRIu64 ", raised %" PRIu64
+		       ", steps blocked %" PRIu64 ", probes registered %" PRIu64
+		       ", faults injected %" PRIu64 "\n",
+		       tally->signals, tally->raised, tally->blocked, tally->registered,
+		       tally->failed);
+	ksft_print_msg("stress: slots recycled %lu, reclaimed %lu, waited for %lu\n",
+		       grown("recycles", recycles), grown("reclaims", reclaims),
+		       grown("waits", waits));
+	ksft_print_msg("stress: lost %" PRIu64 ", doubled %" PRIu64 ", wrong %" PRIu64 "\n",
 		       lost, doubled, tally->wrong);
-	return counted && !lost && !doubled && !tally->wrong && xol_area_mapped() ?
+	return hits && !lost && !doubled && !tally->wrong && xol_area_mapped() ?
 		KSFT_PASS : KSFT_FAIL;
 }
 
@@ -302,7 +525,7 @@ int main(int argc, char **argv)
 		{ "seed", required_argument, NULL, SEED },
 		{}
 	};
-	int option;
+	int option, result;
 
 	options.seed = time(NULL) ^ (uint64_t)getpid() << 32;
 	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
@@ -331,7 +554,12 @@ int main(int argc, char **argv)
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (tally == MAP_FAILED)
 		ksft_exit_fail_perror("mmap");
-	ksft_test_result_report(run_isolated(stress, NULL, options.seconds + PATIENCE),
-				"stress\n");
+	faults_injectable = !faults_lack();
+	if (faults_injectable)
+		faults_prepare();
+	result = run_isolated(stress, NULL, options.seconds + PATIENCE);
+	if (faults_injectable)
+		faults_restore();
+	ksft_test_result_report(result, "stress\n");
 	ksft_finished();
 }
