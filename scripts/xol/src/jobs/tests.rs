@@ -192,8 +192,8 @@ pub fn run_tests(runner: &Runner, guests: &[(Arch, Guest)]) -> Result<Tally> {
         ]);
         kselftests.extend([
             kselftest(Flavour::C, &["kselftest"] as &[_]),
-            kselftest(Flavour::Rust, &["kselftest", "rates"]),
-            kselftest(Flavour::Stepped, &["kselftest"]),
+            kselftest(Flavour::Rust, &["kselftest", "rates", "areas-gone"]),
+            kselftest(Flavour::Stepped, &["kselftest", "areas-gone"]),
         ]);
     }
     // The Rust kernel of x86-64 and the same that boosts nothing, whose processors have a
@@ -226,7 +226,7 @@ pub fn run_debug_tests(
         name: DEBUG_TESTS,
         arch,
         flavour,
-        jobs: &["kselftest", "stress", "leaks"],
+        jobs: &["kselftest", "stress", "areas-gone", "leaks"],
         initramfs: &guest.full,
         engine,
         arguments: &[],
@@ -283,6 +283,9 @@ impl Trial<'_> {
             };
             let outcome = qemu::boot(runner, progress, &boot)?;
             let mut cases = (self.judge)(self.arch, &outcome);
+            for figures in figures_of_stress(&outcome.report) {
+                progress.say(&format!("{}: {figures}", self.stage()));
+            }
             let other = self.flavour.built().name();
             cases.extend(self.left_out.iter().map(|name| Case {
                 name: name.clone(),
@@ -304,6 +307,14 @@ impl Trial<'_> {
             Ok(Tally::of(&cases))
         })
     }
+}
+
+/// What the stress program has done and found, however deep it is nested.
+fn figures_of_stress(report: &[String]) -> impl Iterator<Item = &str> {
+    let texts = report
+        .iter()
+        .map(|line| line.trim().trim_start_matches(['#', ' ']));
+    texts.filter(|text| text.starts_with("stress: "))
 }
 
 fn worth_saying(verdict: Verdict) -> Option<&'static str> {
