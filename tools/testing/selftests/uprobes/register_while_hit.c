@@ -116,6 +116,48 @@ TEST_F_TIMEOUT(registration, many_come_and_go, TIME_LIMIT)
 	EXPECT_LE(counters_read(self->counters, 0), calls);
 }
 
+/* The one that stays hears of every call, whatever others do to the breakpoint. */
+TEST_F_TIMEOUT(registration, beside_one_that_stays, TIME_LIMIT)
+{
+	int staying = probe_attach(numbered_function(NUMBER),
+				   program_count(self->counters, 0));
+	struct threads *threads = threads_start(THREADS, call_until_stopped);
+	int program = program_count(self->counters, 1);
+
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		uint64_t before = counters_read(self->counters, 1);
+		int probe = probe_attach(numbered_function(NUMBER), program);
+
+		counters_wait_for(self->counters, 1, before + THREADS);
+		close(probe);
+	}
+	stop_threads(threads);
+	EXPECT_EQ(counters_read(self->counters, 0), calls);
+	EXPECT_LE(counters_read(self->counters, 1), calls);
+	close(staying);
+}
+
+/* The same for what comes and goes on the return, with calls under way */
+TEST_F_TIMEOUT(registration, return_beside_one_that_stays, TIME_LIMIT)
+{
+	int staying = probe_attach_return(numbered_function(NUMBER),
+					  program_count(self->counters, 0));
+	struct threads *threads = threads_start(THREADS, call_until_stopped);
+	int program = program_count(self->counters, 1);
+
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		uint64_t before = counters_read(self->counters, 1);
+		int probe = probe_attach_return(numbered_function(NUMBER), program);
+
+		counters_wait_for(self->counters, 1, before + THREADS);
+		close(probe);
+	}
+	stop_threads(threads);
+	EXPECT_EQ(counters_read(self->counters, 0), calls);
+	EXPECT_LE(counters_read(self->counters, 1), calls);
+	close(staying);
+}
+
 /* One breakpoint, several consumers: all of them hear of every hit. */
 TEST_F_TIMEOUT(registration, several_consumers, TIME_LIMIT)
 {
