@@ -83,15 +83,23 @@ FIXTURE_VARIANT(blocked_step) {
 	unsigned int number, left;
 	/* Instructions that they block in: so many, or each in one of its own */
 	unsigned int loads;
+	/* In slots that end with a jump, where there are any */
+	bool boosted;
 };
 
 FIXTURE_VARIANT_ADD(blocked_step, one_slot_left) { .left = 1 };
 FIXTURE_VARIANT_ADD(blocked_step, no_slot_left) { .left = 0 };
 FIXTURE_VARIANT_ADD(blocked_step, a_thousand) { .number = 1000 };
 FIXTURE_VARIANT_ADD(blocked_step, in_one_instruction) { .number = 1000, .loads = 1 };
+FIXTURE_VARIANT_ADD(blocked_step, a_thousand_boosted) { .number = 1000, .boosted = true };
+FIXTURE_VARIANT_ADD(blocked_step, in_one_boosted) {
+	.number = 1000, .loads = 1, .boosted = true,
+};
 
 FIXTURE_SETUP(blocked_step)
 {
+	if (!boost_switch(variant->boosted))
+		SKIP(return, "nothing is boosted here");
 	if (xol_slots() > NUMBERED_FUNCTIONS - OTHERS)
 		SKIP(return, "%u slots: too many to block", xol_slots());
 	self->number = variant->number ? : xol_slots() - variant->left;
@@ -109,6 +117,7 @@ FIXTURE_SETUP(blocked_step)
 
 FIXTURE_TEARDOWN(blocked_step)
 {
+	boost_switch(false);
 	close(self->probe);
 	close(self->load_probe);
 }
