@@ -56,8 +56,12 @@ bool blocked_wait(struct blocked *blocked, unsigned int seconds)
 {
 	struct pollfd uffd = { .fd = blocked->uffd, .events = POLLIN };
 	struct uffd_msg message;
+	int ready;
 
-	return poll(&uffd, 1, seconds * 1000) == 1 &&
+	do
+		ready = poll(&uffd, 1, seconds * 1000);
+	while (ready < 0 && errno == EINTR);
+	return ready == 1 &&
 	       read(blocked->uffd, &message, sizeof(message)) == sizeof(message) &&
 	       message.event == UFFD_EVENT_PAGEFAULT;
 }

@@ -83,6 +83,12 @@ static void add(uint64_t *counter, uint64_t number)
 	__atomic_add_fetch(counter, number, __ATOMIC_RELAXED);
 }
 
+static void wrong(const char *what, int value)
+{
+	ksft_print_msg("%s: %#x\n", what, value);
+	add(&tally->wrong, 1);
+}
+
 static bool stopped(void)
 {
 	return __atomic_load_n(&tally->stop, __ATOMIC_RELAXED);
@@ -100,8 +106,10 @@ static uint64_t draw(uint64_t *state, uint64_t below)
 
 static void call(unsigned int number)
 {
-	if (call_numbered(number) != number)
-		add(&tally->wrong, 1);
+	unsigned int result = call_numbered(number);
+
+	if (result != number)
+		wrong("a function returned another number", result);
 	if (number < COUNTED)
 		add(&tally->executed[number], 1);
 }
@@ -135,7 +143,7 @@ static void expect_exit(pid_t pid)
 	int status;
 
 	if (waitpid(pid, &status, 0) != pid || status)
-		add(&tally->wrong, 1);
+		wrong("a process did not end as it should", status);
 }
 
 static void make_process(uint64_t *state)
@@ -195,7 +203,7 @@ static void stop_process(uint64_t *state)
 		expect_exit(pid);
 		add(&tally->stopped, 1);
 	} else if (status) {
-		add(&tally->wrong, 1);
+		wrong("a process neither stopped nor ended as it should", status);
 	}
 }
 
@@ -237,7 +245,7 @@ static void rob_process(uint64_t *state)
 	call_some(state);
 	if (waitpid(pid, &status, 0) != pid ||
 	    (status && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV)))
-		add(&tally->wrong, 1);
+		wrong("a process without an area did not die of that", status);
 	add(&tally->robbed, 1);
 }
 
@@ -274,10 +282,11 @@ static void block(uint64_t *state)
 	struct blocked *blocked;
 
 	if (!blocked_start(&blocked, 1, 1, BLOCKED))
-		add(&tally->wrong, 1);
+		wrong("a step did not block, in seconds", BLOCKED);
 	call_some(state);
 	blocked_serve(blocked);
-	add(&tally->wrong, blocked_join(blocked));
+	if (blocked_join(blocked))
+		wrong("a step that blocked loaded something else", 0);
 	add(&tally->blocked, 1);
 }
 
@@ -292,8 +301,7 @@ static void leave_fault(int signal, siginfo_t *info, void *context)
 static void raise_fault(uint64_t *state)
 {
 	if (!sigsetjmp(after_fault, 1)) {
-		call_load(FAULTING, NULL);
-		add(&tally->wrong, 1);
+		wrong("no fault, but a load", call_load(FAULTING, NULL));
 	}
 	add(&tally->raised, 1);
 }
