@@ -28,6 +28,8 @@
 #define NUMBER		31
 /* Not probed */
 #define REHEARSED	32
+/* The first of those that fill a page of slots */
+#define FILLING		100
 #define LATER_CALLS	3
 /* What the kernel calls this program's processes, however it was started */
 #define COMM		"faults"
@@ -44,11 +46,13 @@
 /* What a retry that leaks an object loses at least, in bytes */
 #define SMALLEST_OBJECT	8
 
-enum { ENTRIES, RETURNS, MORE_RETURNS, COUNTERS };
+enum { ENTRIES, RETURNS, MORE_RETURNS, FILLED, COUNTERS };
 
 /* One operation with a fault, in memory that processes share */
 struct step {
 	int counters;
+	/* slots that are taken before, each for another instruction */
+	unsigned int filled;
 	unsigned int nth;
 	/* of nth; not 0 when there was no nth allocation */
 	unsigned int left;
@@ -127,6 +131,8 @@ static void take_step(struct step *step)
 {
 	uint64_t before[COUNTERS], between[COUNTERS];
 
+	for (unsigned int i = 0; i < step->filled; i++)
+		call_numbered(FILLING + i);
 	read_counters(step, before);
 	/* Until no page fault is left for the stack, the code and so on */
 	call_with_fault(REHEARSED, FAIL_NTH_NEVER, &step->rehearsed_left);
@@ -301,6 +307,45 @@ TEST_F_TIMEOUT(faults, first_hit_of_a_thread, TIME_LIMIT)
 			tally_add(&once, &told);
 	}
 	EXPECT_GE(once.slab, 1);
+}
+
+/*
+ * No slot is left for the hit when its process has as many instructions in slots
+ * as a page has room for. An area that cannot grow takes one of theirs away.
+ */
+TEST_F_TIMEOUT(faults, growing, TIME_LIMIT)
+{
+	const void *addresses[NUMBERED_FUNCTIONS];
+	struct step *step = self->step;
+	struct tally unharmed = {};
+	struct kernel_log told;
+	char outcome[64];
+
+	step->filled = xol_slots_of_page();
+	if (step->filled == xol_slots())
+		SKIP(return, "areas do not grow here");
+	for (unsigned int i = 0; i < step->filled; i++)
+		addresses[i] = numbered_function(FILLING + i);
+	probe_attach_many(addresses, step->filled, step->counters, FILLED);
+	kernel_log_read(self->log, &told);
+
+	for (step->nth = 1; sweep_goes_on(step, unharmed.page && unharmed.slab); step->nth++) {
+		ASSERT_LT(step->nth, MAX_SWEEP);
+		ASSERT_EQ(run_isolated(take_step_in_process, step, PATIENCE), KSFT_PASS);
+		kernel_log_read(self->log, &told);
+		snprintf(outcome, sizeof(outcome), "handlers ran %lu times",
+			 (unsigned long)step->counted[ENTRIES]);
+		print_step(step, &told, outcome);
+
+		check_step(_metadata, step, &told);
+		EXPECT_EQ(step->counted[ENTRIES], 1);
+		if (!step->left)
+			tally_add(&unharmed, &told);
+	}
+	print_tally("hit all the same", &unharmed);
+	/* the page, and what is noted of its slots, which may be pages itself */
+	EXPECT_GE(unharmed.page, 1);
+	EXPECT_GE(unharmed.slab + unharmed.page, 2);
 }
 
 /*
