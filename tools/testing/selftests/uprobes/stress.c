@@ -277,7 +277,7 @@ static void refuse_memory(uint64_t *state)
 }
 
 /* A thread that blocks in the middle of a step, and this one's hits meanwhile */
-static void block(uint64_t *state)
+static void block_in_step(uint64_t *state)
 {
 	struct blocked *blocked;
 
@@ -300,9 +300,8 @@ static void leave_fault(int signal, siginfo_t *info, void *context)
 
 static void raise_fault(uint64_t *state)
 {
-	if (!sigsetjmp(after_fault, 1)) {
+	if (!sigsetjmp(after_fault, 1))
 		wrong("no fault, but a load", call_load(FAULTING, NULL));
-	}
 	add(&tally->raised, 1);
 }
 
@@ -338,7 +337,7 @@ static const struct {
 	{ 9000, call_some },	{ 400, call_changing },	{ 300, change_cpu },
 	{ 200, make_thread },	{ 100, raise_fault },	{ 40, make_process },
 	{ 40, lend_mm },	{ 20, stop_process },	{ 40, kill_process },
-	{ 20, rob_process },	{ 20, attack_area },	{ 20, block },
+	{ 20, rob_process },	{ 20, attack_area },	{ 20, block_in_step },
 	{ 10, refuse_memory },
 };
 
@@ -466,7 +465,7 @@ static unsigned long grown(const char *count, unsigned long before)
 	return now - before;
 }
 
-static int stress(const void *argument)
+static int do_everything(const void *argument)
 {
 	void *(*const helpers[])(void *) = {
 		stop_in_time, send_signals, change_probes
@@ -565,7 +564,7 @@ int main(int argc, char **argv)
 	faults_injectable = !faults_lack();
 	if (faults_injectable)
 		faults_prepare();
-	result = run_isolated(stress, NULL, options.seconds + PATIENCE);
+	result = run_isolated(do_everything, NULL, options.seconds + PATIENCE);
 	if (faults_injectable)
 		faults_restore();
 	ksft_test_result_report(result, "stress\n");
