@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * 32-bit code on an x86-64 kernel: instructions that step, that are emulated,
- * and that 64-bit code does not have, in a program of its own.
+ * and that 64-bit code does not have, and a return, in a program of its own.
  */
 #include <elf.h>
 #include <fcntl.h>
@@ -15,7 +15,8 @@
 #include "probe.h"
 
 #define PROGRAM		"ia32_program"
-#define PREFIX		"site_"
+#define SITE		"site_"
+#define ON_RETURN	"return_"
 #define MAX_SITES	32
 #define TIME_LIMIT	120
 
@@ -39,6 +40,11 @@ static uint64_t file_offset(const Elf32_Ehdr *elf, Elf32_Addr address)
 		    address < segment->p_vaddr + segment->p_filesz)
 			return segment->p_offset + address - segment->p_vaddr;
 	return 0;
+}
+
+static bool begins_with(const char *name, const char *prefix)
+{
+	return !strncmp(name, prefix, strlen(prefix));
 }
 
 FIXTURE_SETUP(ia32)
@@ -81,14 +87,14 @@ FIXTURE_SETUP(ia32)
 			struct probe_at at = {
 				.path = self->path,
 				.offset = file_offset(elf, symbol[j].st_value),
+				.on_return = begins_with(name, ON_RETURN),
 			};
 
-			if (strncmp(name, PREFIX, strlen(PREFIX)))
+			if (!at.on_return && !begins_with(name, SITE))
 				continue;
 			ASSERT_LT(self->number, MAX_SITES);
 			snprintf(self->sites[self->number].name,
-				 sizeof(self->sites[0].name), "%s",
-				 name + strlen(PREFIX));
+				 sizeof(self->sites[0].name), "%s", name);
 			self->sites[self->number].probe =
 				probe_attach_at(&at, program_count(self->counters,
 								   self->number));
@@ -130,7 +136,7 @@ TEST_F_TIMEOUT(ia32, same_effect_exactly_once, TIME_LIMIT)
 	EXPECT_EQ(WEXITSTATUS(status), 0);
 	for (unsigned int i = 0; i < self->number; i++) {
 		EXPECT_EQ(counters_read(self->counters, i), IA32_ROUNDS) {
-			TH_LOG("instruction %s", self->sites[i].name);
+			TH_LOG("probe %s", self->sites[i].name);
 		}
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A 32-bit program without libc: executes each instruction at a symbol site_*
- * IA32_ROUNDS times, stops itself so that its mappings can be looked at, and
+ * IA32_ROUNDS times, returns as often from each function return_*, stops itself so that its mappings can be looked at, and
  * exits with 0 if all of them did what they should.
  */
 #include "ia32.h"
@@ -82,6 +82,10 @@ after_call_relative:
 	expect	%eax, $after_call_relative
 	expect	%esp, %ebp
 
+	call	return_function
+	expect	%eax, %esi
+	expect	%esp, %ebp
+
 	dec	%esi
 	jnz	next_round
 
@@ -103,6 +107,10 @@ exit:
 	/* Returns its return address. */
 function:
 	mov	(%esp), %eax
+	ret
+
+return_function:
+	mov	%esi, %eax
 	ret
 
 	.data
