@@ -91,9 +91,9 @@ FIXTURE_VARIANT_ADD(blocked_step, one_slot_left) { .left = 1 };
 FIXTURE_VARIANT_ADD(blocked_step, no_slot_left) { .left = 0 };
 FIXTURE_VARIANT_ADD(blocked_step, a_thousand) { .number = 1000 };
 FIXTURE_VARIANT_ADD(blocked_step, in_one_instruction) { .number = 1000, .loads = 1 };
-FIXTURE_VARIANT_ADD(blocked_step, a_thousand_boosted) { .number = 1000, .boosted = true };
+FIXTURE_VARIANT_ADD(blocked_step, boosted) { .number = 100, .boosted = true };
 FIXTURE_VARIANT_ADD(blocked_step, in_one_boosted) {
-	.number = 1000, .loads = 1, .boosted = true,
+	.number = 100, .loads = 1, .boosted = true,
 };
 
 FIXTURE_SETUP(blocked_step)
