@@ -1089,7 +1089,7 @@ pub const MUTANTS: &[Mutant] = &[
             "        Ok(())",
         )],
         build: Build::TwoPages,
-        scenario: "grown-for-waiter",
+        scenario: "boosted-and-waited",
         caught_by: "no lost wake-up",
     },
     Mutant {

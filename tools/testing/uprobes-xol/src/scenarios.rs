@@ -308,6 +308,13 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     #[cfg(any(not(feature = "loom"), feature = "two-pages"))]
     Scenario {
+        name: "boosted-and-waited",
+        about: "a task waits because there is no memory, and another one gets some to boost",
+        run: boosted_and_waited,
+        preemptions: Some(3),
+    },
+    #[cfg(any(not(feature = "loom"), feature = "two-pages"))]
+    Scenario {
         name: "two-grow",
         about: "two tasks need a page at the same time",
         run: two_grow,
@@ -1455,16 +1462,7 @@ fn grown_for_waiter() {
     }
     let process = Process::new();
     let crowd = crowd(&process, FIRST_SLOTS);
-    let waiter = thread::spawn({
-        let thread = process.thread();
-        move || {
-            let task = bindings::task_struct::new();
-            task.run_out_of_memory();
-            task.enter();
-            thread.hit(1);
-            thread.exit();
-        }
-    });
+    let waiter = spawn_hit_without_memory(&process, 1);
     let thread = process.thread();
     let step = thread.step(2);
     waiter.join().unwrap();
@@ -1472,4 +1470,36 @@ fn grown_for_waiter() {
     thread.exit();
     disperse(crowd);
     process.is_left_clean();
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-pages"))]
+fn boosted_and_waited() {
+    if PAGES < 2 {
+        return;
+    }
+    let process = Process::new();
+    let crowd = crowd(&process, FIRST_SLOTS);
+    let waiter = spawn_hit_without_memory(&process, 1);
+    let thread = process.thread();
+    let step = thread.boost(2);
+    waiter.join().unwrap();
+    if let Some(step) = step {
+        thread.jump(step, 2);
+    }
+    thread.exit();
+    disperse(crowd);
+    process.is_left_clean();
+}
+
+/// Hits a probe in a task that can make no area grow.
+#[cfg(any(not(feature = "loom"), feature = "two-pages"))]
+fn spawn_hit_without_memory(process: &Shared<Process>, probe: usize) -> thread::JoinHandle<()> {
+    let thread = process.thread();
+    thread::spawn(move || {
+        let task = bindings::task_struct::new();
+        task.run_out_of_memory();
+        task.enter();
+        thread.hit(probe);
+        thread.exit();
+    })
 }
