@@ -117,45 +117,35 @@ TEST_F_TIMEOUT(registration, many_come_and_go, TIME_LIMIT)
 }
 
 /* The one that stays hears of every call, whatever others do to the breakpoint. */
-TEST_F_TIMEOUT(registration, beside_one_that_stays, TIME_LIMIT)
+static void come_and_go_beside_one(struct __test_metadata *_metadata, int counters,
+				   int (*attach)(const void *address, int program))
 {
-	int staying = probe_attach(numbered_function(NUMBER),
-				   program_count(self->counters, 0));
+	const void *function = numbered_function(NUMBER);
+	int staying = attach(function, program_count(counters, 0));
+	int program = program_count(counters, 1);
 	struct threads *threads = threads_start(THREADS, call_until_stopped);
-	int program = program_count(self->counters, 1);
 
 	for (unsigned int i = 0; i < ROUNDS; i++) {
-		uint64_t before = counters_read(self->counters, 1);
-		int probe = probe_attach(numbered_function(NUMBER), program);
+		uint64_t before = counters_read(counters, 1);
+		int probe = attach(function, program);
 
-		counters_wait_for(self->counters, 1, before + THREADS);
+		counters_wait_for(counters, 1, before + THREADS);
 		close(probe);
 	}
 	stop_threads(threads);
-	EXPECT_EQ(counters_read(self->counters, 0), calls);
-	EXPECT_LE(counters_read(self->counters, 1), calls);
+	EXPECT_EQ(counters_read(counters, 0), calls);
+	EXPECT_LE(counters_read(counters, 1), calls);
 	close(staying);
 }
 
-/* The same for what comes and goes on the return, with calls under way */
+TEST_F_TIMEOUT(registration, beside_one_that_stays, TIME_LIMIT)
+{
+	come_and_go_beside_one(_metadata, self->counters, probe_attach);
+}
+
 TEST_F_TIMEOUT(registration, return_beside_one_that_stays, TIME_LIMIT)
 {
-	int staying = probe_attach_return(numbered_function(NUMBER),
-					  program_count(self->counters, 0));
-	struct threads *threads = threads_start(THREADS, call_until_stopped);
-	int program = program_count(self->counters, 1);
-
-	for (unsigned int i = 0; i < ROUNDS; i++) {
-		uint64_t before = counters_read(self->counters, 1);
-		int probe = probe_attach_return(numbered_function(NUMBER), program);
-
-		counters_wait_for(self->counters, 1, before + THREADS);
-		close(probe);
-	}
-	stop_threads(threads);
-	EXPECT_EQ(counters_read(self->counters, 0), calls);
-	EXPECT_LE(counters_read(self->counters, 1), calls);
-	close(staying);
+	come_and_go_beside_one(_metadata, self->counters, probe_attach_return);
 }
 
 /* One breakpoint, several consumers: all of them hear of every hit. */
