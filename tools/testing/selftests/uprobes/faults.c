@@ -224,24 +224,31 @@ static bool sweep_goes_on(struct step *step, bool enough)
 	return true;
 }
 
+/* A new process's hit, in want of the nth piece of memory */
+static void take_first_hit(struct __test_metadata *_metadata, struct step *step, int log,
+			   struct kernel_log *told)
+{
+	char outcome[64];
+
+	ASSERT_LT(step->nth, MAX_SWEEP);
+	ASSERT_EQ(run_isolated(take_step_in_process, step, PATIENCE), KSFT_PASS);
+	kernel_log_read(log, told);
+	snprintf(outcome, sizeof(outcome), "handlers ran %lu times",
+		 (unsigned long)step->counted[ENTRIES]);
+	print_step(step, told, outcome);
+	check_step(_metadata, step, told);
+}
+
 /* Lets a process's first hit be in want of memory, until @wanted has @slab failures. */
 static void sweep_first_hit(struct __test_metadata *_metadata, struct step *step, int log,
 			    struct tally *once, struct tally *twice,
 			    const struct tally *wanted, unsigned int slab)
 {
 	struct kernel_log told;
-	char outcome[64];
 
 	for (step->nth = 1; sweep_goes_on(step, wanted->slab >= slab && wanted->page);
 	     step->nth++) {
-		ASSERT_LT(step->nth, MAX_SWEEP);
-		ASSERT_EQ(run_isolated(take_step_in_process, step, PATIENCE), KSFT_PASS);
-		kernel_log_read(log, &told);
-		snprintf(outcome, sizeof(outcome), "handlers ran %lu times",
-			 (unsigned long)step->counted[ENTRIES]);
-		print_step(step, &told, outcome);
-
-		check_step(_metadata, step, &told);
+		take_first_hit(_metadata, step, log, &told);
 		EXPECT_GE(step->counted[ENTRIES], 1);
 		EXPECT_LE(step->counted[ENTRIES], step->left ? 1 : 2);
 		if (!step->left)
@@ -319,7 +326,6 @@ TEST_F_TIMEOUT(faults, growing, TIME_LIMIT)
 	struct step *step = self->step;
 	struct tally unharmed = {};
 	struct kernel_log told;
-	char outcome[64];
 
 	step->filled = xol_slots_of_page();
 	if (step->filled == xol_slots())
@@ -330,14 +336,7 @@ TEST_F_TIMEOUT(faults, growing, TIME_LIMIT)
 	kernel_log_read(self->log, &told);
 
 	for (step->nth = 1; sweep_goes_on(step, unharmed.page && unharmed.slab); step->nth++) {
-		ASSERT_LT(step->nth, MAX_SWEEP);
-		ASSERT_EQ(run_isolated(take_step_in_process, step, PATIENCE), KSFT_PASS);
-		kernel_log_read(self->log, &told);
-		snprintf(outcome, sizeof(outcome), "handlers ran %lu times",
-			 (unsigned long)step->counted[ENTRIES]);
-		print_step(step, &told, outcome);
-
-		check_step(_metadata, step, &told);
+		take_first_hit(_metadata, step, self->log, &told);
 		EXPECT_EQ(step->counted[ENTRIES], 1);
 		if (!step->left)
 			tally_add(&unharmed, &told);
