@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A 32-bit program without libc: executes each instruction at a symbol site_*
- * IA32_ROUNDS times, returns as often from each function return_*, stops itself so that its mappings can be looked at, and
- * exits with 0 if all of them did what they should.
+ * IA32_ROUNDS times, returns as often from each function return_*, stops itself
+ * so that its mappings can be looked at, and exits with 0 if all of them did what
+ * they should.
  */
 #include "ia32.h"
 
