@@ -140,7 +140,7 @@ static void make_thread(uint64_t *state)
 
 static void expect_exit(pid_t pid)
 {
-	int status;
+	int status = -1;
 
 	if (waitpid(pid, &status, 0) != pid || status)
 		wrong("a process did not end as it should", status);
@@ -187,7 +187,7 @@ static void stop_process(uint64_t *state)
 {
 	uint64_t own_state = draw(state, UINT64_MAX);
 	pid_t pid = fork();
-	int status;
+	int status = -1;
 
 	if (pid < 0)
 		return;
@@ -227,7 +227,7 @@ static void rob_process(uint64_t *state)
 {
 	uint64_t own_state = draw(state, UINT64_MAX);
 	pid_t pid = fork();
-	int status;
+	int status = -1;
 
 	if (pid < 0)
 		return;
