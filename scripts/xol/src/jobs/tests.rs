@@ -283,8 +283,9 @@ impl Trial<'_> {
             };
             let outcome = qemu::boot(runner, progress, &boot)?;
             let mut cases = (self.judge)(self.arch, &outcome);
+            let stage = self.stage();
             for figures in figures_of_stress(&outcome.report) {
-                progress.say(&format!("{}: {figures}", self.stage()));
+                progress.say(&format!("{stage}: {figures}"));
             }
             let other = self.flavour.built().name();
             cases.extend(self.left_out.iter().map(|name| Case {
@@ -295,7 +296,6 @@ impl Trial<'_> {
             if let Err(error) = outcome.good() {
                 cases.push(Case::failed("guest", error.to_string()));
             }
-            let stage = self.stage();
             for case in &cases {
                 if let Some(word) = worth_saying(case.verdict) {
                     let colon = if case.detail.is_empty() { "" } else { ": " };
