@@ -17,14 +17,13 @@
 #define INSN_POPS_FLAGS		0x0008
 /* Stores the flags, and with them the kernel's own trap flag */
 #define INSN_PUSHES_FLAGS	0x0010
-/* Upstream takes it for another instruction: expected to fail */
-#define INSN_MISREAD		0x0020
 
 /* Needs a feature that not every CPU has */
 #define INSN_FEATURES		0xff00
 #define INSN_AVX		0x0100
 #define INSN_BMI		0x0200
 #define INSN_SSE42		0x0400
+#define INSN_FMA		0x0800
 #define INSN_LSE		0x0100
 #define INSN_PAC		0x0200
 

@@ -145,13 +145,17 @@
 	insn	(INSN_STEPS | INSN_AVX), vbroadcastss 8(%rbx), %ymm6
 
 	/*
-	 * With no VEX prefix, their opcode byte would be that of jmp, call, ja
-	 * and ret.
+	 * With no VEX prefix, their opcode byte would be that of jmp, call, ja, jo,
+	 * jz, jg, ret and popf.
 	 */
-	insn	(INSN_STEPS | INSN_AVX | INSN_MISREAD), vpor 32(%rbx), %xmm2, %xmm4
-	insn	(INSN_STEPS | INSN_AVX | INSN_MISREAD), vpsubsb 32(%rbx), %xmm2, %xmm4
-	insn	(INSN_STEPS | INSN_AVX | INSN_MISREAD), vzeroupper
-	insn	(INSN_STEPS | INSN_AVX | INSN_MISREAD), vcmpltps 32(%rbx), %ymm2, %ymm4
+	insn	(INSN_STEPS | INSN_AVX), vpor 32(%rbx), %xmm2, %xmm4
+	insn	(INSN_STEPS | INSN_AVX), vpsubsb 32(%rbx), %xmm2, %xmm4
+	insn	(INSN_STEPS | INSN_AVX), vzeroupper
+	insn	(INSN_STEPS | INSN_AVX), vpshufd $27, 32(%rbx), %xmm4
+	insn	(INSN_STEPS | INSN_AVX), vpcmpeqb 32(%rbx), %xmm2, %xmm4
+	insn	(INSN_STEPS | INSN_AVX), vmovdqu %xmm2, 8(%rbx)
+	insn	(INSN_STEPS | INSN_AVX), vcmpltps 32(%rbx), %ymm2, %ymm4
+	insn	(INSN_STEPS | INSN_AVX | INSN_FMA), vfnmadd132ss 8(%rbx), %xmm2, %xmm4
 
 	.data
 	.balign	64
