@@ -359,6 +359,39 @@ static void boost_test_slot(struct kunit *test)
 	}
 }
 
+/* What follows an instruction is no part of it, or each place needed its own slot. */
+static void boost_test_same_in_all_places(struct kunit *test)
+{
+	static const struct {
+		const char	*name;
+		u8		insn[MAX_INSN_SIZE];
+		unsigned int	length;
+	} cases[] = {
+		{ "endbr64", { 0xf3, 0x0f, 0x1e, 0xfa }, 4 },
+		{ "ret", { 0xc3 }, 1 },
+		{ "mov 8(%rip),%rax", { 0x48, 0x8b, 0x05, 0x08, 0x00, 0x00, 0x00 }, 7 },
+		{ "vpor (%rdi),%xmm1,%xmm2", { 0xc5, 0xf1, 0xeb, 0x17 }, 4 },
+		{ "vzeroupper", { 0xc5, 0xf8, 0x77 }, 3 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct arch_uprobe places[2];
+
+		memset(places, 0, sizeof(places));
+		memset(places[0].insn, 0x90, sizeof(places[0].insn));
+		memset(places[1].insn, 0x55, sizeof(places[1].insn));
+		for (size_t place = 0; place < ARRAY_SIZE(places); place++) {
+			int err;
+
+			memcpy(places[place].insn, cases[i].insn, cases[i].length);
+			err = arch_uprobe_analyze_insn(&places[place], &init_mm, 0x1000);
+			KUNIT_EXPECT_EQ_MSG(test, err, 0, "%s", cases[i].name);
+		}
+		KUNIT_EXPECT_MEMEQ_MSG(test, &places[0], &places[1], sizeof(places[0]), "%s",
+				       cases[i].name);
+	}
+}
+
 static void boost_test_not_this_time(struct kunit *test)
 {
 	struct arch_uprobe arch = {
@@ -405,6 +438,7 @@ static struct kunit_case boost_test_cases[] = {
 	KUNIT_CASE(boost_test_every_rule_is_tested),
 	KUNIT_CASE(boost_test_32_bit_is_stepped),
 	KUNIT_CASE(boost_test_slot),
+	KUNIT_CASE(boost_test_same_in_all_places),
 	KUNIT_CASE(boost_test_not_this_time),
 	KUNIT_CASE(boost_test_leave_clears_rf),
 	{}
