@@ -48,7 +48,8 @@ deb:
 help:
 	@echo 'make run        from nothing to the comparison of slots in C and in Rust'
 	@echo 'make bench      what a stepped hit costs, against an earlier run; BASE=FILE.json'
-	@echo 'make test       all tests; closes with "N passed, N failed"'
+	@echo 'make test       on the host, KUnit, selftests, what hits cost, on x86-64 and arm64;'
+	@echo '                closes with "N passed, N failed"'
 	@echo 'make test-debug the selftests on kernels with KASAN and lockdep (KERNEL=debug),'
 	@echo '                the same while nothing is boosted (debug-stepped), with'
 	@echo '                KCSAN (kcsan), PREEMPT_RT (rt); on arm64 with pages of 16 and'
@@ -66,6 +67,7 @@ help:
 	@echo 'make series     one git format-patch series'
 	@echo 'make deb        Debian packages of the patched kernel; CONFIG=FILE'
 	@echo
-	@echo 'ARCH="x86_64 ..."  architectures, instead of this machine'"'"'s'
+	@echo 'ARCH="x86_64 ..."  architectures, instead of this machine'"'"'s, or of both that'
+	@echo '                   are tested'
 	@echo 'KSRC=DIR           your 7.2 or 7.3 kernel tree, instead of Debian'"'"'s'
 	@echo 'XOL_CACHE=DIR      where all that is made is kept'

@@ -2,9 +2,9 @@
 /*
  * The seam between the uprobe core in C and XOL slots managed in Rust.
  *
- * Everything that either side knows of the other is declared here. It does not
- * depend on CONFIG_UPROBES_XOL_RUST, so that switching the option leaves the
- * bindings, and with them all other Rust code, as they are.
+ * What was made for either side to know of the other is declared here. It does
+ * not depend on CONFIG_UPROBES_XOL_RUST, so that switching the option changes
+ * nothing in the bindings but constants.
  */
 #ifndef _LINUX_UPROBES_XOL_H
 #define _LINUX_UPROBES_XOL_H
@@ -17,8 +17,8 @@ struct mm_struct;
 struct page;
 
 /*
- * An area grows to that many slots: enough for as many different instructions to
- * be stepped at the same time.
+ * An area grows to that many slots: the trampoline's, and others for as many
+ * different instructions at the same time. Up to half of them may be boosted.
  */
 #define UPROBE_XOL_SLOTS	2048
 

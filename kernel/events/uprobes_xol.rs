@@ -118,7 +118,7 @@ pub unsafe extern "C" fn uprobe_xol_free_utask(
 /// Gets a slot in `area` for the current task, and returns the address at which to execute the
 /// instruction `arch` there. A copy of `arch` is then in the `struct uprobe_xol_task`.
 ///
-/// May sleep, but not for other tasks: returns 0 when they are in all slots, and
+/// May sleep, but not for other tasks: returns 0 when no slot is to be had at once, and
 /// `uprobe_xol_wait_slot()` is called next, for which the copy is enough.
 ///
 /// # Safety
@@ -142,7 +142,7 @@ pub unsafe extern "C" fn uprobe_xol_get_slot(
 
 /// Waits for a slot when `uprobe_xol_get_slot()` had none, and returns the address.
 ///
-/// Sleeps until another task leaves its slot. Returns 0 when the task got a fatal signal meanwhile.
+/// Sleeps until there is one. Returns 0 when the task got a fatal signal meanwhile.
 ///
 /// # Safety
 ///

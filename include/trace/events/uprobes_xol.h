@@ -11,7 +11,7 @@
 
 #include <linux/tracepoint.h>
 
-/* The task got into a slot other than the one that it was in last. */
+/* The task got into a slot, to step, and had another one before, or none. */
 TRACE_EVENT(uprobe_xol_taken,
 
 	TP_PROTO(unsigned int slot, unsigned long vaddr),

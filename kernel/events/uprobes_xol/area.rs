@@ -87,7 +87,7 @@ impl XolArea {
     }
 
     /// Gets a slot that holds `insn` for `task`, and returns the address at which to execute it.
-    /// Returns `None` if tasks are in all slots: [`wait`](Self::wait) is called next.
+    /// Returns `None` if none is to be had at once: [`wait`](Self::wait) is called next.
     ///
     /// May sleep, but does not wait for other tasks. The current task must be the owner of `task`;
     /// it calls [`put`](Self::put) when the instruction was executed or turns out not to be.

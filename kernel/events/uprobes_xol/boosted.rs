@@ -25,8 +25,8 @@
 //! is seen elsewhere then does not come back: nothing but the slot's own address in the instruction
 //! pointer leads there, and nobody is told that one, be it by a signal or by a debugger.
 //!
-//! The task that needs a slot does all that is to be done for it, a step per hit, and goes on
-//! without one meanwhile. Nobody has to tell that a probe is gone: every [`RETRY_AFTER`]
+//! The task that needs a slot does all that is to be done for it, one or two steps per hit, and
+//! goes on without one meanwhile. Nobody has to tell that a probe is gone: every [`RETRY_AFTER`]
 //! milliseconds, a hit that there is no slot for looks again. The others do nothing, so that
 //! neither a search, nor somebody who holds up the grace period, costs more than that.
 

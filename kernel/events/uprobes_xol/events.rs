@@ -5,8 +5,9 @@
 //! C headers: [`include/linux/uprobes_xol.h`](srctree/include/linux/uprobes_xol.h) and
 //! [`include/trace/events/uprobes_xol.h`](srctree/include/trace/events/uprobes_xol.h).
 //!
-//! Nothing of it is for a hit of the probe that the task hit last. A count is kept by each CPU for
-//! itself, so that areas that share nothing else do not share a line here.
+//! Nothing of it is for a hit of the probe that the task hit last, if that one's slot is still
+//! there, or boosted. A count is kept by each CPU for itself, so that areas that share nothing else
+//! do not share a line here.
 
 use super::slot::Slot;
 use kernel::{

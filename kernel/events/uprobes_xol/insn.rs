@@ -86,7 +86,8 @@ impl Insn {
 
 /// A place for an [`Insn`].
 ///
-/// It is made of atomics only so that it can be looked at while it is written; they order nothing.
+/// It is made of atomics so that it can be looked at while it is written; only [`get`](Self::get)
+/// orders anything.
 #[repr(transparent)]
 pub(crate) struct InsnCell([Atomic<usize>; INSN_WORDS]);
 

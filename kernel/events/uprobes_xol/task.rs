@@ -35,8 +35,8 @@
 //! ([`Table::retract`](super::table::Table::retract)), and then asks every task
 //! ([`Task::vacate`]).
 //!
-//! The table is checked against the code, and the orderings against the kernel's memory model, by
-//! the tests in `tools/testing/uprobes-xol/`, where the litmus files are that the comments name.
+//! The orderings are checked against the kernel's memory model by the litmus tests that the
+//! comments name, in `tools/testing/uprobes-xol/`.
 
 use super::{
     events,
@@ -89,7 +89,7 @@ impl GcLocked {
 ///   the `struct uprobe_task` belongs to.
 /// - `IDLE` -> `RECYCLED` -> `IDLE` is made under the GC lock only.
 /// - `cached` is written by the owner while `IN_USE`, and by others while `RECYCLED`. Nobody writes
-///   it while `IDLE`.
+///   it while `IDLE`, but the owner when it exits, under the GC lock.
 /// - While `IDLE`, and in a [`Held`], the slot that is `cached`, unless it is [`NO_SLOT`], holds
 ///   `insn`.
 #[pin_data]

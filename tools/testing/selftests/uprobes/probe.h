@@ -73,7 +73,7 @@ struct probe_at {
 
 int probe_attach_at(const struct probe_at *at, int program);
 
-/* Whether this process has an XOL area: the proof that a hit was stepped. */
+/* Whether this process has an XOL area: the proof that nothing was emulated. */
 bool xol_area_mapped(void);
 /* The address range of a process's area; false when there is none */
 bool xol_area_range(pid_t pid, uintptr_t *start, uintptr_t *end);
