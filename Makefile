@@ -48,7 +48,7 @@ deb:
 help:
 	@echo 'make run        from nothing to the comparison of slots in C and in Rust'
 	@echo 'make bench      what a stepped hit costs, against an earlier run; BASE=FILE.json'
-	@echo 'make test       on the host, KUnit, selftests, what hits cost, on x86-64 and arm64;'
+	@echo 'make test       host tests, KUnit, selftests, cost of a hit, on x86-64 and arm64;'
 	@echo '                closes with "N passed, N failed"'
 	@echo 'make test-debug the selftests on kernels with KASAN and lockdep (KERNEL=debug),'
 	@echo '                the same while nothing is boosted (debug-stepped), with'

@@ -359,7 +359,7 @@ static void boost_test_slot(struct kunit *test)
 	}
 }
 
-/* What follows an instruction is no part of it, or each place needed its own slot. */
+/* What follows an instruction is no part of it: one slot serves all places. */
 static void boost_test_same_in_all_places(struct kunit *test)
 {
 	static const struct {
