@@ -1389,17 +1389,7 @@ fn boosted_without_memory() {
     }
     let process = Process::new();
     let crowd = crowd(&process, FIRST_SLOTS);
-    let refused = thread::spawn({
-        let thread = process.thread();
-        move || {
-            let task = bindings::task_struct::new();
-            task.run_out_of_memory();
-            task.enter();
-            let refused = thread.boost(0).is_none();
-            thread.exit();
-            refused
-        }
-    });
+    let refused = spawn_without_memory(&process, |thread| thread.boost(0).is_none());
     Property::RoomForSteps.holds_if(refused.join().unwrap());
     let thread = process.thread();
     thread.hit(1);
@@ -1415,18 +1405,11 @@ fn boosted_or_stepped() {
         return;
     }
     let process = Process::new();
-    let alone = thread::spawn({
-        let thread = process.thread();
-        move || {
-            let task = bindings::task_struct::new();
-            task.run_out_of_memory();
-            task.enter();
-            for probe in 0..SLOTS_PER_PAGE {
-                thread.hit_boosted(probe);
-            }
-            thread.hit(CROWD);
-            thread.exit();
+    let alone = spawn_without_memory(&process, |thread| {
+        for probe in 0..SLOTS_PER_PAGE {
+            thread.hit_boosted(probe);
         }
+        thread.hit(CROWD);
     });
     alone.join().unwrap();
     process.is_left_clean();
@@ -1462,7 +1445,7 @@ fn grown_for_waiter() {
     }
     let process = Process::new();
     let crowd = crowd(&process, FIRST_SLOTS);
-    let waiter = spawn_hit_without_memory(&process, 1);
+    let waiter = spawn_without_memory(&process, |thread| thread.hit(1));
     let thread = process.thread();
     let step = thread.step(2);
     waiter.join().unwrap();
@@ -1479,7 +1462,7 @@ fn boosted_and_waited() {
     }
     let process = Process::new();
     let crowd = crowd(&process, FIRST_SLOTS);
-    let waiter = spawn_hit_without_memory(&process, 1);
+    let waiter = spawn_without_memory(&process, |thread| thread.hit(1));
     let thread = process.thread();
     let step = thread.boost(2);
     waiter.join().unwrap();
@@ -1491,15 +1474,19 @@ fn boosted_and_waited() {
     process.is_left_clean();
 }
 
-/// Hits a probe in a task that can make no area grow.
+/// Runs something in a task that can make no area grow.
 #[cfg(any(not(feature = "loom"), feature = "two-pages"))]
-fn spawn_hit_without_memory(process: &Shared<Process>, probe: usize) -> thread::JoinHandle<()> {
+fn spawn_without_memory<T: Send + 'static>(
+    process: &Shared<Process>,
+    run: fn(&Thread) -> T,
+) -> thread::JoinHandle<T> {
     let thread = process.thread();
     thread::spawn(move || {
         let task = bindings::task_struct::new();
         task.run_out_of_memory();
         task.enter();
-        thread.hit(probe);
+        let result = run(&thread);
         thread.exit();
+        result
     })
 }
