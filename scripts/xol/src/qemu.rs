@@ -120,6 +120,11 @@ impl Outcome {
         }
         Ok(self.report)
     }
+
+    /// What KCSAN reports and uprobes take no part in.
+    pub fn races_elsewhere(&self) -> Vec<&str> {
+        console::races_elsewhere(&self.log)
+    }
 }
 
 /// What the guest's init writes last.

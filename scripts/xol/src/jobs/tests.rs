@@ -287,6 +287,9 @@ impl Trial<'_> {
             for figures in figures_of_stress(&outcome.report) {
                 progress.say(&format!("{stage}: {figures}"));
             }
+            for race in outcome.races_elsewhere() {
+                progress.say(&format!("{stage}: not by uprobes: {race}"));
+            }
             let other = self.flavour.built().name();
             cases.extend(self.left_out.iter().map(|name| Case {
                 name: name.clone(),

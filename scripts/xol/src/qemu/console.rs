@@ -40,11 +40,50 @@ const ANYWHERE: &[&str] = &[
     "turning off the locking correctness validator",
 ];
 
+/// What begins a report of a data race, and what follows its stacks.
+const DATA_RACE: &str = "BUG: KCSAN: ";
+const END_OF_STACKS: &str = "Reported by Kernel Concurrency Sanitizer on:";
+
 /// The first message in a kernel log which says that something is broken.
 pub fn splat(log: &str) -> Option<&str> {
-    log.lines().map(message).find(|message| {
+    let signs = |message: &str| {
         BEGINNINGS.iter().any(|sign| message.starts_with(sign))
             || ANYWHERE.iter().any(|sign| message.contains(sign))
+    };
+    with_following(log)
+        .find(|(message, following)| signs(message) && !is_race_elsewhere(message, following))
+        .map(|(message, _)| message)
+}
+
+/// Data races with no function of uprobes in their stacks. Kernels have some, and chance
+/// decides which of them KCSAN notices: they say nothing of what is tested here.
+pub fn races_elsewhere(log: &str) -> Vec<&str> {
+    with_following(log)
+        .filter(|(message, following)| is_race_elsewhere(message, following))
+        .map(|(message, _)| message)
+        .collect()
+}
+
+fn is_race_elsewhere(message: &str, following: &str) -> bool {
+    let Some((stacks, _)) = following.split_once(END_OF_STACKS) else {
+        return false;
+    };
+    message.starts_with(DATA_RACE)
+        && !stacks.contains(DATA_RACE)
+        && ![message, stacks].iter().any(|text| text.contains("uprobe"))
+}
+
+/// Each message, with all that follows its line.
+fn with_following(log: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = log;
+    std::iter::from_fn(move || {
+        let (line, following) = match rest.split_once('\n') {
+            Some(split) => split,
+            None if rest.is_empty() => return None,
+            None => (rest, ""),
+        };
+        rest = following;
+        Some((message(line), following))
     })
 }
 
@@ -126,6 +165,40 @@ mod tests {
         ] {
             assert_eq!(splat(&format!("[ 0.1] fine\n{line}\n")), Some(expected));
         }
+    }
+
+    #[test]
+    fn a_data_race_counts_where_uprobes_take_part() {
+        let report = |title: &str, frame: &str| {
+            format!(
+                "[    9.1] BUG: KCSAN: data-race in {title}\n\
+                 [    9.1] \n\
+                 [    9.1] race at unknown origin, with read to 0xf0 of 8 bytes by task 8 on cpu 2:\n\
+                 [    9.1]  add_device_randomness+0x63/0x90\n\
+                 [    9.1]  {frame}+0x755/0x850\n\
+                 [    9.1]  do_exit+0xae5/0xf10\n\
+                 [    9.1] \n"
+            )
+        };
+        let end = "[    9.2] Reported by Kernel Concurrency Sanitizer on:\n";
+        let title = "blake2s_update+0xd6/0x100";
+        let message = "BUG: KCSAN: data-race in blake2s_update+0xd6/0x100";
+        let elsewhere = report(title, "release_task") + end;
+        assert_eq!(splat(&elsewhere), None);
+        assert_eq!(races_elsewhere(&elsewhere), [message]);
+
+        let here = report(title, "uprobe_free_utask") + end;
+        let unfinished = report(title, "release_task");
+        let other_unfinished = unfinished.clone() + &elsewhere;
+        for log in [&here, &unfinished, &other_unfinished] {
+            assert_eq!(splat(log), Some(message));
+        }
+        assert_eq!(splat(&(elsewhere.clone() + &here)), Some(message));
+        assert_eq!(races_elsewhere(&here), [""; 0]);
+        let named = report("uprobe_xol_take+0x1/0x2", "release_task") + end;
+        assert!(splat(&named).is_some());
+        let then = elsewhere + "[    9.3] WARNING: mm/mmap.c:1 at f\n";
+        assert_eq!(splat(&then), Some("WARNING: mm/mmap.c:1 at f"));
     }
 
     #[test]
