@@ -392,6 +392,30 @@ static void boost_test_same_in_all_places(struct kunit *test)
 	}
 }
 
+/* What may belong to the instruction stays. */
+static void boost_test_keeps_what_may_be_executed(struct kunit *test)
+{
+	static const u8 nop[] = { 0x0f, 0x1d, 0x44, 0x00, 0x08 };
+	static const u8 movabs[] = { 0xa1, 1, 2, 3, 4, 5, 6, 7, 8 };
+	struct arch_uprobe arch = {};
+	struct mm_struct *mm;
+
+	memcpy(arch.insn, nop, sizeof(nop));
+	KUNIT_EXPECT_EQ(test, arch_uprobe_analyze_insn(&arch, &init_mm, 0x1000), 0);
+	KUNIT_EXPECT_MEMEQ(test, arch.insn, nop, sizeof(nop));
+
+	if (!IS_ENABLED(CONFIG_IA32_EMULATION))
+		return;
+	mm = kunit_kzalloc(test, sizeof(*mm), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	set_bit(MM_CONTEXT_UPROBE_IA32, &mm->context.flags);
+	memset(&arch, 0, sizeof(arch));
+	memcpy(arch.insn, movabs, sizeof(movabs));
+	KUNIT_EXPECT_EQ(test, arch_uprobe_analyze_insn(&arch, mm, 0x1000), 0);
+	KUNIT_EXPECT_EQ(test, arch.defparam.ilen, 5);
+	KUNIT_EXPECT_MEMEQ(test, arch.insn, movabs, sizeof(movabs));
+}
+
 static void boost_test_not_this_time(struct kunit *test)
 {
 	struct arch_uprobe arch = {
@@ -439,6 +463,7 @@ static struct kunit_case boost_test_cases[] = {
 	KUNIT_CASE(boost_test_32_bit_is_stepped),
 	KUNIT_CASE(boost_test_slot),
 	KUNIT_CASE(boost_test_same_in_all_places),
+	KUNIT_CASE(boost_test_keeps_what_may_be_executed),
 	KUNIT_CASE(boost_test_not_this_time),
 	KUNIT_CASE(boost_test_leave_clears_rf),
 	{}

@@ -6,7 +6,8 @@ use core::num::NonZeroUsize;
 use kernel::{
     bindings,
     prelude::*,
-    sync::atomic::{Acquire, Atomic, Relaxed}, //
+    sync::atomic::{Acquire, Atomic, Relaxed},
+    transmute::AsBytes, //
 };
 
 /// Bytes of an instruction as it is copied into a slot.
@@ -57,14 +58,10 @@ impl Insn {
         core::ptr::from_ref(self).cast()
     }
 
-    /// What goes into a slot: the beginning of the structure.
-    pub(crate) fn bytes(&self) -> [u8; INSN_SIZE] {
-        let mut bytes = [0; INSN_SIZE];
-        for (chunk, word) in bytes.chunks_mut(WORD_SIZE).zip(&self.0) {
-            let len = chunk.len();
-            chunk.copy_from_slice(&word.to_ne_bytes()[..len]);
-        }
-        bytes
+    /// What goes into a slot: the beginning of the structure, as aligned as that is.
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &AsBytes::as_bytes(&self.0)[..INSN_SIZE]
     }
 
     /// A number that differs for most instructions that differ.

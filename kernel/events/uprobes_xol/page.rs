@@ -49,7 +49,7 @@ impl SlotPage {
             return Err(EINVAL);
         }
         // SAFETY: The page is ours alone, `trampoline` is valid for reads of `size` bytes, and they
-        // fit into a slot.
+        // fit into a slot. The address 0 is that of the trampoline, behind which nothing is put.
         unsafe { bindings::arch_uprobe_copy_ixol(page.as_ptr(), 0, trampoline, size) };
         Ok(page)
     }
@@ -73,19 +73,21 @@ impl SlotPage {
         unsafe {
             bindings::arch_uprobe_boosted_insn(insn.as_raw(), next.get(), bytes.as_mut_ptr())
         };
-        self.write_bytes(unused, bytes);
+        self.write_bytes(unused, &bytes);
     }
 
     #[inline]
-    fn write_bytes<const LEN: usize>(&self, unused: &Unused, mut bytes: [u8; LEN]) {
-        // SAFETY: Of an address only the offset in the page matters: that of a slot which nobody
-        // writes or executes now, and which has room for an instruction and what an architecture
-        // puts behind it, or for the bytes of a boosted slot.
+    fn write_bytes(&self, unused: &Unused, bytes: &[u8]) {
+        // SAFETY: The bytes are only read. They are as aligned as those of a `struct arch_uprobe`,
+        // or those that `arch_uprobe_boosted_insn` has made. An address that is not 0 stands for
+        // its offset in the page: that of a slot which nobody writes or executes now, and which
+        // has room for an instruction and what an architecture puts behind it, or for the bytes of
+        // a boosted slot. No slot has 0.
         unsafe {
             bindings::arch_uprobe_copy_ixol(
                 self.as_ptr(),
                 unused.slot().offset(),
-                bytes.as_mut_ptr().cast(),
+                bytes.as_ptr().cast_mut().cast(),
                 bytes.len(),
             )
         };

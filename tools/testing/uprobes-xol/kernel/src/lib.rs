@@ -54,6 +54,20 @@ pub mod page {
     }
 }
 
+pub mod transmute {
+    /// Types without padding.
+    pub trait AsBytes {
+        fn as_bytes(&self) -> &[u8];
+    }
+
+    impl<const N: usize> AsBytes for [usize; N] {
+        fn as_bytes(&self) -> &[u8] {
+            // SAFETY: The same memory, all of which has a value.
+            unsafe { std::slice::from_raw_parts(self.as_ptr().cast(), size_of_val(self)) }
+        }
+    }
+}
+
 pub mod processor {
     /// Lets others run.
     pub fn cpu_relax() {
