@@ -24,9 +24,9 @@
 #define NUMBER		3
 #define OTHERS		8
 #define HITS		50
-/* Many times what a hit takes, even with every debug option */
+/* Seconds: many times what a hit takes, even with every debug option */
 #define STALLED		8
-/* The same for what thousands of threads do */
+/* Where no stall is expected */
 #define PATIENCE	120
 #define STACK_SIZE	65536
 #define TIME_LIMIT	300
@@ -76,6 +76,8 @@ FIXTURE(blocked_step) {
 	int probe, load_probe;
 	unsigned int number, loads;
 	bool may_stall;
+	/* Seconds of silence that are taken for a stall */
+	unsigned int patience;
 };
 
 FIXTURE_VARIANT(blocked_step) {
@@ -105,6 +107,7 @@ FIXTURE_SETUP(blocked_step)
 	self->number = variant->number ? : xol_slots() - variant->left;
 	self->loads = variant->loads ? : self->number;
 	self->may_stall = self->number >= xol_slots();
+	self->patience = self->may_stall ? STALLED : PATIENCE;
 	self->counters = counters_create(2);
 	self->probe = probe_attach(numbered_function(NUMBER),
 				   program_count(self->counters, 0));
@@ -128,10 +131,10 @@ TEST_F_TIMEOUT(blocked_step, other_threads_run, TIME_LIMIT)
 	struct blocked *blocked;
 	bool ran;
 
-	ASSERT_TRUE(blocked_start(&blocked, self->number, self->loads, STALLED) ||
+	ASSERT_TRUE(blocked_start(&blocked, self->number, self->loads, self->patience) ||
 		    self->may_stall);
 	others = threads_start(OTHERS, call);
-	ran = all_done(finished, OTHERS, STALLED);
+	ran = all_done(finished, OTHERS, self->patience);
 	blocked_serve(blocked);
 	EXPECT_EQ(blocked_join(blocked), 0);
 	threads_join(others);
@@ -155,13 +158,13 @@ TEST_F_TIMEOUT(blocked_step, probe_is_removed, TIME_LIMIT)
 
 	spare_probe = probe_attach(numbered_function(NUMBER + 1),
 				   program_count(self->counters, 0));
-	ASSERT_TRUE(blocked_start(&blocked, self->number, self->loads, STALLED) ||
+	ASSERT_TRUE(blocked_start(&blocked, self->number, self->loads, self->patience) ||
 		    self->may_stall);
 	others = threads_start(OTHERS, call);
 	/* each is being handled, or was */
 	counters_wait_for(self->counters, 0, OTHERS);
 	remover = threads_start(1, remove_spare);
-	done = all_done(removed, 1, STALLED);
+	done = all_done(removed, 1, xol_tells() ? PATIENCE : self->patience);
 	blocked_serve(blocked);
 	EXPECT_EQ(blocked_join(blocked), 0);
 	threads_join(others);
@@ -182,7 +185,7 @@ TEST_F_TIMEOUT(blocked_step, more_threads_block, TIME_LIMIT)
 	bool all_blocked;
 
 	all_blocked = blocked_start(&blocked, self->number + more,
-				    variant->loads ? : self->loads + more, STALLED);
+				    variant->loads ? : self->loads + more, self->patience);
 	blocked_serve(blocked);
 	EXPECT_EQ(blocked_join(blocked), 0);
 	EXPECT_EQ(counters_read(self->counters, 1), self->number + more);
@@ -201,7 +204,7 @@ static int serve_after_hit(const void *argument)
 	const struct load *load = argument;
 	struct blocked *blocked;
 
-	if (!blocked_start(&blocked, load->number, load->loads, STALLED))
+	if (!blocked_start(&blocked, load->number, load->loads, PATIENCE))
 		return KSFT_FAIL;
 	if (call_numbered(NUMBER) != NUMBER)
 		return KSFT_FAIL;
@@ -215,8 +218,7 @@ TEST_F_TIMEOUT(blocked_step, server_runs, TIME_LIMIT)
 	int result = run_isolated(serve_after_hit, &load,
 				  self->may_stall ? 2 * STALLED : PATIENCE);
 
-	/* run_isolated() has found that the process can be killed */
-	if (result && self->may_stall && !_metadata->exit_code)
+	if (isolated_took_too_long() && self->may_stall && !_metadata->exit_code)
 		EXPECTED_FAILURE(return, "%s", reason);
 	EXPECT_EQ(counters_read(self->counters, 0), 1);
 	EXPECT_EQ(counters_read(self->counters, 1), self->number);
@@ -236,7 +238,7 @@ TEST_F_TIMEOUT(blocked_step, can_be_killed, TIME_LIMIT)
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
-		if (!blocked_start(&blocked, self->number, self->loads, STALLED) &&
+		if (!blocked_start(&blocked, self->number, self->loads, self->patience) &&
 		    !self->may_stall)
 			_exit(KSFT_FAIL);
 		threads_start(OTHERS, call);
@@ -280,7 +282,7 @@ FIXTURE_SETUP(killed_step)
 	self->probe = blocked_attach(NUMBERED_FUNCTIONS, self->counters, 0);
 	self->stack = malloc(STACK_SIZE);
 	ASSERT_NE(self->stack, NULL);
-	ASSERT_TRUE(blocked_start(&self->blocked, 0, 1, STALLED));
+	ASSERT_TRUE(blocked_start(&self->blocked, 0, 1, PATIENCE));
 }
 
 FIXTURE_TEARDOWN(killed_step)
@@ -307,7 +309,7 @@ TEST_F_TIMEOUT(killed_step, leaves_its_slot, TIME_LIMIT)
 		pid = clone(load_in_process, self->stack + STACK_SIZE,
 			    CLONE_VM | SIGCHLD, (void *)blocked_page(self->blocked));
 		ASSERT_GE(pid, 0);
-		blocks = blocked_wait(self->blocked, STALLED);
+		blocks = blocked_wait(self->blocked, PATIENCE);
 		ASSERT_EQ(kill(pid, SIGKILL), 0);
 		ASSERT_EQ(waitpid(pid, &status, 0), pid);
 		ASSERT_TRUE(blocks);

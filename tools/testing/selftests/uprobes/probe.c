@@ -447,6 +447,13 @@ bool xol_area_mapped(void)
 	return xol_area_range(getpid(), &start, &end);
 }
 
+static bool too_long;
+
+bool isolated_took_too_long(void)
+{
+	return too_long;
+}
+
 int run_isolated(int (*test)(const void *argument), const void *argument,
 		 unsigned int seconds)
 {
@@ -470,7 +477,8 @@ int run_isolated(int (*test)(const void *argument), const void *argument,
 	child.fd = syscall(__NR_pidfd_open, pid, 0);
 	if (child.fd < 0)
 		give_up(KSFT_FAIL, "pidfd_open: %s", strerror(errno));
-	if (poll(&child, 1, seconds * 1000) != 1) {
+	too_long = poll(&child, 1, seconds * 1000) != 1;
+	if (too_long) {
 		ksft_print_msg("not done after %u s, killed\n", seconds);
 		/* the group is there only when the child got that far */
 		kill(-pid, SIGKILL);
@@ -482,6 +490,7 @@ int run_isolated(int (*test)(const void *argument), const void *argument,
 	switch (waitpid(pid, &status, WNOHANG)) {
 	case 0:
 		ksft_print_msg("process %d cannot be killed\n", pid);
+		too_long = false;
 		return KSFT_FAIL;
 	case -1:
 		give_up(KSFT_FAIL, "waitpid: %s", strerror(errno));

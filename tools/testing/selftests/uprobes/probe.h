@@ -97,4 +97,7 @@ bool xol_area_range(pid_t pid, uintptr_t *start, uintptr_t *end);
 int run_isolated(int (*test)(const void *argument), const void *argument,
 		 unsigned int seconds);
 
+/* Whether the last of these processes took too long, and died when it was killed. */
+bool isolated_took_too_long(void);
+
 #endif /* UPROBES_PROBE_H */
