@@ -132,7 +132,7 @@ pub fn build(runner: &Runner, arch: Arch, source: &Source) -> Result<Guest> {
     // The patches leave perf alone.
     let perf = Fingerprint::new("perf 1")
         .text(&compiler.hex())
-        .text(&source.version)
+        .text(&source.identity)
         .text(&PERF_OPTIONS.join(" "));
     stage("perf", &perf, &[&places.perf], &|progress| {
         places.make_perf(&source.pristine, runner.jobs, progress)
@@ -140,7 +140,7 @@ pub fn build(runner: &Runner, arch: Arch, source: &Source) -> Result<Guest> {
 
     let selftests = Fingerprint::new("selftests 1")
         .text(&compiler.hex())
-        .text(&source.version)
+        .text(&source.identity)
         .tree(&runner.paths.checkout.join("tools/testing/selftests"))?;
     stage("selftests", &selftests, &[&places.selftests], &|progress| {
         places.make_selftests(&source.tree, runner.jobs, progress)

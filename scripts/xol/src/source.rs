@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 
@@ -28,8 +28,8 @@ pub struct Source {
     pub tree: PathBuf,
     /// The tree that the patches were applied to; never changed.
     pub pristine: PathBuf,
-    /// `7.3.4`.
-    pub version: String,
+    /// Changes whenever any file of the pristine tree does: for fingerprints.
+    pub identity: String,
     /// Changes whenever any file of the patched tree does: for fingerprints.
     pub hash: String,
 }
@@ -51,9 +51,9 @@ pub fn prepare_mutated(runner: &Runner, mutation: &[Patch]) -> Result<Source> {
         patch(&pristine, &feature, &tree, progress)
     })?;
     Ok(Source {
-        version: version(&tree)?,
         tree,
         pristine: pristine.path,
+        identity: pristine.identity,
         hash: print.hex(),
     })
 }
@@ -147,21 +147,20 @@ fn copy(runner: &Runner, ksrc: &Path) -> Result<Pristine> {
         fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
         let known = fs::read_to_string(&identity_file).ok();
         let _ = fs::remove_file(&identity_file);
-        let mut changes = Fingerprint::new(known.as_deref().unwrap_or_default());
-        let mut changed = known.is_none();
+        let mut changes = Vec::new();
         let what = format!("copying {}", name.display());
         progress.message(&what);
         progress.run_lines(
             Command::new("rsync")
-                .args(["-a", "--delete", "--itemize-changes", "--exclude=/.git"])
+                .args(["-a", "--omit-dir-times", "--delete", "--out-format=%i %n"])
+                .arg("--exclude=/.git")
                 .args(["--exclude=*.o", "--exclude=*.o.d", "--exclude=.*.cmd"])
                 .arg(ksrc.join(""))
                 .arg(path.join("")),
             &what,
             30 * MINUTES,
             |line| {
-                changed = true;
-                changes = changes.clone().text(line);
+                changes.push(line.to_owned());
                 progress.message(line);
             },
         )?;
@@ -173,14 +172,32 @@ fn copy(runner: &Runner, ksrc: &Path) -> Result<Pristine> {
                 10 * MINUTES,
             )?;
         }
+        changes.retain(|change| lasts(change, &path));
         let identity = match known {
-            Some(known) if !changed => known,
-            _ => changes.hex(),
+            Some(known) if changes.is_empty() => known,
+            known => {
+                // Names do not tell one tree from another; the place and the time do.
+                let first = || Ok::<_, anyhow::Error>(format!("{key} {:?}", UNIX_EPOCH.elapsed()?));
+                let mut identity = Fingerprint::new(&known.map_or_else(first, Ok)?);
+                for change in &changes {
+                    identity = identity.text(change);
+                }
+                identity.hex()
+            }
         };
         write_file(&identity_file, identity.as_bytes())?;
         Ok(identity)
     })?;
     Ok(Pristine { path, identity })
+}
+
+/// Whether a change that rsync made to `folder`, `%i %n`, is still there: what `make
+/// mrproper` has removed comes again with each copy.
+fn lasts(change: &str, folder: &Path) -> bool {
+    match change.split_once(' ') {
+        Some(("*deleting", _)) | None => true,
+        Some((_, name)) => folder.join(name).symlink_metadata().is_ok(),
+    }
 }
 
 /// Makes `tree` the patched one. Unpatched files are hard links to pristine ones.
@@ -326,6 +343,42 @@ mod tests {
         for refused in [(7, 1), (7, 30), (6, 12)] {
             assert_eq!(check(refused), None);
         }
+    }
+
+    #[test]
+    fn products_of_a_build_are_no_change() {
+        let copy = tempfile::tempdir().unwrap();
+        fs::write(copy.path().join("Makefile"), "").unwrap();
+        std::os::unix::fs::symlink("nowhere", copy.path().join("link")).unwrap();
+        for (change, lasting) in [
+            (">f+++++++++ Makefile", true),
+            (">f.st...... Makefile", true),
+            ("cL+++++++++ link", true),
+            ("*deleting   kernel/gone.c", true),
+            (">f+++++++++ .config", false),
+            ("cd+++++++++ include/config/", false),
+        ] {
+            assert_eq!(lasts(change, copy.path()), lasting, "{change}");
+        }
+    }
+
+    #[test]
+    fn copies_of_other_trees_are_other_trees() {
+        let folder = tempfile::tempdir().unwrap();
+        let runner = runner(folder.path());
+        let tree = |name: &str, line: &str| {
+            let tree = folder.path().join(name);
+            fs::create_dir(&tree).unwrap();
+            fs::write(tree.join("Makefile"), makefile("4", "") + line).unwrap();
+            tree
+        };
+        let identity = |ksrc: &Path| copy(&runner, ksrc).unwrap().identity;
+        let (one, other) = (tree("one", "# 1\n"), tree("other", "# 2\n"));
+        let first = identity(&one);
+        assert_ne!(identity(&other), first);
+        assert_eq!(identity(&one), first);
+        fs::write(one.join("Makefile"), makefile("4", "") + "# longer\n").unwrap();
+        assert_ne!(identity(&one), first);
     }
 
     #[test]

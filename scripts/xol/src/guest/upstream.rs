@@ -96,7 +96,7 @@ pub fn build(runner: &Runner, arch: Arch, source: &Source, guest: &Guest) -> Res
     let tests = folder.join("upstream");
     let mut tests_inputs = Fingerprint::new("upstream tests 1")
         .text(&compiler(arch).hex())
-        .text(&source.version)
+        .text(&source.identity)
         .file(&list)?;
     for fragment in &kernel::fragments(runner, arch, TYPES) {
         tests_inputs = tests_inputs.file(fragment)?;
