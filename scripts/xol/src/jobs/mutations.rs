@@ -143,6 +143,11 @@ impl Trial {
         }
     }
 
+    /// Whether a failure can only be that of the test which is named.
+    fn is_one_test(&self) -> bool {
+        !matches!(self, Self::Selftest { test: None, .. })
+    }
+
     /// How what is named ended; none if it did not get to an end.
     fn verdict(&self, outcome: &Outcome) -> Option<Verdict> {
         let cases = match self {
@@ -235,7 +240,10 @@ impl Mutation {
         let fault = outcome.fault.as_ref();
         for sign in &self.signs {
             let shows = match sign {
-                Sign::Failure => verdict == Some(Verdict::Fail),
+                // Of a whole program, a guest that breaks fails some test.
+                Sign::Failure => {
+                    verdict == Some(Verdict::Fail) && (fault.is_none() || self.trial.is_one_test())
+                }
                 Sign::Splat(words) => fault.is_some_and(|fault| {
                     fault.kind == FaultKind::Splat && fault.text.contains(words)
                 }),
@@ -602,6 +610,7 @@ mod unit_tests {
         let by_test = mutation("Caught-by: a.b").unwrap();
         let by_splat = mutation("Run: a.b\nCaught-by: splat x.rs").unwrap();
         let by_hang = mutation("Caught-by: a.b or hang").unwrap();
+        let by_program = mutation("Caught-by: a").unwrap();
         let other = "TAP version 13\n1..1\nnot ok 1 a.c";
         let splat = |text| Some((FaultKind::Splat, text));
         let hang = Some((FaultKind::Hang, "too long"));
@@ -618,6 +627,15 @@ mod unit_tests {
             (&by_hang, "", hang, true),
             (&by_hang, FAILED, None, true),
             (&by_hang, "", Some((FaultKind::EarlyEnd, "")), false),
+            (&by_program, FAILED, None, true),
+            (&by_program, PASSED, None, false),
+            (&by_program, "", hang, false),
+            (
+                &by_program,
+                "TAP version 13\n1..2\nok 1 a.b",
+                splat("BUG"),
+                false,
+            ),
         ] {
             let result = mutation.judge(&outcome(report, fault));
             assert_eq!(result.is_ok(), caught, "{report:?} {fault:?}: {result:?}");
