@@ -2,7 +2,7 @@
 //! Debian packages of the patched kernel, for real hardware.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -12,20 +12,34 @@ use crate::kernel::{self, Make};
 use crate::source::Source;
 use crate::stage::Runner;
 
+/// For plans.
+pub fn stage_name(arch: Arch) -> String {
+    format!("deb {arch}")
+}
+
 /// Builds packages with the configuration `config`, or with the small one that
 /// the guests use.
 pub fn build(runner: &Runner, source: &Source, arch: Arch, config: Option<&Path>) -> Result<()> {
-    let packages = runner.paths.build().join("deb");
+    let packages = runner.paths.build().join("deb").join(arch.name());
     let folder = packages.join("kernel");
     let fragments = match config {
         Some(config) => vec![config.to_owned()],
         None => kernel::fragments(runner, arch, Flavour::Rust),
     };
-    let mut inputs = kernel::toolchain(runner)?.text("deb").text(&source.hash);
+    let mut inputs = kernel::toolchain(runner)?
+        .text("deb")
+        .text(arch.name())
+        .text(&source.hash);
     for fragment in &fragments {
         inputs = inputs.file(fragment)?;
     }
-    runner.stage("deb", &inputs, &[&folder], |progress| {
+    let mut outputs = deb_files(&packages).unwrap_or_default();
+    if outputs.is_empty() {
+        // Those that were moved elsewhere are made again.
+        outputs.push(packages.join("*.deb"));
+    }
+    let outputs: Vec<_> = outputs.iter().map(PathBuf::as_path).collect();
+    runner.stage(&stage_name(arch), &inputs, &outputs, |progress| {
         // bindeb-pkg puts them beside the build folder.
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         for old in deb_files(&packages)? {
@@ -66,7 +80,7 @@ pub fn build(runner: &Runner, source: &Source, arch: Arch, config: Option<&Path>
     Ok(())
 }
 
-fn deb_files(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+fn deb_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

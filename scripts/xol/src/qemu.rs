@@ -231,7 +231,7 @@ fn fault(
 
 /// KVM if it boots this kernel within a short time, else TCG. `/dev/kvm` alone
 /// says little: where it cannot run a stock kernel, QEMU hangs. The answer holds
-/// until the host is booted again.
+/// for this kernel until the host is booted again.
 pub fn fastest_engine(
     runner: &Runner,
     arch: Arch,
@@ -243,7 +243,10 @@ pub fn fastest_engine(
     }
     let answer = runner.paths.guest(arch).join("engine");
     let host_boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
-    let inputs = Fingerprint::new("KVM probe 1").text(&host_boot);
+    let kernel = runner.paths.image(arch, flavour);
+    let inputs = Fingerprint::new("KVM probe 1")
+        .text(&host_boot)
+        .file(&kernel)?;
     runner.stage(
         &format!("KVM probe ({arch})"),
         &inputs,
@@ -254,7 +257,7 @@ pub fn fastest_engine(
                 progress,
                 &Boot {
                     arch,
-                    kernel: &runner.paths.image(arch, flavour),
+                    kernel: &kernel,
                     initramfs: base,
                     engine: Engine::Kvm,
                     processors: 2,
