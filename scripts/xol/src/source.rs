@@ -153,7 +153,7 @@ fn copy(runner: &Runner, ksrc: &Path) -> Result<Pristine> {
         progress.run_lines(
             Command::new("rsync")
                 .args(["-a", "--omit-dir-times", "--delete", "--out-format=%i %n"])
-                .arg("--exclude=/.git")
+                .args(["--8-bit-output", "--exclude=/.git"])
                 .args(["--exclude=*.o", "--exclude=*.o.d", "--exclude=.*.cmd"])
                 .arg(ksrc.join(""))
                 .arg(path.join("")),
