@@ -65,12 +65,15 @@ pub fn races_elsewhere(log: &str) -> Vec<&str> {
 }
 
 fn is_race_elsewhere(message: &str, following: &str) -> bool {
-    let Some((stacks, _)) = following.split_once(END_OF_STACKS) else {
+    if !message.starts_with(DATA_RACE) {
         return false;
-    };
-    message.starts_with(DATA_RACE)
-        && !stacks.contains(DATA_RACE)
-        && ![message, stacks].iter().any(|text| text.contains("uprobe"))
+    }
+    following
+        .split_once(END_OF_STACKS)
+        .is_some_and(|(stacks, _)| {
+            !stacks.contains(DATA_RACE)
+                && ![message, stacks].iter().any(|text| text.contains("uprobe"))
+        })
 }
 
 /// Each message, with all that follows its line.
