@@ -395,14 +395,28 @@ static void boost_test_same_in_all_places(struct kunit *test)
 /* What may belong to the instruction stays. */
 static void boost_test_keeps_what_may_be_executed(struct kunit *test)
 {
-	static const u8 nop[] = { 0x0f, 0x1d, 0x44, 0x00, 0x08 };
+	static const struct {
+		const char	*name;
+		u8		insn[MAX_INSN_SIZE];
+	} cases[] = {
+		{ "nop 8(%rax,%rax)", { 0x0f, 0x1d, 0x44, 0x00, 0x08 } },
+		{ "nop 8(%rax,%rax), REX2", { 0xd5, 0x80, 0x1d, 0x44, 0x00, 0x08 } },
+		{ "movrs 8(%rdi),%eax", { 0x0f, 0x38, 0x8b, 0x47, 0x08 } },
+		{ "nop, REX before a prefix", { 0x48, 0x66, 0x90 } },
+		{ "mov %rax,%rax, REX twice", { 0x48, 0x48, 0x89, 0xc0 } },
+	};
 	static const u8 movabs[] = { 0xa1, 1, 2, 3, 4, 5, 6, 7, 8 };
-	struct arch_uprobe arch = {};
+	struct arch_uprobe arch;
 	struct mm_struct *mm;
 
-	memcpy(arch.insn, nop, sizeof(nop));
-	KUNIT_EXPECT_EQ(test, arch_uprobe_analyze_insn(&arch, &init_mm, 0x1000), 0);
-	KUNIT_EXPECT_MEMEQ(test, arch.insn, nop, sizeof(nop));
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		memset(&arch, 0, sizeof(arch));
+		memcpy(arch.insn, cases[i].insn, sizeof(cases[i].insn));
+		KUNIT_EXPECT_EQ_MSG(test, arch_uprobe_analyze_insn(&arch, &init_mm, 0x1000), 0,
+				    "%s", cases[i].name);
+		KUNIT_EXPECT_MEMEQ_MSG(test, arch.insn, cases[i].insn, sizeof(cases[i].insn),
+				       "%s", cases[i].name);
+	}
 
 	if (!IS_ENABLED(CONFIG_IA32_EMULATION))
 		return;

@@ -47,8 +47,9 @@
 	insn	INSN_STEPS, cmovnz %r9, %rax
 	insn	INSN_STEPS, lea 16(%rsp), %rax
 	insn	INSN_STEPS, xlat
-	/* A nop that the kernel's decoder does not know: 8(%rax, %rax) */
+	/* Nops that the kernel's decoder takes for shorter ones */
 	insn	INSN_STEPS | INSN_NO_EFFECT, .byte 0x0f, 0x1d, 0x44, 0x00, 0x08
+	insn	INSN_STEPS | INSN_NO_EFFECT, .byte 0x48, 0x66, 0x90
 
 	/* Relative to rip: by way of rsi, rdi and rbx */
 	insn	INSN_STEPS, lea shared_data(%rip), %rsi
