@@ -137,7 +137,7 @@ TEST_F_TIMEOUT(debugged, single_stepped, TIME_LIMIT)
 	EXPECT_EQ(in_area, 0);
 	EXPECT_COUNTED(2);
 #if defined(__aarch64__)
-	if (probed.number < unprobed.number && !_metadata->exit_code)
+	if (probed.number < unprobed.number)
 		EXPECTED_FAILURE(return, "the kernel's step ends the debugger's");
 #endif
 	EXPECT_SAME_TRACE(&probed, &unprobed);
@@ -314,7 +314,7 @@ TEST_F_TIMEOUT(debugged, data_watched, TIME_LIMIT)
 	EXPECT_EQ(watched, WATCHED_STORES - 1);
 	EXPECT_EQ(counters_read(self->counters, 0), 1 + WATCHED_STORES);
 	EXPECT_EQ(seen_in_area, 0);
-	if (!boost_is_on() && !watch_traps.number && !_metadata->exit_code)
+	if (!boost_is_on() && !watch_traps.number)
 		EXPECTED_FAILURE(return, "the trap of the step hides that of the breakpoint");
 	EXPECT_EQ(watch_traps.number, WATCHED_STORES);
 	EXPECT_EQ(watch_traps.ip, unprobed_ip);
@@ -376,7 +376,7 @@ TEST_F_TIMEOUT(debugged, data_watched_by_debugger, TIME_LIMIT)
 
 	EXPECT_EQ(counters_read(self->counters, 0), 2);
 	EXPECT_FALSE(in_area);
-	if (!boost_is_on() && !probed && !_metadata->exit_code)
+	if (!boost_is_on() && !probed)
 		EXPECTED_FAILURE(return, "the trap of the step hides that of the breakpoint");
 	EXPECT_EQ(probed, unprobed);
 }

@@ -458,9 +458,11 @@ int run_isolated(int (*test)(const void *argument), const void *argument,
 		 unsigned int seconds)
 {
 	struct pollfd child = { .events = POLLIN };
+	bool late;
 	int status;
 	pid_t pid;
 
+	too_long = false;
 	fflush(stdout);
 	pid = fork();
 	if (pid < 0)
@@ -477,8 +479,8 @@ int run_isolated(int (*test)(const void *argument), const void *argument,
 	child.fd = syscall(__NR_pidfd_open, pid, 0);
 	if (child.fd < 0)
 		give_up(KSFT_FAIL, "pidfd_open: %s", strerror(errno));
-	too_long = poll(&child, 1, seconds * 1000) != 1;
-	if (too_long) {
+	late = poll(&child, 1, seconds * 1000) != 1;
+	if (late) {
 		ksft_print_msg("not done after %u s, killed\n", seconds);
 		/* the group is there only when the child got that far */
 		kill(-pid, SIGKILL);
@@ -490,12 +492,12 @@ int run_isolated(int (*test)(const void *argument), const void *argument,
 	switch (waitpid(pid, &status, WNOHANG)) {
 	case 0:
 		ksft_print_msg("process %d cannot be killed\n", pid);
-		too_long = false;
 		return KSFT_FAIL;
 	case -1:
 		give_up(KSFT_FAIL, "waitpid: %s", strerror(errno));
 	}
 	if (WIFSIGNALED(status)) {
+		too_long = late && WTERMSIG(status) == SIGKILL;
 		ksft_print_msg("died of signal %d (%s)\n", WTERMSIG(status),
 			       strsignal(WTERMSIG(status)));
 		return KSFT_FAIL;

@@ -80,12 +80,15 @@ bool xol_area_range(pid_t pid, uintptr_t *start, uintptr_t *end);
 
 /*
  * In a test of kselftest_harness.h: what just went wrong is known to, for the
- * reason given. @statement leaves the test.
+ * reason given, which excuses nothing that went wrong before. @statement leaves
+ * the test.
  */
 #define EXPECTED_FAILURE(statement, ...) do {				\
-	snprintf(_metadata->results->reason,				\
-		 sizeof(_metadata->results->reason), __VA_ARGS__);	\
-	_metadata->exit_code = KSFT_XFAIL;				\
+	if (!_metadata->exit_code) {					\
+		snprintf(_metadata->results->reason,			\
+			 sizeof(_metadata->results->reason), __VA_ARGS__); \
+		_metadata->exit_code = KSFT_XFAIL;			\
+	}								\
 	statement;							\
 } while (0)
 
