@@ -44,6 +44,17 @@ const ANYWHERE: &[&str] = &[
 const DATA_RACE: &str = "BUG: KCSAN: ";
 const END_OF_STACKS: &str = "Reported by Kernel Concurrency Sanitizer on:";
 
+/// One of these is in the name of each function of uprobes that can be the outermost one of
+/// them in a stack.
+const UPROBES: &[&str] = &[
+    "uprobe",
+    "uretprobe",
+    "xol",
+    "ri_timer",
+    "hprobe",
+    "look_at_",
+];
+
 /// The first message in a kernel log which says that something is broken.
 pub fn splat(log: &str) -> Option<&str> {
     let signs = |message: &str| {
@@ -72,7 +83,9 @@ fn is_race_elsewhere(message: &str, following: &str) -> bool {
         .split_once(END_OF_STACKS)
         .is_some_and(|(stacks, _)| {
             !stacks.contains(DATA_RACE)
-                && ![message, stacks].iter().any(|text| text.contains("uprobe"))
+                && !UPROBES
+                    .iter()
+                    .any(|name| message.contains(name) || stacks.contains(name))
         })
 }
 
@@ -200,6 +213,15 @@ mod tests {
         assert_eq!(races_elsewhere(&here), [""; 0]);
         let named = report("uprobe_xol_take+0x1/0x2", "release_task") + end;
         assert!(splat(&named).is_some());
+        for outermost in [
+            "xol_fault",
+            "dup_xol_work",
+            "ri_timer",
+            "look_at_current",
+            "arch_uretprobe_trampoline",
+        ] {
+            assert!(splat(&(report(title, outermost) + end)).is_some());
+        }
         let then = elsewhere + "[    9.3] WARNING: mm/mmap.c:1 at f\n";
         assert_eq!(splat(&then), Some("WARNING: mm/mmap.c:1 at f"));
     }
