@@ -241,14 +241,15 @@ pub fn fastest_engine(
     if Arch::host() != Some(arch) || !openable(Path::new("/dev/kvm")) {
         return Ok(Engine::Tcg);
     }
-    let answer = runner.paths.guest(arch).join("engine");
+    let name = flavour.built().name();
+    let answer = runner.paths.guest(arch).join(format!("engine-{name}"));
     let host_boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
     let kernel = runner.paths.image(arch, flavour);
     let inputs = Fingerprint::new("KVM probe 1")
         .text(&host_boot)
         .file(&kernel)?;
     runner.stage(
-        &format!("KVM probe ({arch})"),
+        &format!("KVM probe ({arch} {name})"),
         &inputs,
         &[&answer],
         |progress| {

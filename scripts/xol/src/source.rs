@@ -28,7 +28,7 @@ pub struct Source {
     pub tree: PathBuf,
     /// The tree that the patches were applied to; never changed.
     pub pristine: PathBuf,
-    /// Changes whenever any file of the pristine tree does: for fingerprints.
+    /// That of the pristine tree: for fingerprints.
     pub identity: String,
     /// Changes whenever any file of the patched tree does: for fingerprints.
     pub hash: String,
@@ -61,7 +61,7 @@ pub fn prepare_mutated(runner: &Runner, mutation: &[Patch]) -> Result<Source> {
 /// A kernel tree as it was got.
 pub struct Pristine {
     pub path: PathBuf,
-    /// Changes when any of its files does.
+    /// Changes when any file of the user's tree does, and with the version of Debian's.
     pub identity: String,
 }
 
