@@ -427,6 +427,30 @@ pub const MUTANTS: &[Mutant] = &[
         caught_by: "no lost wake-up",
     },
     Mutant {
+        name: "take-wakes-for-its-own-slot",
+        file: "gc.rs",
+        edits: &[
+            (
+                "        entered.forget();
+        let held = self.take_or_grow",
+                "        let had_slot = entered.slot().is_some();
+        entered.forget();
+        let held = self.take_or_grow",
+            ),
+            (
+                "        self.wake_one();
+        self.wake_alike(insn);",
+                "        if had_slot {
+            self.wake_one();
+        }
+        self.wake_alike(insn);",
+            ),
+        ],
+        build: Build::TwoSlots,
+        scenario: "claimed-too-late",
+        caught_by: "no lost wake-up",
+    },
+    Mutant {
         name: "take-enlists-nobody",
         file: "gc.rs",
         edits: &[(

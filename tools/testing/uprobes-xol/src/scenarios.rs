@@ -11,8 +11,10 @@ use super::{
 };
 #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
 use super::{
+    gc::Gc,
     page::SlotPage,
     table::{SlotPageRecords, Table, Unused},
+    task::Entered,
 };
 use crate::explore::Scenario;
 use kernel::{
@@ -191,6 +193,13 @@ pub const SCENARIOS: &[Scenario] = &[
         about:
             "a task moves from the slot that another one waits for into a third one's, and stays",
         run: moved_on,
+        preemptions: Some(3),
+    },
+    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+    Scenario {
+        name: "claimed-too-late",
+        about: "a task seems to be in a slot that it found too late, while another one leaves it",
+        run: claimed_too_late,
         preemptions: Some(3),
     },
     #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
@@ -1018,6 +1027,89 @@ fn moved_on() {
     moving.exit();
     disperse(crowd);
     process.is_left_clean();
+}
+
+/// The slots of an area, for tasks whose way to a slot is to be told in steps.
+#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+struct Slots {
+    gc: Pin<KBox<Gc>>,
+    table: Table,
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+impl Slots {
+    fn new() -> Shared<Self> {
+        let page = SlotPage::with_trampoline().unwrap();
+        Shared::new(Self {
+            gc: KBox::pin_init(Gc::new(), GFP_KERNEL).unwrap(),
+            table: Table::new(SlotPageRecords::new(page).unwrap()).unwrap(),
+        })
+    }
+
+    /// A task that is in a slot.
+    fn step(&self, probe: usize) -> (Arc<Task>, Slot) {
+        let utask = Arc::pin_init(Task::new(), GFP_KERNEL).unwrap();
+        let slot = self.take(&Task::enter(utask.as_arc_borrow()), probe);
+        (utask, slot.unwrap())
+    }
+
+    fn take(&self, entered: &Entered<'_>, probe: usize) -> Option<Slot> {
+        let insn = insn(&arch_uprobe::of_probe(probe));
+        Some(self.gc.take(&self.table, entered, &insn)?.slot())
+    }
+
+    /// Waits for a slot, and leaves it.
+    fn wait(&self, utask: &Arc<Task>, probe: usize) {
+        let entered = Task::enter(utask.as_arc_borrow());
+        if self.take(&entered, probe).is_none() {
+            entered.leave_to_wait(&insn(&arch_uprobe::of_probe(probe)));
+            let waited = self
+                .gc
+                .wait(&self.table, Task::enter(utask.as_arc_borrow()));
+            Property::TakeNeverFails.holds_if(waited.is_ok());
+        }
+        self.gc.leave(&self.table, utask);
+    }
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
+fn claimed_too_late() {
+    if TASK_SLOTS < 2 {
+        return;
+    }
+    let slots = Slots::new();
+    let crowd: Vec<_> = (0..TASK_SLOTS - 2)
+        .map(|number| slots.step(CROWD + number).0)
+        .collect();
+    let (sharing, _) = slots.step(1);
+    let (leaving, slot) = slots.step(3);
+    let (late, _) = slots.step(1);
+    late.leave();
+    Task::enter(late.as_arc_borrow()).leave();
+
+    let waiting = Arc::pin_init(Task::new(), GFP_KERNEL).unwrap();
+    let waiter = thread::spawn({
+        let (slots, waiting) = (slots.clone(), waiting.clone());
+        move || slots.wait(&waiting, 2)
+    });
+    wait_for_sleepers(1);
+    let finder = thread::spawn({
+        let (slots, late) = (slots.clone(), late.clone());
+        move || {
+            let entered = Task::enter(late.as_arc_borrow());
+            // It was found when its instruction was another one.
+            let insn = insn(&arch_uprobe::of_probe(1));
+            Property::NoStaleSlot.holds_if(entered.claim(slot, &insn, || false).is_none());
+            Property::TakeNeverFails.holds_if(slots.take(&entered, 1).is_some());
+        }
+    });
+    slots.gc.leave(&slots.table, &leaving);
+    // It must not need anybody else to leave a slot, or to die.
+    waiter.join().unwrap();
+    finder.join().unwrap();
+
+    let tasks = [sharing, leaving, late, waiting].into_iter().chain(crowd);
+    tasks.for_each(|utask| slots.gc.evict(&utask));
 }
 
 #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
