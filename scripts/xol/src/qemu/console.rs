@@ -36,6 +36,8 @@ const ANYWHERE: &[&str] = &[
     "new suspected memory leaks",
     "scheduling while atomic",
     "DEBUG_LOCKS_WARN_ON",
+    // What lockdep says of a lock that may sleep inside of one that may not
+    "[ BUG: ",
     // Lockdep is off then, and the rest of the boot proves nothing of locks.
     "turning off the locking correctness validator",
 ];
@@ -169,6 +171,14 @@ mod tests {
             (
                 "[    3.0] INFO: trying to register non-static key.",
                 "INFO: trying to register non-static key.",
+            ),
+            (
+                "[    3.0][    T1] [ BUG: Invalid wait context ]",
+                "[ BUG: Invalid wait context ]",
+            ),
+            (
+                "[    3.0] [ BUG: Invalid wait context ]",
+                "[ BUG: Invalid wait context ]",
             ),
             (
                 "[    3.0] turning off the locking correctness validator.",
