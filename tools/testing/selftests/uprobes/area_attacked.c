@@ -376,16 +376,18 @@ static int lose_area_in_a_step(const void *argument)
 	};
 	struct blocked *blocked;
 	uintptr_t start, end;
+	bool lost;
 
 	if (sigaction(SIGSEGV, &action, NULL) ||
 	    !blocked_start(&blocked, 1, 1, PATIENCE) ||
 	    !xol_area_range(getpid(), &start, &end))
 		return KSFT_FAIL;
-	if ((*lose)((void *)start, end - start) && errno != EPERM)
+	lost = !(*lose)((void *)start, end - start);
+	if (!lost && errno != EPERM)
 		return KSFT_FAIL;
 	blocked_serve(blocked);
-	/* if the area could not go */
-	return blocked_join(blocked) ? KSFT_FAIL : KSFT_PASS;
+	/* only if the area could not go */
+	return blocked_join(blocked) || lost ? KSFT_FAIL : KSFT_PASS;
 }
 
 static int forbid(void *start, size_t size)
