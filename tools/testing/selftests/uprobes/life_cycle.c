@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 
 #include "kselftest_harness.h"
+#include "blocked.h"
 #include "functions.h"
 #include "probe.h"
 #include "threads.h"
@@ -22,6 +23,8 @@
 #define NUMBER		5
 #define THREADS		40
 #define ROUNDS		5
+#define BLOCKED		8
+#define PATIENCE	60
 #define TIME_LIMIT	600
 /* Calls made by this program when it is executed with this argument */
 #define EXEC_ARGUMENT	"call-and-exit"
@@ -30,6 +33,8 @@
 static unsigned long short_threads = 3000;
 static unsigned int wrong_results;
 static bool stop;
+/* Calls by call_all_until_stopped(), and those of them that were of NUMBER */
+static unsigned long calls_of_all, calls_of_number;
 
 static void call_times(unsigned long times)
 {
@@ -51,12 +56,17 @@ static void call_until_stopped(unsigned int index)
 static void call_all_until_stopped(unsigned int index)
 {
 	unsigned int number = index * (NUMBERED_FUNCTIONS / THREADS);
+	unsigned long calls = 0, of_number = 0;
 
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		if (call_numbered(number) != number)
 			__atomic_add_fetch(&wrong_results, 1, __ATOMIC_RELAXED);
+		calls++;
+		of_number += number == NUMBER;
 		number = (number + 1) % NUMBERED_FUNCTIONS;
 	}
+	__atomic_add_fetch(&calls_of_all, calls, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&calls_of_number, of_number, __ATOMIC_RELAXED);
 }
 
 /* For a child: its result tells whether all calls were right. */
@@ -75,7 +85,7 @@ static bool exits_with(pid_t pid, int code)
 }
 
 /* Counters */
-enum { CALLED, RETURNED, CALLED_ALL, COUNTERS };
+enum { CALLED, RETURNED, CALLED_ALL, LOADED, COUNTERS };
 
 /* Probes all functions that call_all_until_stopped() calls. */
 static int attach_to_all(int counters)
@@ -142,11 +152,16 @@ TEST_F_TIMEOUT(life_cycle, short_threads_among_long_ones, TIME_LIMIT)
 {
 	int all = attach_to_all(self->counters);
 	struct threads *others = start_calling_all(self->counters);
+	unsigned long calls = 0;
 
 	for (unsigned int i = 0; i < ROUNDS; i++)
 		threads_run(THREADS, live_shortly);
+	for (unsigned int i = 0; i < THREADS; i++)
+		calls += ROUNDS * (i % 4);
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	threads_join(others);
+	EXPECT_EQ(counters_read(self->counters, CALLED_ALL), calls_of_all + calls);
+	EXPECT_EQ(counters_read(self->counters, CALLED), calls_of_number + calls);
 	EXPECT_TRUE(xol_area_mapped());
 	close(all);
 }
@@ -276,6 +291,45 @@ TEST_F_TIMEOUT(life_cycle, exec_with_threads, TIME_LIMIT)
 	/* how often the killed threads had hit is not known */
 	EXPECT_GE(counters_read(self->counters, CALLED), ROUNDS * (5 + EXEC_CALLS));
 	close(all);
+}
+
+/* The same with threads that are in slots for certain */
+TEST_F_TIMEOUT(life_cycle, exec_while_stepping, TIME_LIMIT)
+{
+	int loads = blocked_attach(BLOCKED, self->counters, LOADED);
+	pid_t pid = fork();
+
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		struct blocked *blocked;
+
+		if (blocked_start(&blocked, BLOCKED, BLOCKED, PATIENCE))
+			execv(exec_arguments[0], exec_arguments);
+		_exit(KSFT_FAIL);
+	}
+	EXPECT_TRUE(exits_with(pid, KSFT_PASS));
+	EXPECT_EQ(counters_read(self->counters, LOADED), BLOCKED);
+	EXPECT_EQ(counters_read(self->counters, CALLED), EXEC_CALLS);
+	close(loads);
+}
+
+TEST_F_TIMEOUT(life_cycle, exit_while_stepping, TIME_LIMIT)
+{
+	int loads = blocked_attach(BLOCKED, self->counters, LOADED);
+	pid_t pid = fork();
+
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		struct blocked *blocked;
+
+		if (!blocked_start(&blocked, BLOCKED, BLOCKED, PATIENCE))
+			_exit(KSFT_FAIL);
+		call_and_exit(5);
+	}
+	EXPECT_TRUE(exits_with(pid, KSFT_PASS));
+	EXPECT_EQ(counters_read(self->counters, LOADED), BLOCKED);
+	EXPECT_EQ(counters_read(self->counters, CALLED), 5);
+	close(loads);
 }
 
 static void *exec_in_thread(void *argument)
