@@ -360,6 +360,9 @@ static void work(unsigned int index)
 
 	workers[index] = pthread_self();
 	__atomic_add_fetch(&workers_ready, 1, __ATOMIC_RELEASE);
+	/* by one thread or another, everything is done once, whatever is drawn */
+	for (unsigned int i = index; i < ARRAY_SIZE(actions); i += options.threads)
+		actions[i].act(&state);
 	while (!stopped())
 		act(&state);
 	/* a thread that is gone cannot be signalled */
@@ -382,12 +385,12 @@ static void *send_signals(void *argument)
 
 	while (__atomic_load_n(&workers_ready, __ATOMIC_ACQUIRE) < options.threads)
 		give_way();
-	while (!stopped()) {
+	do {
 		struct timespec pause = { .tv_nsec = draw(&state, 2000000) };
 
 		pthread_kill(workers[draw(&state, options.threads)], SIGUSR1);
 		nanosleep(&pause, NULL);
-	}
+	} while (!stopped());
 	__atomic_store_n(&signals_over, true, __ATOMIC_RELEASE);
 	return NULL;
 }
@@ -397,7 +400,7 @@ static void *change_probes(void *argument)
 	int program = program_empty();
 	uint64_t state = options.seed - 2;
 
-	while (!stopped()) {
+	do {
 		unsigned int number = CHANGING + draw(&state, CHANGING_NUMBER);
 		int probe = probe_attach(numbered_function(number), program);
 
@@ -405,7 +408,7 @@ static void *change_probes(void *argument)
 			call(number);
 		close(probe);
 		add(&tally->registered, 1);
-	}
+	} while (!stopped());
 	return NULL;
 }
 
@@ -454,6 +457,20 @@ static void compare_all(int counters)
 		compare(tally->executed[i], counters_read(counters, i));
 	compare(returned, counters_read(counters, RETURNS));
 	compare(tally->blocked + tally->raised, counters_read(counters, LOADED));
+}
+
+/* Whether everything that is tallied was done */
+static bool all_done(void)
+{
+	const uint64_t done[] = {
+		hits, tally->threads, tally->processes, tally->killed, tally->robbed,
+		tally->signals, tally->raised, tally->blocked, tally->registered,
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(done); i++)
+		if (!done[i])
+			return false;
+	return true;
 }
 
 /* How much a count of the kernel has grown; nothing where it does not tell */
@@ -513,8 +530,28 @@ static int do_everything(const void *argument)
 		       grown("waits", waits));
 	ksft_print_msg("stress: lost %" PRIu64 ", doubled %" PRIu64 ", wrong %" PRIu64 "\n",
 		       lost, doubled, tally->wrong);
-	return hits && !lost && !doubled && !tally->wrong && xol_area_mapped() ?
+	return all_done() && !lost && !doubled && !tally->wrong && xol_area_mapped() ?
 		KSFT_PASS : KSFT_FAIL;
+}
+
+/*
+ * What there still is of areas, their processes being gone. The last to use an mm may
+ * be a kernel thread, which drops it a little later.
+ */
+static unsigned long leaked(void)
+{
+	static const char * const counts[] = { "slots", "pages", "tasks", "boosted" };
+	unsigned long left;
+
+	for (unsigned int tries = PATIENCE * 10; tries; tries--) {
+		left = 0;
+		for (unsigned int i = 0; i < ARRAY_SIZE(counts); i++)
+			left += grown(counts[i], 0);
+		if (!left)
+			break;
+		sleep_milliseconds(100);
+	}
+	return left;
 }
 
 __noreturn void usage(const char *name)
@@ -567,6 +604,13 @@ int main(int argc, char **argv)
 	result = run_isolated(do_everything, NULL, options.seconds + PATIENCE);
 	if (faults_injectable)
 		faults_restore();
+	if (xol_tells()) {
+		unsigned long left = leaked();
+
+		ksft_print_msg("stress: leaked %lu\n", left);
+		if (left)
+			result = KSFT_FAIL;
+	}
 	ksft_test_result_report(result, "stress\n");
 	ksft_finished();
 }
