@@ -168,9 +168,11 @@ TEST_F_TIMEOUT(recycling, found_while_taken, TIME_LIMIT)
  */
 TEST_F_TIMEOUT(recycling, nobody_is_forgotten, TIME_LIMIT)
 {
+	unsigned long waits = 0, before = 0;
 	struct threads *threads;
 	unsigned int rounds;
 
+	xol_count("waits", &before);
 	ASSERT_EQ(sem_init(&begin[0], 0, 0), 0);
 	ASSERT_EQ(sem_init(&begin[1], 0, 0), 0);
 	ASSERT_EQ(sem_init(&done, 0, 0), 0);
@@ -184,6 +186,8 @@ TEST_F_TIMEOUT(recycling, nobody_is_forgotten, TIME_LIMIT)
 			break;
 	}
 	EXPECT_EQ(rounds, ROUNDS);
+	if (xol_count("waits", &waits))
+		ksft_print_msg("%u rounds, %lu waits\n", rounds, waits - before);
 
 	/* Wakes who was forgotten. */
 	blocked_serve(self->blocked);

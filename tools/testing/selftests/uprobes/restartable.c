@@ -182,7 +182,7 @@ TEST_F_TIMEOUT(restartable, probed, TIME_LIMIT)
 	 * Steps have never been part of a sequence: who is preempted in the middle
 	 * of one is seen outside of the sequence, which then is not aborted.
 	 */
-	if (!boost_is_on() && (sum_of_counters() != commits || seen_inside))
+	if (!boost_is_on() && (sum_of_counters() < commits || seen_inside))
 		EXPECTED_FAILURE(return, "a step is not part of the sequence");
 	EXPECT_EQ(sum_of_counters(), commits);
 	EXPECT_EQ(seen_inside, 0);
