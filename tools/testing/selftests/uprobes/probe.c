@@ -371,7 +371,8 @@ int probe_attach_return(const void *address, int program)
 
 /* @cookies: one for each address, or NULL */
 static int link_probes(const void * const *addresses, unsigned int number,
-		       int counters, unsigned int index, const uint64_t *cookies)
+		       int counters, unsigned int index, const uint64_t *cookies,
+		       bool on_return)
 {
 	const struct program program = {
 		.type = BPF_TRACE_UPROBE_MULTI, .counters = counters, .index = index,
@@ -393,6 +394,8 @@ static int link_probes(const void * const *addresses, unsigned int number,
 	attr.link_create.uprobe_multi.offsets = (uintptr_t)offsets;
 	attr.link_create.uprobe_multi.cookies = (uintptr_t)cookies;
 	attr.link_create.uprobe_multi.cnt = number;
+	if (on_return)
+		attr.link_create.uprobe_multi.flags = BPF_F_UPROBE_MULTI_RETURN;
 	link = sys_bpf(BPF_LINK_CREATE, &attr);
 	if (link < 0)
 		give_up(KSFT_FAIL, "bpf(BPF_LINK_CREATE, %u uprobes): %s", number,
@@ -405,11 +408,11 @@ static int link_probes(const void * const *addresses, unsigned int number,
 int probe_attach_many(const void * const *addresses, unsigned int number,
 		      int counters, unsigned int index)
 {
-	return link_probes(addresses, number, counters, index, NULL);
+	return link_probes(addresses, number, counters, index, NULL, false);
 }
 
-int probe_attach_each(const void * const *addresses, unsigned int number,
-		      int counters)
+static int link_each(const void * const *addresses, unsigned int number, int counters,
+		     bool on_return)
 {
 	uint64_t *cookies = calloc(number, sizeof(*cookies));
 	int link;
@@ -418,9 +421,22 @@ int probe_attach_each(const void * const *addresses, unsigned int number,
 		give_up(KSFT_FAIL, "no memory for %u probes", number);
 	for (unsigned int i = 0; i < number; i++)
 		cookies[i] = i;
-	link = link_probes(addresses, number, counters, INDEX_IS_COOKIE, cookies);
+	link = link_probes(addresses, number, counters, INDEX_IS_COOKIE, cookies,
+			   on_return);
 	free(cookies);
 	return link;
+}
+
+int probe_attach_each(const void * const *addresses, unsigned int number,
+		      int counters)
+{
+	return link_each(addresses, number, counters, false);
+}
+
+int probe_attach_each_return(const void * const *addresses, unsigned int number,
+			     int counters)
+{
+	return link_each(addresses, number, counters, true);
 }
 
 bool xol_area_range(pid_t pid, uintptr_t *start, uintptr_t *end)

@@ -51,6 +51,9 @@ int probe_attach_many(const void * const *addresses, unsigned int number,
 /* Counts in @counters[i] for @addresses[i]. */
 int probe_attach_each(const void * const *addresses, unsigned int number,
 		      int counters);
+/* The same, on the returns from the functions at @addresses */
+int probe_attach_each_return(const void * const *addresses, unsigned int number,
+			     int counters);
 /* As probe_attach(), on the return from the function at @address */
 int probe_attach_return(const void *address, int program);
 

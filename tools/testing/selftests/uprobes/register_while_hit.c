@@ -148,6 +148,27 @@ TEST_F_TIMEOUT(registration, return_beside_one_that_stays, TIME_LIMIT)
 	come_and_go_beside_one(_metadata, self->counters, probe_attach_return);
 }
 
+/* One link, many functions: each return is told as that of its own. */
+TEST_F_TIMEOUT(registration, many_return, TIME_LIMIT)
+{
+	int counters = counters_create(MANY), link;
+	const void *addresses[MANY];
+
+	for (unsigned int i = 0; i < MANY; i++)
+		addresses[i] = numbered_function(i);
+	link = probe_attach_each_return(addresses, MANY, counters);
+	for (unsigned int i = 0; i < MANY; i++)
+		for (unsigned int j = 0; j <= i; j++)
+			call(i);
+	for (unsigned int i = 0; i < MANY; i++)
+		EXPECT_EQ(counters_read(counters, i), i + 1);
+	close(link);
+	call(0);
+	EXPECT_EQ(counters_read(counters, 0), 1);
+	EXPECT_TRUE(xol_area_mapped());
+	close(counters);
+}
+
 /* One breakpoint, several consumers: all of them hear of every hit. */
 TEST_F_TIMEOUT(registration, several_consumers, TIME_LIMIT)
 {
