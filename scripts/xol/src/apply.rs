@@ -195,7 +195,8 @@ impl Feature {
         for (_, path) in &self.overlay {
             if pristine.join(path).exists() {
                 bail!(
-                    "{} exists in the kernel tree, and is not overwritten",
+                    "{} exists in the kernel tree, and is not overwritten; if it is from an \
+                     earlier `make apply`, give a tree without that",
                     path.display()
                 );
             }

@@ -81,7 +81,7 @@ impl Drop for Group {
 /// `on_line`, and returns how it ended. `what` names it in errors. It is killed
 /// with all its children after `limit`, and on Ctrl-C.
 ///
-/// Standard input is empty unless the caller has set it.
+/// Standard input is empty.
 pub fn run_to_status(
     command: &mut Command,
     what: &str,
@@ -211,7 +211,7 @@ fn open_log(log: &Path) -> Result<File> {
         .with_context(|| format!("cannot write the log {}", log.display()))
 }
 
-/// Reads lines on a thread of its own: `\n`, or `\r` as progress bars use it.
+/// Reads lines on a thread of its own; they end with `\n` or `\r\n`.
 fn read_lines(from: Option<impl Read + Send + 'static>, to: Sender<Vec<u8>>) {
     let Some(from) = from else { return };
     thread::spawn(move || {

@@ -35,7 +35,7 @@ pub fn build(runner: &Runner, source: &Source, arch: Arch, config: Option<&Path>
     }
     let mut outputs = deb_files(&packages).unwrap_or_default();
     if outputs.is_empty() {
-        // Those that were moved elsewhere are made again.
+        // If all were moved elsewhere, they are made again.
         outputs.push(packages.join("*.deb"));
     }
     let outputs: Vec<_> = outputs.iter().map(PathBuf::as_path).collect();

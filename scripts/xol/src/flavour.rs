@@ -13,15 +13,18 @@ use crate::arch::Arch;
 #[serde(rename_all = "kebab-case")]
 pub enum Flavour {
     /// Upstream's slots in C: the baseline of every comparison.
+    #[value(skip)]
     C,
     /// Slots in Rust.
+    #[value(skip)]
     Rust,
     /// The same kernel, told to step what it could boost.
     #[value(skip)]
     Stepped,
     /// Slots in Rust, with helpers as calls: `CONFIG_RUST_INLINE_HELPERS=n`.
+    #[value(skip)]
     RustCalls,
-    /// Rust, with lockdep, KASAN, kmemleak, fault injection and the like.
+    /// Rust, with lockdep, KASAN, kmemleak and the like.
     Debug,
     /// The same kernel, told to step what it could boost.
     DebugStepped,
@@ -38,13 +41,16 @@ pub enum Flavour {
     #[serde(rename = "pages-64k")]
     Pages64K,
     /// C, with what upstream's own tests need.
+    #[value(skip)]
     UpstreamC,
     /// Rust, with what upstream's own tests need.
+    #[value(skip)]
     UpstreamRust,
     /// The same kernel, told to step what it could boost.
     #[value(skip)]
     UpstreamStepped,
     /// Rust, from sources that were put wrong, one way after the other.
+    #[value(skip)]
     Mutant,
 }
 

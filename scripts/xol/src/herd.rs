@@ -45,8 +45,10 @@ fn make_root(root: &Path, progress: &Progress) -> Result<()> {
     for file in debian::sources()? {
         sources += &fs::read_to_string(file)?;
     }
-    let source =
-        newer(&sources).context("the sandbox has no line for trixie in its apt sources")?;
+    let source = newer(&sources).context(
+        "the sandbox has no line for trixie in its apt sources; remove the folder sandbox-* \
+         in the cache, for it to be made anew",
+    )?;
     let mut command = debian::mmdebstrap(&["herdtools7"]);
     // What is being prepared for release may count as expired.
     command.arg("--aptopt=Acquire::Check-Valid-Until \"false\"");

@@ -156,6 +156,8 @@ fn start(task: &Task) -> Result<ExitCode> {
         }
         Task::Test(archs) => {
             let archs = archs.or_tested();
+            // Before the host's tests take their time.
+            have_guests(&archs)?;
             runner.plan(host::STAGES);
             let mut total = host::test(&runner)?;
             let (source, guests) = build_from_source(&runner, &archs, &Flavour::COMPARED)?;
@@ -251,15 +253,20 @@ fn build(
     Ok(build_from_source(runner, archs, flavours)?.1)
 }
 
+fn have_guests(archs: &[Arch]) -> Result<()> {
+    if let Some(arch) = archs.iter().find(|arch| !Arch::TESTED.contains(arch)) {
+        bail!("there is no guest for {arch}; `make kernel ARCH={arch}` builds its kernel");
+    }
+    Ok(())
+}
+
 /// The same, with the source for more to be built from.
 fn build_from_source(
     runner: &Runner,
     archs: &[Arch],
     flavours: &[Flavour],
 ) -> Result<(Source, Vec<(Arch, guest::Guest)>)> {
-    if let Some(arch) = archs.iter().find(|arch| !Arch::TESTED.contains(arch)) {
-        bail!("there is no guest for {arch}; `make kernel ARCH={arch}` builds its kernel");
-    }
+    have_guests(archs)?;
     runner.plan(["source", "apply"]);
     for &arch in archs {
         runner.plan(flavours.iter().map(|&f| kernel::stage_name(arch, f)));

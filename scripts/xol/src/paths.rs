@@ -11,7 +11,7 @@ use crate::flavour::Flavour;
 pub struct Paths {
     /// The checkout; only read.
     pub checkout: PathBuf,
-    /// `XOL_CACHE`; the only place that is written.
+    /// `XOL_CACHE`; the only place that is written, but by `make apply`.
     pub cache: PathBuf,
     /// The user's kernel tree (`KSRC`), when one is given.
     pub ksrc: Option<PathBuf>,

@@ -126,7 +126,8 @@ impl Trial {
                 output.display()
             );
             qemu::boot_with_plugin(runner, progress, &boot, &plugin)?.good()?;
-            let text = read_text(&output).context("the plugin left nothing")?;
+            let text = read_text(&output)
+                .context("the plugin left nothing; did QEMU load it, and is it of this QEMU?")?;
             let runs = parse(&text, self.processors)?;
             let samples = runs.into_iter().map(|contention| Sample {
                 arch,

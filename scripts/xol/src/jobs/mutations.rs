@@ -724,7 +724,7 @@ mod unit_tests {
             };
             assert!(text(&file).contains(&found), "{name}: no {found} in {file}");
         }
-        // The eight that an earlier attempt had, and more.
+        // The eight of a design with a slot for each task, and more.
         let last = *defects.last().unwrap();
         assert!(last >= 8 && defects.into_iter().eq(1..=last));
     }

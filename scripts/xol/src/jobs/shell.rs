@@ -21,7 +21,7 @@ pub fn shell(runner: &Runner, arch: Arch, guest: &Guest) -> Result<()> {
     let flavour = Flavour::Rust;
     let engine = qemu::fastest_engine(runner, arch, flavour, &guest.base)?;
     let size = terminal_size();
-    let mut arguments = vec!["quiet", "kunit.enable=0", "xol.slots=Rust"];
+    let mut arguments = vec!["quiet", "kunit.enable=0"];
     arguments.extend(size.iter().map(String::as_str));
     println!("== shell {arch}: {}, up in a few seconds", engine.name());
     qemu::boot_interactive(&Boot {

@@ -32,7 +32,7 @@ const DEBUG_TESTS: &str = "debug tests";
 /// Instructions per hit that a timer interrupt here or there makes.
 const COST_NOISE: f64 = 1.0;
 
-/// More than most hosts have, so that threads meet in more ways.
+/// More than a small host has, so that threads meet in more ways.
 pub const PROCESSORS: usize = 4;
 
 /// What [`run_debug_tests`] can boot.
