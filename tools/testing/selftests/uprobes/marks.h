@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Tells tools/testing/uprobes-xol-plugin what is being measured: instructions
- * without an effect, each with a number in the register of the first argument.
- * Anywhere else they do nothing.
+ * Tells a plugin of QEMU what is being measured: instructions without an effect,
+ * each with a number in the register of the first argument. Anywhere else they do
+ * nothing.
  */
 #ifndef UPROBES_MARKS_H
 #define UPROBES_MARKS_H
