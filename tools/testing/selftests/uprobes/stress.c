@@ -2,8 +2,8 @@
 /*
  * Everything at once, at random, for some time: threads that hit probes, change
  * CPUs, make threads and processes, get and raise signals, block in steps and take
- * each other's slots, while other probes come and go, and processes are stopped,
- * killed, robbed of their area and of memory. In the end, each execution of a
+ * each other's slots, while other probes come and go, and processes execute others,
+ * are stopped, traced, killed, robbed of their area and of memory. In the end, each execution of a
  * counted instruction must have been counted once, instruction by instruction.
  *
  * What is done is drawn from the seed; the order in which it happens is not.
@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,6 +57,8 @@ enum { UNCOUNTED_HITS = COUNTED, RETURNS, LOADED, COUNTERS };
 #define BLOCKED		60
 /* Calls by a process that is stopped meanwhile */
 #define STOPPED_CALLS	300
+/* With this argument, the program does nothing but calls. */
+#define CALL_UNCOUNTED	"call-uncounted"
 /* Of a process's first hit, one of so many allocations fails, if there are as many. */
 #define ALLOCATIONS	16
 
@@ -67,7 +70,7 @@ static struct {
 /* Shared with all processes */
 static struct tally {
 	uint64_t executed[COUNTED];
-	uint64_t wrong, threads, processes, stopped, killed, robbed;
+	uint64_t wrong, threads, processes, executed_others, stopped, traced, killed, robbed;
 	uint64_t signals, raised, blocked, registered, failed;
 	bool stop;
 } *tally;
@@ -207,6 +210,61 @@ static void stop_process(uint64_t *state)
 	}
 }
 
+static void trace_process(uint64_t *state)
+{
+	uint64_t own_state = draw(state, UINT64_MAX);
+	pid_t pid = fork();
+	int status = -1;
+
+	if (pid < 0)
+		return;
+	if (!pid) {
+		for (unsigned int i = 0; i < STOPPED_CALLS; i++)
+			call_uncounted(&own_state);
+		_exit(0);
+	}
+	if (ptrace(PTRACE_SEIZE, pid, NULL, NULL)) {
+		/* it had ended already */
+		expect_exit(pid);
+		return;
+	}
+	call_some(state);
+	ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);
+	if (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
+		ptrace(PTRACE_DETACH, pid, NULL, NULL);
+		expect_exit(pid);
+		add(&tally->traced, 1);
+	} else if (status) {
+		wrong("a traced process neither stopped nor ended as it should", status);
+	}
+}
+
+/* A process that executes this program once more, which does no more than calls then */
+static void execute(uint64_t *state)
+{
+	uint64_t own_state = draw(state, UINT64_MAX);
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return;
+	if (!pid) {
+		call_some(&own_state);
+		execl("/proc/self/exe", "stress", CALL_UNCOUNTED, NULL);
+		_exit(KSFT_FAIL);
+	}
+	call_some(state);
+	expect_exit(pid);
+	add(&tally->executed_others, 1);
+}
+
+static int call_all_uncounted(void)
+{
+	for (unsigned int number = COUNTED; number < COUNTED + UNCOUNTED; number++)
+		if (call_numbered(number) != number)
+			return KSFT_FAIL;
+	return xol_area_mapped() ? KSFT_PASS : KSFT_FAIL;
+}
+
 static void kill_process(uint64_t *state)
 {
 	uint64_t own_state = draw(state, UINT64_MAX);
@@ -222,7 +280,7 @@ static void kill_process(uint64_t *state)
 	add(&tally->killed, 1);
 }
 
-/* A process that unmaps its area dies of that, where it may do so at all. */
+/* A process that takes its area from itself dies of that, where it may do so at all. */
 static void rob_process(uint64_t *state)
 {
 	uint64_t own_state = draw(state, UINT64_MAX);
@@ -238,7 +296,10 @@ static void rob_process(uint64_t *state)
 		call_uncounted(&own_state);
 		if (!xol_area_range(getpid(), &start, &end))
 			_exit(KSFT_FAIL);
-		munmap((void *)start, end - start);
+		if (draw(&own_state, 2))
+			munmap((void *)start, end - start);
+		else
+			mprotect((void *)start, end - start, PROT_NONE);
 		call_uncounted(&own_state);
 		_exit(0);
 	}
@@ -336,9 +397,9 @@ static const struct {
 } actions[] = {
 	{ 9000, call_some },	{ 400, call_changing },	{ 300, change_cpu },
 	{ 200, make_thread },	{ 100, raise_fault },	{ 40, make_process },
-	{ 40, lend_mm },	{ 20, stop_process },	{ 40, kill_process },
-	{ 20, rob_process },	{ 20, attack_area },	{ 20, block_in_step },
-	{ 10, refuse_memory },
+	{ 40, lend_mm },	{ 20, execute },	{ 20, stop_process },
+	{ 20, trace_process },	{ 40, kill_process },	{ 20, rob_process },
+	{ 20, attack_area },	{ 20, block_in_step },	{ 10, refuse_memory },
 };
 
 static void act(uint64_t *state)
@@ -395,6 +456,9 @@ static void *send_signals(void *argument)
 	return NULL;
 }
 
+/* Initialized, to be in the file; the kernel counts probes there. */
+unsigned short references[CHANGING_NUMBER + 1] = { [CHANGING_NUMBER] = 1 };
+
 static void *change_probes(void *argument)
 {
 	int program = program_empty();
@@ -402,7 +466,13 @@ static void *change_probes(void *argument)
 
 	do {
 		unsigned int number = CHANGING + draw(&state, CHANGING_NUMBER);
-		int probe = probe_attach(numbered_function(number), program);
+		struct probe_at at = {
+			.path = EXECUTABLE,
+			.offset = probe_file_offset(numbered_function(number)),
+			.on_return = draw(&state, 2),
+			.ref_ctr_offset = probe_file_offset(&references[number - CHANGING]),
+		};
+		int probe = probe_attach_at(&at, program);
 
 		for (unsigned int i = draw(&state, 100); i; i--)
 			call(number);
@@ -463,7 +533,8 @@ static void compare_all(int counters)
 static bool all_done(void)
 {
 	const uint64_t done[] = {
-		hits, tally->threads, tally->processes, tally->killed, tally->robbed,
+		hits, tally->threads, tally->processes, tally->executed_others,
+		tally->killed, tally->robbed,
 		tally->signals, tally->raised, tally->blocked, tally->registered,
 	};
 
@@ -517,9 +588,10 @@ static int do_everything(const void *argument)
 
 	compare_all(counters);
 	ksft_print_msg("stress: hits %" PRIu64 ", threads %" PRIu64 ", processes %" PRIu64
-		       ", stopped %" PRIu64 ", killed %" PRIu64 ", robbed %" PRIu64 "\n",
-		       hits, tally->threads, tally->processes, tally->stopped,
-		       tally->killed, tally->robbed);
+		       ", executed %" PRIu64 ", stopped %" PRIu64 ", traced %" PRIu64
+		       ", killed %" PRIu64 ", robbed %" PRIu64 "\n",
+		       hits, tally->threads, tally->processes, tally->executed_others,
+		       tally->stopped, tally->traced, tally->killed, tally->robbed);
 	ksft_print_msg("stress: signals sent %" PRIu64 ", raised %" PRIu64
 		       ", steps blocked %" PRIu64 ", probes registered %" PRIu64
 		       ", faults injected %" PRIu64 "\n",
@@ -571,6 +643,8 @@ int main(int argc, char **argv)
 	};
 	int option, result;
 
+	if (argc == 2 && !strcmp(argv[1], CALL_UNCOUNTED))
+		return call_all_uncounted();
 	options.seed = time(NULL) ^ (uint64_t)getpid() << 32;
 	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		switch (option) {
