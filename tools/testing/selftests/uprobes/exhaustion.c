@@ -139,7 +139,6 @@ TEST_F_TIMEOUT(exhaustion, every_thread_progresses, TIME_LIMIT)
 	}
 	ksft_print_msg("hits per thread: at least %lu, at most %lu, mean %lu\n",
 		       least, most, sum / self->many);
-	EXPECT_EQ(threads_through, threads_wanted);
 	EXPECT_EQ(counters_read(self->counters, 0), sum);
 	EXPECT_EQ(wrong_results, 0);
 }

@@ -210,6 +210,15 @@ static __noreturn void do_rounds_and_exit(struct traced *traced)
 	_exit(wrong_results ? KSFT_FAIL : KSFT_PASS);
 }
 
+/* Whether a child has stopped or ended, which one can still wait for then */
+static bool has_changed(pid_t pid)
+{
+	siginfo_t info = {};
+
+	return waitid(P_PID, pid, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT) ||
+	       info.si_pid;
+}
+
 TEST_F_TIMEOUT(interrupted, by_tracer, TIME_LIMIT)
 {
 	struct traced *traced = mmap(NULL, sizeof(*traced), PROT_READ | PROT_WRITE,
@@ -223,14 +232,17 @@ TEST_F_TIMEOUT(interrupted, by_tracer, TIME_LIMIT)
 	ASSERT_GE(pid, 0);
 	if (!pid)
 		do_rounds_and_exit(traced);
-	ASSERT_EQ(ptrace(PTRACE_SEIZE, pid, NULL, NULL), 0);
+	ASSERT_EQ(ptrace(PTRACE_SEIZE, pid, NULL, PTRACE_O_EXITKILL), 0);
 	for (unsigned int i = 0; i < STOPS; i++) {
 		unsigned int site = i % self->sites;
+		uint64_t before = counters_read(self->counters, site);
 		uintptr_t ip;
 
 		/* or it would be stopped again and again before it goes on */
-		counters_wait_for(self->counters, site,
-				  counters_read(self->counters, site) + 1);
+		while (counters_read(self->counters, site) == before) {
+			ASSERT_FALSE(has_changed(pid));
+			give_way();
+		}
 		for (unsigned int turn = 0; turn < delay; turn++)
 			asm volatile("");
 		delay = (delay + STRIDE) % DELAYS;
@@ -384,8 +396,8 @@ static bool cores_are_files(void)
 
 	if (!file)
 		return false;
-	is_name = fgets(pattern, sizeof(pattern), file) && pattern[0] != '|' &&
-		  pattern[0] != '@' && !strchr(pattern, '/');
+	is_name = fgets(pattern, sizeof(pattern), file) && !strchr("|@\n", pattern[0]) &&
+		  !strchr(pattern, '/');
 	fclose(file);
 	return is_name;
 }
