@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -55,8 +56,6 @@ enum { UNCOUNTED_HITS = COUNTED, RETURNS, LOADED, COUNTERS };
 #define PATIENCE	120
 /* What a thread may take to block */
 #define BLOCKED		60
-/* Calls by a process that is stopped meanwhile */
-#define STOPPED_CALLS	300
 /* With this argument, the program does nothing but calls. */
 #define CALL_UNCOUNTED	"call-uncounted"
 /* Of a process's first hit, one of so many allocations fails, if there are as many. */
@@ -186,57 +185,67 @@ static void call_uncounted(uint64_t *state)
 	call(COUNTED + draw(state, UNCOUNTED));
 }
 
-static void stop_process(uint64_t *state)
+/* A process that hits probes until it is killed; -1 if it cannot be made */
+static pid_t start_process(uint64_t *state)
 {
 	uint64_t own_state = draw(state, UINT64_MAX);
 	pid_t pid = fork();
+
+	if (!pid)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (!pid)
+		call_uncounted(&own_state);
+	if (pid > 0)
+		call_some(state);
+	return pid;
+}
+
+static void end_process(pid_t pid)
+{
 	int status = -1;
+
+	kill(pid, SIGKILL);
+	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status) ||
+	    WTERMSIG(status) != SIGKILL)
+		wrong("a process ended before it was killed", status);
+}
+
+static void expect_stop(pid_t pid)
+{
+	int status = -1;
+
+	if (waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status))
+		wrong("a process did not stop", status);
+}
+
+static void stop_process(uint64_t *state)
+{
+	pid_t pid = start_process(state);
 
 	if (pid < 0)
 		return;
-	if (!pid) {
-		for (unsigned int i = 0; i < STOPPED_CALLS; i++)
-			call_uncounted(&own_state);
-		_exit(0);
-	}
-	call_some(state);
 	kill(pid, SIGSTOP);
-	if (waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status)) {
-		kill(pid, SIGCONT);
-		expect_exit(pid);
-		add(&tally->stopped, 1);
-	} else if (status) {
-		wrong("a process neither stopped nor ended as it should", status);
-	}
+	expect_stop(pid);
+	kill(pid, SIGCONT);
+	call_some(state);
+	end_process(pid);
+	add(&tally->stopped, 1);
 }
 
 static void trace_process(uint64_t *state)
 {
-	uint64_t own_state = draw(state, UINT64_MAX);
-	pid_t pid = fork();
-	int status = -1;
+	pid_t pid = start_process(state);
 
 	if (pid < 0)
 		return;
-	if (!pid) {
-		for (unsigned int i = 0; i < STOPPED_CALLS; i++)
-			call_uncounted(&own_state);
-		_exit(0);
-	}
-	if (ptrace(PTRACE_SEIZE, pid, NULL, NULL)) {
-		/* it had ended already */
-		expect_exit(pid);
-		return;
-	}
+	if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) ||
+	    ptrace(PTRACE_INTERRUPT, pid, NULL, NULL))
+		wrong("a process cannot be traced", errno);
+	expect_stop(pid);
+	ptrace(PTRACE_DETACH, pid, NULL, NULL);
 	call_some(state);
-	ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);
-	if (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
-		ptrace(PTRACE_DETACH, pid, NULL, NULL);
-		expect_exit(pid);
-		add(&tally->traced, 1);
-	} else if (status) {
-		wrong("a traced process neither stopped nor ended as it should", status);
-	}
+	end_process(pid);
+	add(&tally->traced, 1);
 }
 
 /* A process that executes this program once more, which does no more than calls then */
@@ -267,16 +276,11 @@ static int call_all_uncounted(void)
 
 static void kill_process(uint64_t *state)
 {
-	uint64_t own_state = draw(state, UINT64_MAX);
-	pid_t pid = fork();
+	pid_t pid = start_process(state);
 
 	if (pid < 0)
 		return;
-	while (!pid)
-		call_uncounted(&own_state);
-	call_some(state);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	end_process(pid);
 	add(&tally->killed, 1);
 }
 
@@ -474,6 +478,8 @@ static void *change_probes(void *argument)
 		};
 		int probe = probe_attach_at(&at, program);
 
+		if (!__atomic_load_n(&references[number - CHANGING], __ATOMIC_RELAXED))
+			wrong("a probe was not counted in memory, of function", number);
 		for (unsigned int i = draw(&state, 100); i; i--)
 			call(number);
 		close(probe);
@@ -534,7 +540,7 @@ static bool all_done(void)
 {
 	const uint64_t done[] = {
 		hits, tally->threads, tally->processes, tally->executed_others,
-		tally->killed, tally->robbed,
+		tally->stopped, tally->traced, tally->killed, tally->robbed,
 		tally->signals, tally->raised, tally->blocked, tally->registered,
 	};
 
@@ -606,19 +612,38 @@ static int do_everything(const void *argument)
 		KSFT_PASS : KSFT_FAIL;
 }
 
-/*
- * What there still is of areas, their processes being gone. The last to use an mm may
- * be a kernel thread, which drops it a little later.
- */
-static unsigned long leaked(void)
-{
-	static const char * const counts[] = { "slots", "pages", "tasks", "boosted" };
-	unsigned long left;
+/* What there is of areas in all processes */
+static const char * const counts_of_areas[] = { "slots", "pages", "tasks", "boosted" };
+#define AREA_COUNTS	ARRAY_SIZE(counts_of_areas)
 
-	for (unsigned int tries = PATIENCE * 10; tries; tries--) {
+/* False if the kernel does not tell. */
+static bool count_areas(long counts[AREA_COUNTS])
+{
+	for (unsigned int i = 0; i < AREA_COUNTS; i++) {
+		unsigned long count;
+
+		if (!xol_count(counts_of_areas[i], &count))
+			return false;
+		/* below zero, if something was given back twice */
+		counts[i] = count;
+	}
+	return true;
+}
+
+/*
+ * How much of this test's areas is left, its processes being gone. The last to use an
+ * mm may be a kernel thread, which drops it a little later.
+ */
+static unsigned long leaked(const long before[AREA_COUNTS])
+{
+	unsigned long left = 0;
+	long now[AREA_COUNTS];
+
+	for (unsigned int tries = PATIENCE * 10; tries && count_areas(now); tries--) {
 		left = 0;
-		for (unsigned int i = 0; i < ARRAY_SIZE(counts); i++)
-			left += grown(counts[i], 0);
+		for (unsigned int i = 0; i < AREA_COUNTS; i++)
+			left += now[i] > before[i] ? now[i] - before[i] :
+				now[i] < 0 ? -now[i] : 0;
 		if (!left)
 			break;
 		sleep_milliseconds(100);
@@ -641,6 +666,8 @@ int main(int argc, char **argv)
 		{ "seed", required_argument, NULL, SEED },
 		{}
 	};
+	long areas[AREA_COUNTS];
+	bool areas_told;
 	int option, result;
 
 	if (argc == 2 && !strcmp(argv[1], CALL_UNCOUNTED))
@@ -675,11 +702,12 @@ int main(int argc, char **argv)
 	faults_injectable = !faults_lack();
 	if (faults_injectable)
 		faults_prepare();
+	areas_told = count_areas(areas);
 	result = run_isolated(do_everything, NULL, options.seconds + PATIENCE);
 	if (faults_injectable)
 		faults_restore();
-	if (xol_tells()) {
-		unsigned long left = leaked();
+	if (areas_told) {
+		unsigned long left = leaked(areas);
 
 		ksft_print_msg("stress: leaked %lu\n", left);
 		if (left)
