@@ -3,8 +3,9 @@
  * Everything at once, at random, for some time: threads that hit probes, change
  * CPUs, make threads and processes, get and raise signals, block in steps and take
  * each other's slots, while other probes come and go, and processes execute others,
- * are stopped, traced, killed, robbed of their area and of memory. In the end, each execution of a
- * counted instruction must have been counted once, instruction by instruction.
+ * are stopped, traced, killed, robbed of their area and of memory. In the end, each
+ * execution of a counted instruction must have been counted once, instruction by
+ * instruction.
  *
  * What is done is drawn from the seed; the order in which it happens is not.
  */
