@@ -254,6 +254,13 @@ TEST_F_TIMEOUT(life_cycle, clone_vm, TIME_LIMIT)
 
 static char *exec_arguments[] = { "/proc/self/exe", EXEC_ARGUMENT, NULL };
 
+static __noreturn void call_and_exec(unsigned long times)
+{
+	call_times(times);
+	execv(exec_arguments[0], exec_arguments);
+	_exit(KSFT_FAIL);
+}
+
 static void spawn(unsigned int index)
 {
 	pid_t pid;
@@ -282,9 +289,7 @@ TEST_F_TIMEOUT(life_cycle, exec_with_threads, TIME_LIMIT)
 		ASSERT_GE(pid, 0);
 		if (!pid) {
 			start_calling_all(self->counters);
-			call_times(5);
-			execv(exec_arguments[0], exec_arguments);
-			_exit(KSFT_FAIL);
+			call_and_exec(5);
 		}
 		EXPECT_TRUE(exits_with(pid, KSFT_PASS));
 	}
@@ -293,10 +298,12 @@ TEST_F_TIMEOUT(life_cycle, exec_with_threads, TIME_LIMIT)
 	close(all);
 }
 
-/* The same with threads that are in slots for certain */
-TEST_F_TIMEOUT(life_cycle, exec_while_stepping, TIME_LIMIT)
+/* The other threads of a process are in slots for certain when it ends. */
+static void end_while_stepping(struct __test_metadata *_metadata, int counters,
+			       void (*call_and_end)(unsigned long times),
+			       unsigned int calls)
 {
-	int loads = blocked_attach(BLOCKED, self->counters, LOADED);
+	int loads = blocked_attach(BLOCKED, counters, LOADED);
 	pid_t pid = fork();
 
 	ASSERT_GE(pid, 0);
@@ -304,39 +311,28 @@ TEST_F_TIMEOUT(life_cycle, exec_while_stepping, TIME_LIMIT)
 		struct blocked *blocked;
 
 		if (blocked_start(&blocked, BLOCKED, BLOCKED, PATIENCE))
-			execv(exec_arguments[0], exec_arguments);
+			call_and_end(5);
 		_exit(KSFT_FAIL);
 	}
 	EXPECT_TRUE(exits_with(pid, KSFT_PASS));
-	EXPECT_EQ(counters_read(self->counters, LOADED), BLOCKED);
-	EXPECT_EQ(counters_read(self->counters, CALLED), EXEC_CALLS);
+	EXPECT_EQ(counters_read(counters, LOADED), BLOCKED);
+	EXPECT_EQ(counters_read(counters, CALLED), calls);
 	close(loads);
+}
+
+TEST_F_TIMEOUT(life_cycle, exec_while_stepping, TIME_LIMIT)
+{
+	end_while_stepping(_metadata, self->counters, call_and_exec, 5 + EXEC_CALLS);
 }
 
 TEST_F_TIMEOUT(life_cycle, exit_while_stepping, TIME_LIMIT)
 {
-	int loads = blocked_attach(BLOCKED, self->counters, LOADED);
-	pid_t pid = fork();
-
-	ASSERT_GE(pid, 0);
-	if (!pid) {
-		struct blocked *blocked;
-
-		if (!blocked_start(&blocked, BLOCKED, BLOCKED, PATIENCE))
-			_exit(KSFT_FAIL);
-		call_and_exit(5);
-	}
-	EXPECT_TRUE(exits_with(pid, KSFT_PASS));
-	EXPECT_EQ(counters_read(self->counters, LOADED), BLOCKED);
-	EXPECT_EQ(counters_read(self->counters, CALLED), 5);
-	close(loads);
+	end_while_stepping(_metadata, self->counters, call_and_exit, 5);
 }
 
 static void *exec_in_thread(void *argument)
 {
-	call_times(5);
-	execv(exec_arguments[0], exec_arguments);
-	_exit(KSFT_FAIL);
+	call_and_exec(5);
 }
 
 TEST_F_TIMEOUT(life_cycle, exec_by_a_thread, TIME_LIMIT)
