@@ -253,13 +253,6 @@ fn build(
     Ok(build_from_source(runner, archs, flavours)?.1)
 }
 
-fn have_guests(archs: &[Arch]) -> Result<()> {
-    if let Some(arch) = archs.iter().find(|arch| !Arch::TESTED.contains(arch)) {
-        bail!("there is no guest for {arch}; `make kernel ARCH={arch}` builds its kernel");
-    }
-    Ok(())
-}
-
 /// The same, with the source for more to be built from.
 fn build_from_source(
     runner: &Runner,
@@ -281,6 +274,13 @@ fn build_from_source(
         guests.push((arch, guest::build(runner, arch, &source)?));
     }
     Ok((source, guests))
+}
+
+fn have_guests(archs: &[Arch]) -> Result<()> {
+    if let Some(arch) = archs.iter().find(|arch| !Arch::TESTED.contains(arch)) {
+        bail!("there is no guest for {arch}; `make kernel ARCH={arch}` builds its kernel");
+    }
+    Ok(())
 }
 
 /// The closing line of tests.
