@@ -1,152 +1,235 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The kinds of kernels: what sets each apart, and which of them belong together.
+//! The kinds of kernels, in one table.
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::arch::Arch;
 
-/// Which kernel.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize,
-)]
+/// Names a kernel: a row of [`KERNELS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flavour {
     /// Upstream's slots in C: the baseline of every comparison.
-    #[value(skip)]
     C,
     /// Slots in Rust.
-    #[value(skip)]
     Rust,
-    /// The same kernel, told to step what it could boost.
-    #[value(skip)]
+    /// The kernel with slots in Rust, told to step every instruction.
     Stepped,
     /// Slots in Rust, with helpers as calls: `CONFIG_RUST_INLINE_HELPERS=n`.
-    #[value(skip)]
     RustCalls,
     /// Rust, with lockdep, KASAN, kmemleak and the like.
     Debug,
-    /// The same kernel, told to step what it could boost.
+    /// The debug kernel, told to step every instruction.
     DebugStepped,
     /// Rust, with the detector of data races.
     Kcsan,
     /// Rust, with `PREEMPT_RT`.
     Rt,
-    /// Rust, with pages of 16 KiB, on arm64.
-    #[value(name = "pages-16k")]
+    /// Rust, with pages of 16 KiB.
     #[serde(rename = "pages-16k")]
     Pages16K,
-    /// Rust, with pages of 64 KiB, on arm64.
-    #[value(name = "pages-64k")]
+    /// Rust, with pages of 64 KiB.
     #[serde(rename = "pages-64k")]
     Pages64K,
     /// C, with what upstream's own tests need.
-    #[value(skip)]
     UpstreamC,
     /// Rust, with what upstream's own tests need.
-    #[value(skip)]
     UpstreamRust,
-    /// The same kernel, told to step what it could boost.
-    #[value(skip)]
+    /// The kernel for upstream's tests in Rust, told to step every instruction.
     UpstreamStepped,
-    /// Rust, from sources that were put wrong, one way after the other.
-    #[value(skip)]
+    /// Rust, from sources with a defect.
     Mutant,
+}
+
+/// What sets a kernel apart from the others.
+pub struct Kernel {
+    pub flavour: Flavour,
+    pub name: &'static str,
+    /// What tables call it.
+    pub title: &'static str,
+    /// The flavour whose image it boots: itself, unless only `arguments` differ.
+    pub built: Flavour,
+    /// What is set besides `configs/base.config` and the architecture's fragment:
+    /// `configs/<name>.config`.
+    pub fragments: &'static [&'static str],
+    /// Words of the kernel's command line.
+    pub arguments: &'static [&'static str],
+    /// Targets of make besides the image.
+    pub targets: &'static [&'static str],
+    /// The kernels whose objects it may start from, the most alike first.
+    pub siblings: &'static [Flavour],
+    /// The architecture that it is for, if it is for one only.
+    pub only: Option<Arch>,
+}
+
+use Flavour::*;
+
+/// Modules, for kernels that load one of BPF's selftests.
+const MODULES: &[&str] = &["modules"];
+
+const KERNELS: [Kernel; 14] = [
+    Kernel {
+        siblings: &[Rust, RustCalls, Mutant],
+        ..Kernel::new(C, "c", "C", &["c"])
+    },
+    Kernel {
+        siblings: &[RustCalls, C, Mutant],
+        ..Kernel::new(Rust, "rust", "Rust", &["rust"])
+    },
+    Kernel::stepped(Stepped, "stepped", "Rust, all stepped", Rust),
+    Kernel {
+        siblings: &[Rust, C, Mutant],
+        ..Kernel::new(
+            RustCalls,
+            "rust-calls",
+            "Rust, helpers called",
+            &["rust", "rust-calls"],
+        )
+    },
+    Kernel::new(Debug, "debug", "Rust, debug", &["rust", "debug"]),
+    Kernel::stepped(
+        DebugStepped,
+        "debug-stepped",
+        "Rust, debug, all stepped",
+        Debug,
+    ),
+    Kernel::new(Kcsan, "kcsan", "Rust, KCSAN", &["rust", "kcsan"]),
+    Kernel {
+        // One of the kernel crate's own tests takes interrupts for disabled there.
+        arguments: &["kunit.filter_glob=uprobes_*"],
+        ..Kernel::new(Rt, "rt", "Rust, PREEMPT_RT", &["rust", "rt"])
+    },
+    Kernel {
+        only: Some(Arch::Arm64),
+        ..Kernel::new(
+            Pages16K,
+            "pages-16k",
+            "Rust, 16 KiB pages",
+            &["rust", "pages-16k"],
+        )
+    },
+    Kernel {
+        only: Some(Arch::Arm64),
+        ..Kernel::new(
+            Pages64K,
+            "pages-64k",
+            "Rust, 64 KiB pages",
+            &["rust", "pages-64k"],
+        )
+    },
+    Kernel {
+        targets: MODULES,
+        siblings: &[UpstreamRust],
+        ..Kernel::new(
+            UpstreamC,
+            "upstream-c",
+            "C, for upstream's tests",
+            &["c", "upstream"],
+        )
+    },
+    Kernel {
+        targets: MODULES,
+        siblings: &[UpstreamC],
+        ..Kernel::new(
+            UpstreamRust,
+            "upstream-rust",
+            "Rust, for upstream's tests",
+            &["rust", "upstream"],
+        )
+    },
+    Kernel::stepped(
+        UpstreamStepped,
+        "upstream-stepped",
+        "Rust, for upstream's tests, all stepped",
+        UpstreamRust,
+    ),
+    Kernel {
+        siblings: &[Rust, RustCalls, C],
+        ..Kernel::new(Mutant, "mutant", "Rust, mutated", &["rust"])
+    },
+];
+
+impl Kernel {
+    const fn new(
+        flavour: Flavour,
+        name: &'static str,
+        title: &'static str,
+        fragments: &'static [&'static str],
+    ) -> Self {
+        Self {
+            flavour,
+            name,
+            title,
+            built: flavour,
+            fragments,
+            arguments: &[],
+            targets: &[],
+            siblings: &[],
+            only: None,
+        }
+    }
+
+    /// The kernel `built`, told to step every instruction. Only x86-64 boosts slots.
+    const fn stepped(
+        flavour: Flavour,
+        name: &'static str,
+        title: &'static str,
+        built: Flavour,
+    ) -> Self {
+        Self {
+            built,
+            arguments: &["uprobes.boost=0"],
+            only: Some(Arch::X86_64),
+            ..Self::new(flavour, name, title, &[])
+        }
+    }
 }
 
 impl Flavour {
     /// The two that are compared in everything.
-    pub const COMPARED: [Self; 2] = [Self::C, Self::Rust];
+    pub const COMPARED: [Self; 2] = [C, Rust];
 
-    /// What is measured of those two: boosted hits, where there are any, say nothing
-    /// of steps.
-    pub const MEASURED: [Self; 3] = [Self::C, Self::Rust, Self::Stepped];
+    /// The kernels whose hits are measured: boosted hits say nothing of steps.
+    pub const MEASURED: [Self; 3] = [C, Rust, Stepped];
 
-    /// The two that upstream's own tests are run on.
-    pub const UPSTREAM: [Self; 2] = [Self::UpstreamC, Self::UpstreamRust];
+    /// The two that are built for upstream's own tests.
+    pub const UPSTREAM: [Self; 2] = [UpstreamC, UpstreamRust];
 
-    /// Those that are alike enough for one to start from the other's objects; those
-    /// in Rust have most in common.
-    const ALIKE: [&[Self]; 2] = [
-        &[Self::Rust, Self::RustCalls, Self::C, Self::Mutant],
-        &Self::UPSTREAM,
-    ];
+    /// The kernels that check themselves.
+    pub const CHECKED: [Self; 6] = [Debug, DebugStepped, Kcsan, Rt, Pages16K, Pages64K];
 
-    /// Those that a kernel of this kind can start from.
-    pub fn siblings(self) -> impl Iterator<Item = Self> {
-        let mut groups = Self::ALIKE.into_iter();
-        let group = groups.find(|group| group.contains(&self));
-        let others = group.unwrap_or_default().iter().copied();
-        others.filter(move |other| *other != self)
+    pub fn row(self) -> &'static Kernel {
+        let mut rows = KERNELS.iter();
+        rows.find(|row| row.flavour == self)
+            .expect("each flavour has a row")
     }
 
     pub fn name(self) -> &'static str {
-        match self {
-            Self::C => "c",
-            Self::Rust => "rust",
-            Self::Stepped => "stepped",
-            Self::RustCalls => "rust-calls",
-            Self::Debug => "debug",
-            Self::DebugStepped => "debug-stepped",
-            Self::Kcsan => "kcsan",
-            Self::Rt => "rt",
-            Self::Pages16K => "pages-16k",
-            Self::Pages64K => "pages-64k",
-            Self::UpstreamC => "upstream-c",
-            Self::UpstreamRust => "upstream-rust",
-            Self::UpstreamStepped => "upstream-stepped",
-            Self::Mutant => "mutant",
-        }
+        self.row().name
     }
 
-    /// The kernel that it boots.
     pub fn built(self) -> Self {
-        match self {
-            Self::Stepped => Self::Rust,
-            Self::DebugStepped => Self::Debug,
-            Self::UpstreamStepped => Self::UpstreamRust,
-            other => other,
-        }
+        self.row().built
     }
 
-    /// Words of the kernel's command line.
     pub fn arguments(self) -> &'static [&'static str] {
-        match self {
-            Self::Stepped | Self::DebugStepped | Self::UpstreamStepped => &["uprobes.boost=0"],
-            // Of the kernel crate's own tests, one takes interrupts for disabled there.
-            Self::Rt => &["kunit.filter_glob=uprobes_*"],
-            _ => &[],
-        }
+        self.row().arguments
     }
 
-    /// Whether it is a kernel of its own there: slots are boosted on x86-64 only.
+    /// Whether this architecture has such a kernel.
     pub fn is_on(self, arch: Arch) -> bool {
-        self == self.built() || arch == Arch::X86_64
+        self.row().only.is_none_or(|only| only == arch)
     }
 
-    /// What is set besides what all kernels have: `configs/<name>.config`.
-    pub fn fragments(self) -> &'static [&'static str] {
-        match self {
-            Self::C => &["c"],
-            Self::Rust | Self::Stepped | Self::Mutant => &["rust"],
-            Self::RustCalls => &["rust", "rust-calls"],
-            Self::Debug | Self::DebugStepped => &["rust", "debug"],
-            Self::Kcsan => &["rust", "kcsan"],
-            Self::Rt => &["rust", "rt"],
-            Self::Pages16K => &["rust", "pages-16k"],
-            Self::Pages64K => &["rust", "pages-64k"],
-            Self::UpstreamC => &["c", "upstream"],
-            Self::UpstreamRust | Self::UpstreamStepped => &["rust", "upstream"],
-        }
-    }
-
-    /// What make is to build besides the image. Kernels that load a module have none
-    /// of their own, but what modules are linked with comes with them.
-    pub fn targets(self) -> &'static [&'static str] {
-        match self.built() {
-            Self::UpstreamC | Self::UpstreamRust => &["modules"],
-            _ => &[],
-        }
+    /// The kernel of [`Self::CHECKED`] with this name.
+    pub fn checked(name: &str) -> Result<Self, String> {
+        let mut all = Self::CHECKED.into_iter();
+        all.find(|flavour| flavour.name() == name).ok_or_else(|| {
+            format!(
+                "the debug kernels are {}",
+                Self::CHECKED.map(Self::name).join(", ")
+            )
+        })
     }
 }
 
@@ -154,11 +237,12 @@ impl Flavour {
 mod tests {
     use super::*;
 
+    /// Checks that a kernel has one name, in JSON too.
     #[test]
-    fn objects_are_taken_from_kernels_that_are_alike() {
-        use Flavour::*;
-        assert!(C.siblings().eq([Rust, RustCalls, Mutant]));
-        assert!(UpstreamRust.siblings().eq([UpstreamC]));
-        assert_eq!(Debug.siblings().count(), 0);
+    fn names_agree() {
+        for row in &KERNELS {
+            let json = serde_json::to_string(&row.flavour).unwrap();
+            assert_eq!(json, format!("{:?}", row.name));
+        }
     }
 }

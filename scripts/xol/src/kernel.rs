@@ -25,7 +25,7 @@ pub fn stage_name(arch: Arch, flavour: Flavour) -> String {
 /// The fragments of one kernel, later ones winning.
 pub fn fragments(runner: &Runner, arch: Arch, flavour: Flavour) -> Vec<PathBuf> {
     let names = ["base", arch.name()];
-    let names = names.iter().chain(flavour.fragments());
+    let names = names.iter().chain(flavour.row().fragments);
     names
         .map(|name| runner.paths.checkout.join(format!("configs/{name}.config")))
         .collect()
@@ -65,7 +65,10 @@ fn build_with(
             jobs: runner.jobs,
         };
         prepare(&make, progress)?;
-        make.build(&[&[arch.image().0], flavour.targets()].concat(), progress)
+        make.build(
+            &[&[arch.image().0], flavour.row().targets].concat(),
+            progress,
+        )
     })
 }
 
@@ -97,8 +100,8 @@ fn start_from_sibling(
     flavour: Flavour,
     progress: &Progress,
 ) -> Result<()> {
-    let built = |&sibling: &Flavour| runner.paths.image(arch, sibling).exists();
-    let Some(sibling) = flavour.siblings().find(built) else {
+    let built = |&&sibling: &&Flavour| runner.paths.image(arch, sibling).exists();
+    let Some(sibling) = flavour.row().siblings.iter().find(built) else {
         return Ok(());
     };
     let folder = runner.paths.kernel(arch, flavour);
@@ -107,7 +110,7 @@ fn start_from_sibling(
     progress.run(
         Command::new("sh")
             .args(["-ec", script, "sh"])
-            .arg(runner.paths.kernel(arch, sibling))
+            .arg(runner.paths.kernel(arch, *sibling))
             .args([&part, &folder])
             .arg(arch.image().1),
         &format!("copying the build folder of the {} kernel", sibling.name()),

@@ -35,17 +35,6 @@ const COST_NOISE: f64 = 1.0;
 /// More than a small host has, so that threads meet in more ways.
 pub const PROCESSORS: usize = 4;
 
-/// What [`run_debug_tests`] can boot.
-pub fn debug_flavours(arch: Arch) -> Vec<Flavour> {
-    use Flavour::*;
-    let mut flavours = vec![Debug, DebugStepped, Kcsan, Rt];
-    if arch == Arch::Arm64 {
-        flavours.extend([Pages16K, Pages64K]);
-    }
-    flavours.retain(|flavour| flavour.is_on(arch));
-    flavours
-}
-
 /// How many cases passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -513,13 +502,6 @@ mod unit_tests {
         assert_eq!(failed(&costs), ["boosted/sub", "boosted/pop"]);
         costs.remove(EMULATED);
         assert_eq!(failed(&costs).len(), BOOSTED.len());
-    }
-
-    #[test]
-    fn stepped_is_a_kernel_of_x86_alone() {
-        assert!(Flavour::Stepped.is_on(Arch::X86_64) && !Flavour::Stepped.is_on(Arch::Arm64));
-        assert_eq!(Flavour::Stepped.built(), Flavour::Rust);
-        assert_eq!(Flavour::Stepped.arguments(), ["uprobes.boost=0"]);
     }
 
     #[test]

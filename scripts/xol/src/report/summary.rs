@@ -319,22 +319,7 @@ impl Summary<'_> {
 
 /// What people call a flavour.
 pub fn title(flavour: Flavour) -> &'static str {
-    match flavour {
-        Flavour::C => "C",
-        Flavour::Rust => "Rust",
-        Flavour::Stepped => "Rust, all stepped",
-        Flavour::RustCalls => "Rust, helpers called",
-        Flavour::Debug => "Rust, debug",
-        Flavour::DebugStepped => "Rust, debug, all stepped",
-        Flavour::Kcsan => "Rust, KCSAN",
-        Flavour::Rt => "Rust, PREEMPT_RT",
-        Flavour::Pages16K => "Rust, 16 KiB pages",
-        Flavour::Pages64K => "Rust, 64 KiB pages",
-        Flavour::UpstreamC => "C, for upstream's tests",
-        Flavour::UpstreamRust => "Rust, for upstream's tests",
-        Flavour::UpstreamStepped => "Rust, for upstream's tests, all stepped",
-        Flavour::Mutant => "Rust, mutated",
-    }
+    flavour.row().title
 }
 
 pub(super) fn ratio_table(names: &[&str], flavours: &[Flavour], more: &[&str]) -> Table {
