@@ -6,7 +6,7 @@ ARCHS := $(addprefix --arch ,$(ARCH))
 export KSRC XOL_CACHE CONFIG BASE
 
 .DEFAULT_GOAL := $(if $(ARCH),kernel,help)
-.PHONY: run bench test test-debug test-mutations test-upstream test-host shell
+.PHONY: run bench test test-off test-debug test-mutations test-upstream test-host shell
 .PHONY: kernel apply series deb help
 
 run:
@@ -17,6 +17,9 @@ bench:
 
 test:
 	@$(XOL) test $(ARCHS)
+
+test-off:
+	@$(XOL) test-off $(ARCHS)
 
 test-debug:
 	@$(XOL) test-debug $(ARCHS) $(addprefix --kernel ,$(KERNEL))
@@ -50,6 +53,7 @@ help:
 	@echo 'make bench      what a stepped hit costs, against an earlier run; BASE=FILE.json'
 	@echo 'make test       host tests, KUnit, selftests, cost of a hit, on x86-64 and arm64;'
 	@echo '                closes with "N passed, N failed"'
+	@echo 'make test-off   the patched kernel with the feature off: selftests, cost of a hit'
 	@echo 'make test-debug the selftests on kernels with KASAN and lockdep (KERNEL=debug),'
 	@echo '                the same while nothing is boosted (debug-stepped), with'
 	@echo '                KCSAN (kcsan), PREEMPT_RT (rt); on arm64 with pages of 16 and'

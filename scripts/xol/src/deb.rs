@@ -45,12 +45,8 @@ pub fn build(runner: &Runner, source: &Source, arch: Arch, config: Option<&Path>
         for old in deb_files(&packages)? {
             fs::remove_file(old)?;
         }
-        let make = Make {
-            tree: &source.tree,
-            folder: &folder,
-            arch,
-            jobs: runner.jobs,
-        };
+        let mut make = Make::new(runner, source, arch, Flavour::Rust);
+        make.folder.clone_from(&folder);
         match config {
             None => make.configure(&fragments, progress)?,
             Some(config) => {

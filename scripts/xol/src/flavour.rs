@@ -9,8 +9,10 @@ use crate::arch::Arch;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flavour {
-    /// Upstream's slots in C: the baseline of every comparison.
+    /// Upstream's kernel, unpatched: the baseline of every comparison.
     C,
+    /// The patched kernel with `CONFIG_UPROBES_XOL_RUST=n`.
+    Off,
     /// Slots in Rust.
     Rust,
     /// The kernel with slots in Rust, told to step every instruction.
@@ -31,7 +33,7 @@ pub enum Flavour {
     /// Rust, with pages of 64 KiB.
     #[serde(rename = "pages-64k")]
     Pages64K,
-    /// C, with what upstream's own tests need.
+    /// Upstream's kernel, unpatched, with what upstream's own tests need.
     UpstreamC,
     /// Rust, with what upstream's own tests need.
     UpstreamRust,
@@ -39,6 +41,13 @@ pub enum Flavour {
     UpstreamStepped,
     /// Rust, from sources with a defect.
     Mutant,
+}
+
+/// What a kernel is built from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Tree {
+    Pristine,
+    Patched,
 }
 
 /// What sets a kernel apart from the others.
@@ -49,6 +58,7 @@ pub struct Kernel {
     pub title: &'static str,
     /// The flavour whose image it boots: itself, unless only `arguments` differ.
     pub built: Flavour,
+    pub tree: Tree,
     /// What is set besides `configs/base.config` and the architecture's fragment:
     /// `configs/<name>.config`.
     pub fragments: &'static [&'static str],
@@ -56,7 +66,9 @@ pub struct Kernel {
     pub arguments: &'static [&'static str],
     /// Targets of make besides the image.
     pub targets: &'static [&'static str],
-    /// The kernels whose objects it may start from, the most alike first.
+    /// The kernels whose objects it may start from, the most alike first. None for a
+    /// pristine kernel: its sources are older than any object, so that make would take
+    /// objects of patched sources for current.
     pub siblings: &'static [Flavour],
     /// The architecture that it is for, if it is for one only.
     pub only: Option<Arch>,
@@ -67,18 +79,22 @@ use Flavour::*;
 /// Modules, for kernels that load one of BPF's selftests.
 const MODULES: &[&str] = &["modules"];
 
-const KERNELS: [Kernel; 14] = [
+const KERNELS: [Kernel; 15] = [
     Kernel {
-        siblings: &[Rust, RustCalls, Mutant],
+        tree: Tree::Pristine,
         ..Kernel::new(C, "c", "C", &["c"])
     },
     Kernel {
-        siblings: &[RustCalls, C, Mutant],
+        siblings: &[Rust, RustCalls, Mutant],
+        ..Kernel::new(Off, "off", "C, patched", &["off"])
+    },
+    Kernel {
+        siblings: &[RustCalls, Mutant, Off],
         ..Kernel::new(Rust, "rust", "Rust", &["rust"])
     },
     Kernel::stepped(Stepped, "stepped", "Rust, all stepped", Rust),
     Kernel {
-        siblings: &[Rust, C, Mutant],
+        siblings: &[Rust, Mutant, Off],
         ..Kernel::new(
             RustCalls,
             "rust-calls",
@@ -118,8 +134,8 @@ const KERNELS: [Kernel; 14] = [
         )
     },
     Kernel {
+        tree: Tree::Pristine,
         targets: MODULES,
-        siblings: &[UpstreamRust],
         ..Kernel::new(
             UpstreamC,
             "upstream-c",
@@ -129,7 +145,6 @@ const KERNELS: [Kernel; 14] = [
     },
     Kernel {
         targets: MODULES,
-        siblings: &[UpstreamC],
         ..Kernel::new(
             UpstreamRust,
             "upstream-rust",
@@ -144,7 +159,7 @@ const KERNELS: [Kernel; 14] = [
         UpstreamRust,
     ),
     Kernel {
-        siblings: &[Rust, RustCalls, C],
+        siblings: &[Rust, RustCalls, Off],
         ..Kernel::new(Mutant, "mutant", "Rust, mutated", &["rust"])
     },
 ];
@@ -161,6 +176,7 @@ impl Kernel {
             name,
             title,
             built: flavour,
+            tree: Tree::Patched,
             fragments,
             arguments: &[],
             targets: &[],
@@ -243,6 +259,17 @@ mod tests {
         for row in &KERNELS {
             let json = serde_json::to_string(&row.flavour).unwrap();
             assert_eq!(json, format!("{:?}", row.name));
+        }
+    }
+
+    /// Checks that no kernel starts from objects of another tree.
+    #[test]
+    fn siblings_are_of_one_tree() {
+        for row in &KERNELS {
+            for sibling in row.siblings {
+                assert!(*sibling != row.flavour && row.tree == Tree::Patched);
+                assert!(sibling.row().tree == Tree::Patched);
+            }
         }
     }
 }

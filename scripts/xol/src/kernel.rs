@@ -10,9 +10,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::arch::Arch;
-use crate::flavour::Flavour;
+use crate::flavour::{Flavour, Tree};
 use crate::source::Source;
-use crate::stage::{Fingerprint, Progress, Runner};
+use crate::stage::{Fingerprint, Progress, Runner, write_file};
 
 pub const CONFIGURE_LIMIT: Duration = Duration::from_secs(10 * 60);
 pub const BUILD_LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
@@ -22,18 +22,22 @@ pub fn stage_name(arch: Arch, flavour: Flavour) -> String {
     format!("kernel {arch} {}", flavour.name())
 }
 
-/// The fragments of one kernel, later ones winning.
+/// The fragments of one kernel, later ones winning. C needs none of its own.
 pub fn fragments(runner: &Runner, arch: Arch, flavour: Flavour) -> Vec<PathBuf> {
     let names = ["base", arch.name()];
     let names = names.iter().chain(flavour.row().fragments);
-    names
-        .map(|name| runner.paths.checkout.join(format!("configs/{name}.config")))
+    let files = names.map(|name| runner.paths.checkout.join(format!("configs/{name}.config")));
+    files
+        .filter(|file| !file.ends_with("c.config") || file.exists())
         .collect()
 }
 
 /// Builds one kernel; its image is then at [`crate::paths::Paths::image`].
 pub fn build(runner: &Runner, source: &Source, arch: Arch, flavour: Flavour) -> Result<()> {
     build_with(runner, source, arch, flavour, |make, progress| {
+        if flavour.row().tree == Tree::Pristine {
+            empty_unless_made_from(&make.folder, &source.identity)?;
+        }
         if !make.folder.exists() {
             start_from_sibling(runner, arch, flavour, progress)?;
         }
@@ -41,8 +45,7 @@ pub fn build(runner: &Runner, source: &Source, arch: Arch, flavour: Flavour) -> 
     })
 }
 
-/// The same from sources that differ only in what is compiled: the kernel stays
-/// configured as it was.
+/// Rebuilds a configured kernel from sources that differ only in what is compiled.
 pub fn rebuild(runner: &Runner, source: &Source, arch: Arch, flavour: Flavour) -> Result<()> {
     build_with(runner, source, arch, flavour, |_, _| Ok(()))
 }
@@ -58,17 +61,10 @@ fn build_with(
     let inputs = inputs(runner, source, arch, flavour)?;
     let stage = stage_name(arch, flavour);
     runner.stage(&stage, &inputs, &[&image], |progress| {
-        let make = Make {
-            tree: &source.tree,
-            folder: &runner.paths.kernel(arch, flavour),
-            arch,
-            jobs: runner.jobs,
-        };
+        let make = Make::new(runner, source, arch, flavour);
         prepare(&make, progress)?;
-        make.build(
-            &[&[arch.image().0], flavour.row().targets].concat(),
-            progress,
-        )
+        let targets = [&[arch.image().0], flavour.row().targets].concat();
+        make.build(&targets, progress)
     })
 }
 
@@ -79,7 +75,7 @@ pub fn inputs(
     arch: Arch,
     flavour: Flavour,
 ) -> Result<Fingerprint> {
-    let mut inputs = toolchain(runner)?.text(&source.hash);
+    let mut inputs = toolchain(runner)?.text(source.of(flavour).1);
     for fragment in &fragments(runner, arch, flavour) {
         inputs = inputs.file(fragment)?;
     }
@@ -92,8 +88,21 @@ pub fn toolchain(runner: &Runner) -> Result<Fingerprint> {
     Fingerprint::new("kernel").file(&packages)
 }
 
-/// Kernels of one architecture differ little: the next one starts from a copy
-/// of one that is built, and make does what is left.
+/// Removes a build folder that was not made from the pristine tree with this identity.
+/// Files of such a tree are old, so that make would take any object for current.
+fn empty_unless_made_from(folder: &Path, identity: &str) -> Result<()> {
+    let mark = folder.with_file_name("source");
+    if fs::read_to_string(&mark).is_ok_and(|made_from| made_from == identity) {
+        return Ok(());
+    }
+    if folder.exists() {
+        fs::remove_dir_all(folder)
+            .with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    write_file(&mark, identity.as_bytes())
+}
+
+/// Copies the build folder of a sibling that is built; make does what is left.
 fn start_from_sibling(
     runner: &Runner,
     arch: Arch,
@@ -120,27 +129,41 @@ fn start_from_sibling(
 
 /// `make` in a kernel tree, for one build folder.
 pub struct Make<'a> {
-    pub tree: &'a Path,
-    pub folder: &'a Path,
-    pub arch: Arch,
-    pub jobs: usize,
+    tree: &'a Path,
+    /// Where make sees the tree: at the path of the patched one.
+    seen_at: &'a Path,
+    pub folder: PathBuf,
+    arch: Arch,
+    jobs: usize,
 }
 
-impl Make<'_> {
-    /// Every build folder is seen at one path, by make alone: commands hold that
-    /// path, and a copied folder would be built anew if it changed. bindeb-pkg
-    /// writes beside the build folder, so what holds it is bound. All mounts of
-    /// the sandbox are private already.
+impl<'a> Make<'a> {
+    pub fn new(runner: &Runner, source: &'a Source, arch: Arch, flavour: Flavour) -> Self {
+        Self {
+            tree: source.of(flavour).0,
+            seen_at: &source.tree,
+            folder: runner.paths.kernel(arch, flavour),
+            arch,
+            jobs: runner.jobs,
+        }
+    }
+
+    /// Every build folder is seen at one path, and every tree at another: commands
+    /// hold these paths, so that a copied folder would be built anew, and ccache would
+    /// find nothing, if they changed. Only make sees them there. bindeb-pkg writes
+    /// beside the build folder, so the folder above is bound. All mounts of the sandbox
+    /// are private already.
     pub fn command(&self, targets: &[&str]) -> Command {
         let (holder, name) = self.holder_and_name();
         let path = std::env::var("PATH").unwrap_or_default();
+        let script =
+            r#"mount --bind "$1" /mnt && mount --bind "$2" "$3" && shift 3 && exec make "$@""#;
         let mut make = Command::new("unshare");
-        make.args(["--mount", "--propagation=unchanged", "sh", "-ec"])
-            .arg(r#"mount --bind "$1" /mnt && shift && exec make "$@""#)
+        make.args(["--mount", "--propagation=unchanged", "sh", "-ec", script])
             .arg("make")
-            .arg(holder)
+            .args([holder, self.tree, self.seen_at])
             .arg("-C")
-            .arg(self.tree)
+            .arg(self.seen_at)
             .arg(format!("O=/mnt/{name}"))
             .arg(format!("ARCH={}", self.arch.kernel_arch()))
             .arg("LLVM=1")
@@ -165,7 +188,7 @@ impl Make<'_> {
     /// Makes `.config` from the fragments, and checks that each line of them
     /// took effect: Kconfig drops what it cannot have without a word.
     pub fn configure(&self, fragments: &[PathBuf], progress: &Progress) -> Result<()> {
-        fs::create_dir_all(self.folder)
+        fs::create_dir_all(&self.folder)
             .with_context(|| format!("cannot make {}", self.folder.display()))?;
         let run = |command: &mut Command, what| progress.run(command, what, CONFIGURE_LIMIT);
         run(&mut self.command(&["tinyconfig"]), "make tinyconfig")?;
@@ -174,7 +197,7 @@ impl Make<'_> {
         merge
             .current_dir(self.tree)
             .args(["-m", "-O"])
-            .arg(self.folder)
+            .arg(&self.folder)
             .arg(&config)
             .args(fragments);
         run(&mut merge, "merge_config.sh")?;
@@ -273,6 +296,18 @@ mod tests {
             .map(|(i, text)| (format!("{i}.config"), (*text).to_owned()))
             .collect();
         check_config(config, &named)
+    }
+
+    /// Checks that objects of another tree do not outlive a change of the tree.
+    #[test]
+    fn build_folders_are_of_one_pristine_tree() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("kernel");
+        for (identity, kept) in [("1", false), ("1", true), ("2", false)] {
+            write_file(&folder.join("x.o"), b"").unwrap();
+            empty_unless_made_from(&folder, identity).unwrap();
+            assert_eq!(folder.join("x.o").exists(), kept);
+        }
     }
 
     #[test]

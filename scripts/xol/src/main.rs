@@ -56,6 +56,8 @@ enum Task {
     },
     /// Run all tests
     Test(Archs),
+    /// Test the patched kernel with the feature switched off
+    TestOff(Archs),
     /// Run all selftests on kernels that check themselves
     TestDebug {
         #[command(flatten)]
@@ -164,6 +166,12 @@ fn start(task: &Task) -> Result<ExitCode> {
             runner.plan([jobs::APPLY_STAGE]);
             total += jobs::try_to_apply(&runner, &source)?;
             total += jobs::run_tests(&runner, &guests)?;
+            return Ok(close(&runner, total));
+        }
+        Task::TestOff(archs) => {
+            let kernels = [Flavour::C, Flavour::Off];
+            let guests = build(&runner, &archs.or_tested(), &kernels)?;
+            let total = jobs::run_off_tests(&runner, &guests)?;
             return Ok(close(&runner, total));
         }
         Task::TestDebug { archs, kernel } => {

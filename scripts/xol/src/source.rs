@@ -10,6 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 
 use crate::apply::{Feature, Patch, update};
+use crate::flavour::{Flavour, Tree};
 use crate::stage::{Fingerprint, Progress, Runner, write_file};
 
 /// The package that carries the source. The series is pinned, its Debian
@@ -32,6 +33,16 @@ pub struct Source {
     pub identity: String,
     /// Changes whenever any file of the patched tree does: for fingerprints.
     pub hash: String,
+}
+
+impl Source {
+    /// The tree that this kernel is built from, and what changes whenever that tree does.
+    pub fn of(&self, flavour: Flavour) -> (&Path, &str) {
+        match flavour.row().tree {
+            Tree::Pristine => (&self.pristine, &self.identity),
+            Tree::Patched => (&self.tree, &self.hash),
+        }
+    }
 }
 
 /// Fetches, unpacks and patches what is missing.

@@ -280,12 +280,7 @@ impl Upstream<'_> {
     fn make_module(&self, flavour: Flavour, module: &Path, progress: &Progress) -> Result<()> {
         let build = self.places.folder.join("build-module").join(flavour.name());
         fs::create_dir_all(&build)?;
-        let make = Make {
-            tree: &self.source.tree,
-            folder: &self.runner.paths.kernel(self.places.arch, flavour),
-            arch: self.places.arch,
-            jobs: self.runner.jobs,
-        };
+        let make = Make::new(self.runner, self.source, self.places.arch, flavour);
         let sources = self.source.tree.join(BPF).join("test_kmods");
         make.build_module(&sources, MODULE, &build, progress)?;
         fs::create_dir_all(module.parent().expect("it has one"))?;
