@@ -143,18 +143,17 @@ fn start(task: &Task) -> Result<ExitCode> {
     match task {
         Task::Run(archs) => {
             let archs = archs.or_host()?;
-            let flavours = [Flavour::C, Flavour::Rust, Flavour::RustCalls];
-            let guests = build(&runner, &archs, &flavours)?;
-            let also_counted = [Flavour::Stepped, Flavour::RustCalls];
-            jobs::run_comparison(&runner, &guests, &also_counted)?;
+            let guests = build(&runner, &archs, &Flavour::COMPARED)?;
+            jobs::run_comparison(&runner, &guests, &[Flavour::Stepped])?;
         }
         Task::Bench { archs, base } => {
             let archs = archs.or_host()?;
             let earlier = jobs::earlier_bench(&runner, base.as_deref())?;
             runner.plan([plugin::STAGE]);
             let plugin = plugin::build(&runner)?;
-            let guests = build(&runner, &archs, &Flavour::COMPARED)?;
-            jobs::run_bench(&runner, &guests, &plugin, earlier)?;
+            let flavours = [Flavour::C, Flavour::Rust, Flavour::RustCalls];
+            let guests = build(&runner, &archs, &flavours)?;
+            jobs::run_bench(&runner, &guests, &plugin, earlier, &[Flavour::RustCalls])?;
         }
         Task::Test(archs) => {
             let archs = archs.or_tested();

@@ -73,11 +73,14 @@ pub fn earlier_bench(runner: &Runner, base: Option<&Path>) -> Result<Option<Earl
 
 /// Measures the kernels of all `guests` and the slot layer on this machine, and
 /// leaves all figures, compared with those of `earlier`, in `runner.paths.bench()`.
+///
+/// `also_counted` are more kernels whose instructions per hit are counted.
 pub fn run_bench(
     runner: &Runner,
     guests: &[(Arch, Guest)],
     plugin: &Path,
     earlier: Option<Earlier>,
+    also_counted: &[Flavour],
 ) -> Result<()> {
     let folder = runner.paths.bench();
     fs::create_dir_all(&folder)
@@ -87,7 +90,8 @@ pub fn run_bench(
         let flavours = Flavour::MEASURED.into_iter().filter(there);
         flavours.collect::<Vec<_>>()
     };
-    let cost = |arch| measure::Trial::each(&COST, &flavours_on(arch));
+    let counted = |arch| [&flavours_on(arch)[..], also_counted].concat();
+    let cost = |arch| measure::Trial::each(&COST, &counted(arch));
     let contention = |arch| contention::Trial::all(&flavours_on(arch));
     let throughput = |arch| measure::Trial::in_turn(&THROUGHPUT, &flavours_on(arch));
     let host = Arch::host();
