@@ -30,9 +30,6 @@ const OVERLAY: [&str; 8] = [
     "tools/tracing",
 ];
 
-/// Goes elsewhere: a kernel tree has a `Kconfig` at its root already.
-const KCONFIG: (&str, &str) = ("Kconfig", "kernel/events/Kconfig");
-
 /// The feature as the checkout has it.
 pub struct Feature {
     /// Where a new file is, and its path in the kernel tree.
@@ -130,10 +127,6 @@ impl Feature {
                 let path = file.strip_prefix(checkout)?.to_owned();
                 overlay.push((file, path));
             }
-        }
-        let kconfig = checkout.join(KCONFIG.0);
-        if kconfig.exists() {
-            overlay.push((kconfig, KCONFIG.1.into()));
         }
         let folder = checkout.join("patches");
         let patches = patch_files(&folder)?
@@ -313,7 +306,6 @@ mod tests {
         let tree = tempfile::tempdir().unwrap();
         for (folder, path, text) in [
             (&checkout, "kernel/new", "new\n"),
-            (&checkout, "Kconfig", "config NEW\n"),
             (&checkout, "patches/0001-x.patch", PATCH),
             (&tree, "d/old", "one\ntwo\nthree\n"),
         ] {
@@ -340,7 +332,6 @@ mod tests {
         let read = |path: &str| fs::read_to_string(tree.path().join(path)).unwrap();
         assert_eq!(read("d/old"), "one\n2\nthree\n");
         assert_eq!(read("kernel/new"), "new\n");
-        assert_eq!(read("kernel/events/Kconfig"), "config NEW\n");
         assert!(feature.is_in(tree.path()).unwrap());
     }
 
