@@ -7,7 +7,7 @@ export KSRC XOL_CACHE CONFIG BASE
 
 .DEFAULT_GOAL := $(if $(ARCH),kernel,help)
 .PHONY: run bench test test-off test-debug test-mutations test-upstream test-host shell
-.PHONY: kernel apply series deb help
+.PHONY: kernel apply refresh series deb help
 
 run:
 	@$(XOL) run $(ARCHS)
@@ -45,6 +45,9 @@ apply:
 series:
 	@$(XOL) series
 
+refresh:
+	@$(XOL) refresh $(addprefix --patch ,$(PATCH))
+
 deb:
 	@$(XOL) deb $(ARCHS) $(if $(CONFIG),--config /config)
 
@@ -68,6 +71,8 @@ help:
 	@echo 'make shell      the patched kernel, interactive: bpftrace, perf, selftests'
 	@echo 'make kernel     the patched kernel only'
 	@echo 'make apply      puts the feature on the 7.2 or 7.3 tree KSRC=DIR'
+	@echo 'make refresh    takes edits of the patched tree (in the cache: source/) into the'
+	@echo '                checkout; PATCH=0006 names the patch of an edit'
 	@echo 'make series     one git format-patch series'
 	@echo 'make deb        Debian packages of the patched kernel; CONFIG=FILE'
 	@echo

@@ -19,7 +19,7 @@ use crate::stage::{Fingerprint, Runner, files_below, read_text};
 
 /// Folders of the checkout whose files are new ones at the same place of the
 /// kernel tree.
-const OVERLAY: [&str; 8] = [
+pub const OVERLAY: [&str; 8] = [
     "Documentation",
     "arch",
     "include",
@@ -233,20 +233,19 @@ pub fn patch_files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Makes `path` in `tree` what it is in `wanted`: contents and mode, or absence.
-/// A file that is right keeps its mtime. Returns whether anything changed.
-pub fn update(wanted: &Path, tree: &Path, path: &Path) -> Result<bool> {
-    let (from, to) = (wanted.join(path), tree.join(path));
+/// Makes the file `to` a copy of `from`, or removes it if there is no `from`. A file that
+/// is right keeps its mtime. Returns whether anything changed.
+pub fn update(from: &Path, to: &Path) -> Result<bool> {
     if !from.exists() {
         let changed = to.exists();
         if changed {
-            fs::remove_file(&to).with_context(|| format!("cannot remove {}", to.display()))?;
+            fs::remove_file(to).with_context(|| format!("cannot remove {}", to.display()))?;
         }
         return Ok(changed);
     }
-    let same = fs::read(&to).is_ok_and(|have| fs::read(&from).is_ok_and(|want| have == want));
+    let same = fs::read(to).is_ok_and(|have| fs::read(from).is_ok_and(|want| have == want));
     if !same {
-        install(&from, &to)?;
+        install(from, to)?;
     }
     Ok(!same)
 }
@@ -282,7 +281,7 @@ pub fn run(runner: &Runner) -> Result<()> {
         .with_context(|| format!("{} is left as it was", name.display()))?;
     let paths = feature.paths();
     for path in &paths {
-        update(staging.path(), tree, path)?;
+        update(&staging.path().join(path), &tree.join(path))?;
     }
     println!(
         "{}: {} files added, {} changed; enable CONFIG_UPROBES_XOL_RUST in it",
@@ -318,7 +317,7 @@ mod tests {
         let feature = Feature::read(checkout.path(), "7.3")?;
         let staging = feature.stage(tree.path())?;
         for path in feature.paths() {
-            update(staging.path(), tree.path(), &path)?;
+            update(&staging.path().join(&path), &tree.path().join(&path))?;
         }
         Ok(())
     }
@@ -405,10 +404,10 @@ mod tests {
         let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let path = Path::new("f");
         fs::write(a.path().join(path), "1").unwrap();
-        assert!(update(a.path(), b.path(), path).unwrap());
-        assert!(!update(a.path(), b.path(), path).unwrap());
+        assert!(update(&a.path().join(path), &b.path().join(path)).unwrap());
+        assert!(!update(&a.path().join(path), &b.path().join(path)).unwrap());
         fs::remove_file(a.path().join(path)).unwrap();
-        assert!(update(a.path(), b.path(), path).unwrap());
+        assert!(update(&a.path().join(path), &b.path().join(path)).unwrap());
         assert!(!b.path().join(path).exists());
     }
 }

@@ -16,7 +16,9 @@ mod kernel;
 mod paths;
 mod plugin;
 mod qemu;
+mod refresh;
 mod report;
+mod repository;
 mod series;
 mod source;
 mod stage;
@@ -84,6 +86,12 @@ enum Task {
     Kernel(Archs),
     /// Put the feature on the kernel tree that KSRC names
     Apply,
+    /// Take edits of the patched tree into the checkout
+    Refresh {
+        /// The patch that edits of existing files go into, by number or name
+        #[arg(long)]
+        patch: Option<String>,
+    },
     /// Make one git format-patch series
     Series,
     /// Make Debian packages of the patched kernel
@@ -236,6 +244,7 @@ fn start(task: &Task) -> Result<ExitCode> {
             }
         }
         Task::Apply => apply::run(&runner)?,
+        Task::Refresh { patch } => refresh::run(&runner, patch.as_deref())?,
         Task::Series => series::run(&runner)?,
         Task::Deb { archs, config } => {
             let archs = archs.or_host()?;

@@ -9,9 +9,9 @@ use crate::arch::Arch;
 use crate::flavour::Flavour;
 
 pub struct Paths {
-    /// The checkout; only read.
+    /// The checkout; only `make refresh` writes to it.
     pub checkout: PathBuf,
-    /// `XOL_CACHE`; the only place that is written, but by `make apply`.
+    /// `XOL_CACHE`: what all else is written to, except by `make apply`.
     pub cache: PathBuf,
     /// The user's kernel tree (`KSRC`), when one is given.
     pub ksrc: Option<PathBuf>,

@@ -2,13 +2,9 @@
 //! `make series`: overlay and patches as one bisectable `git format-patch`
 //! series, proved to give the same tree.
 //!
-//! `patches/series` says what goes together: a patch at the start of a line,
-//! then, indented, the new files that come with it; a folder stands for all that
-//! is in it. `#` starts a comment. A patch may have a message only, when a commit
-//! adds files and changes none.
-//!
-//! The git repository holds only the files concerned; git needs no more, and
-//! every other file of the tree is pristine on both sides.
+//! `patches/series` lists the commits: a patch at the start of a line, then, indented,
+//! the new files that come with it; a directory stands for all that is in it. `#` starts
+//! a comment. A patch that changes no existing file has a message only.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,15 +12,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
-use crate::apply::{self, Feature, Patch, install, update};
+use crate::apply::{self, Feature, Patch, update};
+use crate::repository::{BASE, Repository};
 use crate::source::{self, Pristine};
-use crate::stage::{Fingerprint, Progress, Runner};
+use crate::stage::{Fingerprint, Progress, Runner, read_text};
 
 const LIMIT: Duration = Duration::from_secs(5 * 60);
 
-/// A patch, and the new files (or folders) that come with it, as listed.
+/// A patch, and the new files (or directories) that come with it, as listed.
 #[derive(Debug, PartialEq, Eq)]
 struct Entry {
     patch: String,
@@ -32,10 +29,34 @@ struct Entry {
 }
 
 /// One commit of the series.
-struct Commit<'a> {
-    patch: &'a Patch,
+pub struct Commit<'a> {
+    pub patch: &'a Patch,
     /// Where each new file is, and its path in the kernel tree.
-    files: Vec<&'a (PathBuf, PathBuf)>,
+    pub files: Vec<&'a (PathBuf, PathBuf)>,
+}
+
+impl Commit<'_> {
+    /// The commit message: what the patch starts with.
+    pub fn message(&self) -> Result<String> {
+        let Some((_, message)) = apply::message(&self.patch.text).split_once("Subject: ") else {
+            bail!("patches/{} has no Subject:", self.patch.name);
+        };
+        // format-patch adds this mark; a commit does not have it.
+        let message = match message
+            .strip_prefix("[PATCH")
+            .and_then(|m| m.split_once("] "))
+        {
+            Some((_, rest)) => rest,
+            None => message,
+        };
+        Ok(message.trim().to_owned() + "\n")
+    }
+}
+
+/// The commits of the checkout.
+pub fn commits_of<'a>(checkout: &Path, feature: &'a Feature) -> Result<Vec<Commit<'a>>> {
+    let text = read_text(&checkout.join("patches/series"))?;
+    commits(&parse(&text)?, feature)
 }
 
 fn parse(text: &str) -> Result<Vec<Entry>> {
@@ -100,37 +121,18 @@ fn commits<'a>(entries: &[Entry], feature: &'a Feature) -> Result<Vec<Commit<'a>
     Ok(commits)
 }
 
-/// The commit message that a patch starts with.
-fn message(patch: &Patch) -> Result<String> {
-    let Some((_, message)) = apply::message(&patch.text).split_once("Subject: ") else {
-        bail!("patches/{} has no Subject:", patch.name);
-    };
-    // format-patch adds this mark; a commit does not have it.
-    let message = match message
-        .strip_prefix("[PATCH")
-        .and_then(|m| m.split_once("] "))
-    {
-        Some((_, rest)) => rest,
-        None => message,
-    };
-    Ok(message.trim().to_owned() + "\n")
-}
-
 pub fn run(runner: &Runner) -> Result<()> {
     runner.plan(["source", "series"]);
     let pristine = source::pristine(runner)?;
-    let feature = Feature::read(&runner.paths.checkout, source::series(&pristine.path)?)?;
-    let list = runner.paths.checkout.join("patches/series");
-    let text = fs::read_to_string(&list).context("cannot read patches/series")?;
-    let entries = parse(&text)?;
-    let commits = commits(&entries, &feature)?;
+    let checkout = &runner.paths.checkout;
+    let feature = Feature::read(checkout, source::series(&pristine.path)?)?;
+    let commits = commits_of(checkout, &feature)?;
 
     let folder = runner.paths.build().join("series");
-    let inputs = feature.fingerprint(
-        Fingerprint::new("series")
-            .text(&pristine.identity)
-            .text(&text),
-    )?;
+    let inputs = Fingerprint::new("series")
+        .text(&pristine.identity)
+        .file(&checkout.join("patches/series"))?;
+    let inputs = feature.fingerprint(inputs)?;
     runner.stage("series", &inputs, &[&folder], |progress| {
         let part = folder.with_extension("part");
         for old in [&part, &folder] {
@@ -139,7 +141,10 @@ pub fn run(runner: &Runner) -> Result<()> {
             }
         }
         fs::create_dir_all(&part)?;
-        make(runner, &pristine, &feature, &commits, &part, progress)?;
+        let repository = Repository::new(&pristine.path, &feature.paths(), progress)?;
+        repository.commit_series(&commits, checkout)?;
+        let mut format = repository.command(&["format-patch", "-q", "--no-signature", "-o"]);
+        repository.run(format.arg(&part).arg(BASE))?;
         prove(&pristine, &feature, &part, progress)?;
         checkpatch(&pristine, &part, progress)?;
         fs::rename(&part, &folder)?;
@@ -153,104 +158,23 @@ pub fn run(runner: &Runner) -> Result<()> {
     Ok(())
 }
 
-fn git(repository: &Path, arguments: &[&str]) -> Command {
-    let mut git = Command::new("git");
-    git.arg("-C").arg(repository).args(arguments);
-    // Commits of the base must not depend on who makes them, nor when.
-    for role in ["AUTHOR", "COMMITTER"] {
-        git.env(format!("GIT_{role}_NAME"), "uprobes-xol")
-            .env(format!("GIT_{role}_EMAIL"), "uprobes-xol@localhost")
-            .env(format!("GIT_{role}_DATE"), "2026-01-01T00:00:00Z");
-    }
-    git
-}
-
-/// A repository with the pristine version of all files that are patched.
-fn base(pristine: &Pristine, feature: &Feature, progress: &Progress) -> Result<tempfile::TempDir> {
-    let repository = tempfile::tempdir()?;
-    for path in feature.paths() {
-        update(&pristine.path, repository.path(), &path)?;
-    }
-    let run = |arguments: &[&str], what| {
-        progress.run(&mut git(repository.path(), arguments), what, LIMIT)
-    };
-    run(&["init", "-q", "-b", "series"], "git init")?;
-    run(&["add", "-Af"], "git add")?;
-    run(
-        &["commit", "-q", "--allow-empty", "-m", "base"],
-        "git commit",
-    )?;
-    run(&["tag", "base"], "git tag")?;
-    Ok(repository)
-}
-
-/// Makes the commits, and writes the series to `to`.
-fn make(
-    runner: &Runner,
-    pristine: &Pristine,
-    feature: &Feature,
-    commits: &[Commit<'_>],
-    to: &Path,
-    progress: &Progress,
-) -> Result<()> {
-    let repository = base(pristine, feature, progress)?;
-    let tree = repository.path();
-    for Commit { patch, files } in commits {
-        patch.apply(tree, false)?;
-        for (from, path) in files {
-            install(from, &tree.join(path))?;
-        }
-        progress.run(&mut git(tree, &["add", "-Af"]), "git add", LIMIT)?;
-        let mut commit = git(tree, &["commit", "-q", "-m", &message(patch)?]);
-        author(runner, patch, &mut commit);
-        progress.run(&mut commit, &format!("committing {}", patch.name), LIMIT)?;
-    }
-    let to = to.to_string_lossy();
-    let mut format = git(
-        tree,
-        &["format-patch", "-q", "--no-signature", "-o", &to, "base"],
-    );
-    progress.run(&mut format, "git format-patch", LIMIT)
-}
-
-/// Who wrote a patch, and when, is what the checkout's history says.
-fn author(runner: &Runner, patch: &Patch, commit: &mut Command) {
-    let output = Command::new("git")
-        .args(["-c", "safe.directory=*", "-C"])
-        .arg(&runner.paths.checkout)
-        .args(["log", "-1", "--format=%an%n%ae%n%aI", "--"])
-        .arg(Path::new("patches").join(&patch.name))
-        .output();
-    let Ok(output) = output else { return };
-    let text = String::from_utf8_lossy(&output.stdout);
-    let lines: Vec<_> = text.lines().collect();
-    if let [name, email, date] = lines[..] {
-        commit
-            .env("GIT_AUTHOR_NAME", name)
-            .env("GIT_AUTHOR_EMAIL", email)
-            .env("GIT_AUTHOR_DATE", date);
-    }
-}
-
 /// Applies the written series to a new base, and compares every file with what
 /// `make apply` makes of it.
 fn prove(pristine: &Pristine, feature: &Feature, series: &Path, progress: &Progress) -> Result<()> {
-    let repository = base(pristine, feature, progress)?;
-    let mut am = git(repository.path(), &["am", "-q"]);
-    am.args(patches(series)?);
-    progress.run(&mut am, "applying the series to the pristine tree", LIMIT)?;
+    let repository = Repository::new(&pristine.path, &feature.paths(), progress)?;
+    let mut am = repository.command(&["am", "-q"]);
+    repository.run(am.args(patches(series)?))?;
 
     let applied = feature.stage(&pristine.path)?;
     for path in feature.paths() {
-        if update(applied.path(), repository.path(), &path)? {
+        if update(&applied.path().join(&path), &repository.path().join(&path))? {
             bail!(
                 "the series gives another {} than make apply does",
                 path.display()
             );
         }
     }
-    let mut status = git(repository.path(), &["status", "--porcelain", "--ignored"]);
-    let rest = progress.output(&mut status, "git status", LIMIT)?;
+    let rest = repository.output(&["status", "--porcelain", "--ignored"])?;
     match rest.lines().next() {
         None => Ok(()),
         Some(line) => bail!("the series gives another tree than make apply does: {line}"),
@@ -260,8 +184,8 @@ fn prove(pristine: &Pristine, feature: &Feature, series: &Path, progress: &Progr
 fn checkpatch(pristine: &Pristine, series: &Path, progress: &Progress) -> Result<()> {
     let mut perl = Command::new("perl");
     perl.arg("scripts/checkpatch.pl")
-        // Whose a new file is would be asked of every patch that has one. The uprobe
-        // core is a reader of tasks trace RCU, which checkpatch does not know.
+        // FILE_PATH_CHANGES asks for maintainers with each new file. The uprobe core
+        // is a reader of tasks trace RCU, which checkpatch does not know.
         .args(["--no-signoff", "--ignore=FILE_PATH_CHANGES,RCU_TASKS_TRACE"])
         .args(["--terse", "--no-summary", "--color=never"])
         .args(patches(series)?)
@@ -323,7 +247,14 @@ mod tests {
 
     #[test]
     fn messages_are_found() {
-        let message = |text: &str| message(&Patch::new("p", text.to_owned()));
+        let message = |text: &str| {
+            let patch = &Patch::new("p", text.to_owned());
+            Commit {
+                patch,
+                files: Vec::new(),
+            }
+            .message()
+        };
         let text = "From x\nSubject: [PATCH 2/5] a: Do\n\nWhy.\n\n---\n f | 1 +\ndiff --git a b\n";
         assert_eq!(message(text).unwrap(), "a: Do\n\nWhy.\n");
         assert_eq!(message("Subject: a\n\nWhy.\n").unwrap(), "a\n\nWhy.\n");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Gets the kernel source and keeps a patched tree up to date.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -50,23 +50,42 @@ pub fn prepare(runner: &Runner) -> Result<Source> {
     prepare_mutated(runner, &[])
 }
 
-/// The same with patches on top that put something wrong. The next call without
-/// them puts it right.
+/// Prepares the source with patches on top that cause a defect. The next call without
+/// them restores it.
 pub fn prepare_mutated(runner: &Runner, mutation: &[Patch]) -> Result<Source> {
     let pristine = pristine(runner)?;
     let mut feature = Feature::read(&runner.paths.checkout, series(&pristine.path)?)?;
     feature.mutation = mutation.to_vec();
-    let tree = pristine.path.with_file_name("linux");
-    let print = feature.fingerprint(Fingerprint::new("apply").text(&pristine.identity))?;
-    runner.stage("apply", &print, &[&tree.join("Makefile")], |progress| {
-        patch(&pristine, &feature, &tree, progress)
+    prepare_with(runner, &pristine, &feature)
+}
+
+/// Makes the patched tree one that has this of the feature.
+pub fn prepare_with(runner: &Runner, pristine: &Pristine, feature: &Feature) -> Result<Source> {
+    let tree = pristine.patched();
+    let print = apply_inputs(pristine, feature)?;
+    runner.stage(APPLY, &print, &[&tree.join("Makefile")], |progress| {
+        patch(pristine, feature, &tree, progress)
     })?;
     Ok(Source {
         tree,
-        pristine: pristine.path,
-        identity: pristine.identity,
+        pristine: pristine.path.clone(),
+        identity: pristine.identity.clone(),
         hash: print.hex(),
     })
+}
+
+/// The stage that patches.
+const APPLY: &str = "apply";
+
+fn apply_inputs(pristine: &Pristine, feature: &Feature) -> Result<Fingerprint> {
+    // The number counts the ways in which a tree is made.
+    feature.fingerprint(Fingerprint::new("apply 2").text(&pristine.identity))
+}
+
+/// Whether the patched tree was made from the feature as it is.
+pub fn is_prepared(runner: &Runner, pristine: &Pristine, feature: &Feature) -> Result<bool> {
+    let inputs = apply_inputs(pristine, feature)?;
+    Ok(runner.is_done(APPLY, &inputs, &[&pristine.patched().join("Makefile")]))
 }
 
 /// A kernel tree as it was got.
@@ -74,6 +93,13 @@ pub struct Pristine {
     pub path: PathBuf,
     /// Changes when any file of the user's tree does, and with the version of Debian's.
     pub identity: String,
+}
+
+impl Pristine {
+    /// Where the patched tree is.
+    pub fn patched(&self) -> PathBuf {
+        self.path.with_file_name("linux")
+    }
 }
 
 /// Fetches Debian's source, or copies the user's tree.
@@ -211,7 +237,8 @@ fn lasts(change: &str, folder: &Path) -> bool {
     }
 }
 
-/// Makes `tree` the patched one. Unpatched files are hard links to pristine ones.
+/// Makes `tree` the patched one. It shares no file with the pristine tree: an editor may
+/// write in place.
 fn patch(pristine: &Pristine, feature: &Feature, tree: &Path, progress: &Progress) -> Result<()> {
     let applied = feature.is_in(&pristine.path)?;
     let staging = if applied && !feature.mutation.is_empty() {
@@ -227,47 +254,78 @@ fn patch(pristine: &Pristine, feature: &Feature, tree: &Path, progress: &Progres
     } else {
         feature.paths()
     };
+    let wanted = |path: &Path| match &staging {
+        Some(staging) if new.contains(path) => staging.path().join(path),
+        _ => pristine.path.join(path),
+    };
 
-    // The list of what differs from the pristine tree: never too short.
     let list = tree.with_file_name("applied");
-    let old: BTreeSet<PathBuf> = fs::read_to_string(&list)
-        .unwrap_or_default()
-        .lines()
-        .map(PathBuf::from)
-        .collect();
-    let both: BTreeSet<_> = old.union(&new).cloned().collect();
+    let old = read_list(&list);
+    let is_edited = |(path, written): &(&PathBuf, &String)| {
+        let have = hash(&tree.join(path));
+        ![None, Some((*written).clone()), hash(&wanted(path))].contains(&have)
+    };
+    let mut known = old.iter().filter(|(_, written)| !written.is_empty());
+    if let Some((path, _)) = known.find(is_edited) {
+        bail!(
+            "{} was edited in the patched tree: `make refresh` takes edits into the checkout; \
+             remove the file to drop the edit",
+            path.display()
+        );
+    }
+
+    // Never too short; contents are unknown until the end.
+    let both: BTreeSet<_> = old.into_keys().chain(new.iter().cloned()).collect();
     write_file(&list, lines(&both).as_bytes())?;
 
-    let link_mark = tree.with_file_name("linked");
-    if fs::read_to_string(&link_mark).ok().as_ref() != Some(&pristine.identity) {
-        let _ = fs::remove_file(&link_mark);
+    let mark = tree.with_file_name("copied");
+    let copied = fs::read_to_string(&mark).ok();
+    if copied.as_ref() != Some(&pristine.identity) {
+        let _ = fs::remove_file(&mark);
         let exclude = tree.with_file_name("exclude");
         let anchored: BTreeSet<_> = both.iter().map(|path| Path::new("/").join(path)).collect();
         write_file(&exclude, lines(&anchored).as_bytes())?;
         progress.run(
             Command::new("rsync")
                 .args(["-a", "--delete"])
+                // Replaces hard links to the pristine tree, which an older driver made.
+                .args(copied.is_none().then_some("--ignore-times"))
                 .arg(format!("--exclude-from={}", exclude.display()))
-                .arg(format!("--link-dest={}", pristine.path.display()))
                 .arg(pristine.path.join(""))
                 .arg(tree.join("")),
             "copying the pristine tree",
             30 * MINUTES,
         )?;
-        write_file(&link_mark, pristine.identity.as_bytes())?;
+        write_file(&mark, pristine.identity.as_bytes())?;
     }
 
     let mut changed = 0;
     for path in &both {
-        let wanted = match &staging {
-            Some(staging) if new.contains(path) => staging.path(),
-            _ => &pristine.path,
-        };
-        changed += u32::from(update(wanted, tree, path)?);
+        changed += u32::from(update(&wanted(path), &tree.join(path))?);
     }
-    write_file(&list, lines(&new).as_bytes())?;
+    let written = new.iter().map(|path| {
+        let hash = hash(&tree.join(path)).unwrap_or_default();
+        format!("{} {hash}\n", path.display())
+    });
+    write_file(&list, written.collect::<String>().as_bytes())?;
     progress.say(&format!("{changed} of {} files changed", new.len()));
     Ok(())
+}
+
+/// Reads the list of the files that differ from the pristine tree, each with the hash of
+/// what was written, if that is known.
+fn read_list(list: &Path) -> BTreeMap<PathBuf, String> {
+    let text = fs::read_to_string(list).unwrap_or_default();
+    let entries = text.lines().map(|line| {
+        let (path, hash) = line.split_once(' ').unwrap_or((line, ""));
+        (path.into(), hash.to_owned())
+    });
+    entries.collect()
+}
+
+fn hash(file: &Path) -> Option<String> {
+    let contents = fs::read(file).ok()?;
+    Some(Fingerprint::new("").bytes(&contents).hex())
 }
 
 fn lines(paths: &BTreeSet<PathBuf>) -> String {
@@ -408,14 +466,13 @@ mod tests {
             identity: "1".into(),
         };
         let tree = at("src/linux");
-        let apply = || {
+        let try_to_apply = || {
             let feature = Feature::read(&at("checkout"), "7.3").unwrap();
-            runner
-                .always("apply", |progress| {
-                    patch(&pristine, &feature, &tree, progress)
-                })
-                .unwrap();
+            runner.always("apply", |progress| {
+                patch(&pristine, &feature, &tree, progress)
+            })
         };
+        let apply = || try_to_apply().unwrap();
         let read = |path: &str| fs::read_to_string(tree.join(path)).ok();
 
         apply();
@@ -431,6 +488,14 @@ mod tests {
         apply();
         assert_eq!(read("kernel/new").as_deref(), Some("newer\n"));
         assert_eq!(mtime("old"), before);
+
+        // An edit is not lost.
+        fs::write(tree.join("kernel/new"), "edited\n").unwrap();
+        write("checkout/kernel/new", "newest\n");
+        let error = format!("{:#}", try_to_apply().unwrap_err());
+        assert!(error.contains("kernel/new was edited"), "{error}");
+        write("checkout/kernel/new", "edited\n");
+        apply();
 
         // Without them, all is as it was; the restored file is newer than any object.
         fs::remove_dir_all(at("checkout")).unwrap();

@@ -98,18 +98,25 @@ impl Runner {
         outputs: &[&Path],
         work: impl FnOnce(&Progress) -> Result<()>,
     ) -> Result<()> {
-        let stamp = self.paths.stamps().join(file_name(name));
-        let wanted = inputs.hex();
-        if fs::read_to_string(&stamp).is_ok_and(|have| have == wanted)
-            && outputs.iter().all(|path| path.exists())
-        {
+        if self.is_done(name, inputs, outputs) {
             self.next_after(name);
             self.say(&format!("== {name}: nothing changed, skipped"));
             return Ok(());
         }
+        let stamp = self.stamp(name);
         let _ = fs::remove_file(&stamp);
         self.always(name, work)?;
-        write_file(&stamp, wanted.as_bytes())
+        write_file(&stamp, inputs.hex().as_bytes())
+    }
+
+    /// Whether [`Self::stage`] would skip the stage.
+    pub fn is_done(&self, name: &str, inputs: &Fingerprint, outputs: &[&Path]) -> bool {
+        fs::read_to_string(self.stamp(name)).is_ok_and(|have| have == inputs.hex())
+            && outputs.iter().all(|path| path.exists())
+    }
+
+    fn stamp(&self, name: &str) -> PathBuf {
+        self.paths.stamps().join(file_name(name))
     }
 
     /// Runs the stage `name`, whatever was done before.
@@ -279,20 +286,21 @@ impl Fingerprint {
         Self(Sha256::new()).text(kind)
     }
 
-    pub fn text(mut self, text: &str) -> Self {
+    pub fn text(self, text: &str) -> Self {
+        self.bytes(text.as_bytes())
+    }
+
+    pub fn bytes(mut self, bytes: &[u8]) -> Self {
         // The length keeps "ab" + "c" and "a" + "bc" apart.
-        self.0.update((text.len() as u64).to_le_bytes());
-        self.0.update(text);
+        self.0.update((bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
         self
     }
 
     /// A file's name and contents.
     pub fn file(self, path: &Path) -> Result<Self> {
         let contents = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let mut this = self.text(&path.to_string_lossy());
-        this.0.update((contents.len() as u64).to_le_bytes());
-        this.0.update(contents);
-        Ok(this)
+        Ok(self.text(&path.to_string_lossy()).bytes(&contents))
     }
 
     /// Every file below a folder (a missing one counts as empty).
@@ -313,8 +321,7 @@ pub fn read_text(file: &Path) -> Result<String> {
     fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
-/// Every file below `folder`, sorted; none if it is missing. Editors' backups
-/// and hidden files do not count.
+/// Every file below `folder` that is not scratch, sorted; none if it is missing.
 pub fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -326,8 +333,7 @@ pub fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
             fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
         for entry in entries {
             let path = entry?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if name.ends_with('~') || (name.starts_with('.') && name != ".gitignore") {
+            if is_scratch(&path.file_name().unwrap_or_default().to_string_lossy()) {
                 continue;
             }
             if path.is_dir() {
@@ -339,6 +345,13 @@ pub fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
+}
+
+/// Whether a file is an editor's, hidden, or made by a compiler.
+pub fn is_scratch(name: &str) -> bool {
+    let endings = ["~", ".orig", ".rej", ".o", ".pyc"];
+    endings.iter().any(|ending| name.ends_with(ending))
+        || (name.starts_with('.') && name != ".gitignore")
 }
 
 /// Writes a file under a temporary name and renames it when it is complete.
