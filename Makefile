@@ -43,7 +43,7 @@ apply:
 	@$(XOL) apply
 
 series:
-	@$(XOL) series
+	@$(XOL) series $(ARCHS) $(if $(CHECK),--check)
 
 refresh:
 	@$(XOL) refresh $(addprefix --patch ,$(PATCH))
@@ -73,7 +73,7 @@ help:
 	@echo 'make apply      puts the feature on the 7.2 or 7.3 tree KSRC=DIR'
 	@echo 'make refresh    takes edits of the patched tree (in the cache: source/) into the'
 	@echo '                checkout; PATCH=0006 names the patch of an edit'
-	@echo 'make series     one git format-patch series'
+	@echo 'make series     one git format-patch series; CHECK=1: each commit is built and booted'
 	@echo 'make deb        Debian packages of the patched kernel; CONFIG=FILE'
 	@echo
 	@echo 'ARCH="x86_64 ..."  architectures, instead of this machine'"'"'s, or of both that'

@@ -41,6 +41,8 @@ pub enum Flavour {
     UpstreamStepped,
     /// Rust, from sources with a defect.
     Mutant,
+    /// A commit of the series.
+    Commit,
 }
 
 /// What a kernel is built from.
@@ -79,7 +81,7 @@ use Flavour::*;
 /// Modules, for kernels that load one of BPF's selftests.
 const MODULES: &[&str] = &["modules"];
 
-const KERNELS: [Kernel; 15] = [
+const KERNELS: [Kernel; 16] = [
     Kernel {
         tree: Tree::Pristine,
         ..Kernel::new(C, "c", "C", &["c"])
@@ -161,6 +163,10 @@ const KERNELS: [Kernel; 15] = [
     Kernel {
         siblings: &[Rust, RustCalls, Off],
         ..Kernel::new(Mutant, "mutant", "Rust, mutated", &["rust"])
+    },
+    Kernel {
+        siblings: &[Rust, RustCalls, Mutant, Off],
+        ..Kernel::new(Commit, "commit", "Rust, in part", &["rust"])
     },
 ];
 

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::arch::Arch;
 use crate::flavour::{Flavour, Tree};
 use crate::source::Source;
-use crate::stage::{Fingerprint, Progress, Runner, write_file};
+use crate::stage::{Fingerprint, Progress, Runner, read_text, write_file};
 
 pub const CONFIGURE_LIMIT: Duration = Duration::from_secs(10 * 60);
 pub const BUILD_LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
@@ -38,9 +38,7 @@ pub fn build(runner: &Runner, source: &Source, arch: Arch, flavour: Flavour) -> 
         if flavour.row().tree == Tree::Pristine {
             empty_unless_made_from(&make.folder, &source.identity)?;
         }
-        if !make.folder.exists() {
-            start_from_sibling(runner, arch, flavour, progress)?;
-        }
+        start_from_sibling(runner, arch, flavour, progress)?;
         make.configure(&fragments(runner, arch, flavour), progress)
     })
 }
@@ -102,18 +100,21 @@ fn empty_unless_made_from(folder: &Path, identity: &str) -> Result<()> {
     write_file(&mark, identity.as_bytes())
 }
 
-/// Copies the build folder of a sibling that is built; make does what is left.
-fn start_from_sibling(
+/// Makes a build folder that is not there a copy of a sibling's; make does what is left.
+pub fn start_from_sibling(
     runner: &Runner,
     arch: Arch,
     flavour: Flavour,
     progress: &Progress,
 ) -> Result<()> {
+    let folder = runner.paths.kernel(arch, flavour);
+    if folder.exists() {
+        return Ok(());
+    }
     let built = |&&sibling: &&Flavour| runner.paths.image(arch, sibling).exists();
     let Some(sibling) = flavour.row().siblings.iter().find(built) else {
         return Ok(());
     };
-    let folder = runner.paths.kernel(arch, flavour);
     let part = folder.with_extension("part");
     let script = r#"mkdir -p "${3%/*}" && rm -rf "$2" && cp -a --reflink=auto "$1" "$2" && rm -f "$2"/"$4" && mv "$2" "$3""#;
     progress.run(
@@ -188,6 +189,17 @@ impl<'a> Make<'a> {
     /// Makes `.config` from the fragments, and checks that each line of them
     /// took effect: Kconfig drops what it cannot have without a word.
     pub fn configure(&self, fragments: &[PathBuf], progress: &Progress) -> Result<()> {
+        let config = self.merge(fragments, progress)?;
+        let mut wanted = Vec::new();
+        for fragment in fragments {
+            let name = fragment.file_name().unwrap_or_default().to_string_lossy();
+            wanted.push((name.into_owned(), read_text(fragment)?));
+        }
+        check_config(&config, &wanted)
+    }
+
+    /// Makes `.config` from the fragments, and returns it.
+    pub fn merge(&self, fragments: &[PathBuf], progress: &Progress) -> Result<String> {
         fs::create_dir_all(&self.folder)
             .with_context(|| format!("cannot make {}", self.folder.display()))?;
         let run = |command: &mut Command, what| progress.run(command, what, CONFIGURE_LIMIT);
@@ -202,14 +214,7 @@ impl<'a> Make<'a> {
             .args(fragments);
         run(&mut merge, "merge_config.sh")?;
         run(&mut self.command(&["olddefconfig"]), "make olddefconfig")?;
-
-        let text = fs::read_to_string(&config).context("make has left no .config")?;
-        let mut wanted = Vec::new();
-        for fragment in fragments {
-            let name = fragment.file_name().unwrap_or_default().to_string_lossy();
-            wanted.push((name.into_owned(), fs::read_to_string(fragment)?));
-        }
-        check_config(&text, &wanted)
+        read_text(&config)
     }
 
     /// Builds `targets`, showing what make does.
@@ -250,7 +255,7 @@ impl<'a> Make<'a> {
 
 /// Checks that every line of `fragments` (name, text) is so in `config`, unless
 /// a later fragment says something else.
-fn check_config(config: &str, fragments: &[(String, String)]) -> Result<()> {
+pub fn check_config(config: &str, fragments: &[(String, String)]) -> Result<()> {
     let have: BTreeMap<_, _> = config.lines().filter_map(setting).collect();
     let mut wanted = BTreeMap::new();
     for (fragment, text) in fragments {

@@ -93,7 +93,13 @@ enum Task {
         patch: Option<String>,
     },
     /// Make one git format-patch series
-    Series,
+    Series {
+        #[command(flatten)]
+        archs: Archs,
+        /// Build and boot each commit of it instead
+        #[arg(long)]
+        check: bool,
+    },
     /// Make Debian packages of the patched kernel
     Deb {
         #[command(flatten)]
@@ -245,7 +251,12 @@ fn start(task: &Task) -> Result<ExitCode> {
         }
         Task::Apply => apply::run(&runner)?,
         Task::Refresh { patch } => refresh::run(&runner, patch.as_deref())?,
-        Task::Series => series::run(&runner)?,
+        Task::Series { archs, check: true } => {
+            let archs = archs.or_tested();
+            have_guests(&archs)?;
+            series::check::run(&runner, &archs)?;
+        }
+        Task::Series { .. } => series::run(&runner)?,
         Task::Deb { archs, config } => {
             let archs = archs.or_host()?;
             runner.plan(["source", "apply"]);

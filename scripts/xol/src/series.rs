@@ -6,6 +6,8 @@
 //! the new files that come with it; a directory stands for all that is in it. `#` starts
 //! a comment. A patch that changes no existing file has a message only.
 
+pub mod check;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,6 +52,12 @@ impl Commit<'_> {
             None => message,
         };
         Ok(message.trim().to_owned() + "\n")
+    }
+
+    /// Whether it fixes a fault of upstream's.
+    fn is_fix(&self) -> bool {
+        let mut lines = apply::message(&self.patch.text).lines();
+        lines.any(|line| line.starts_with("Fixes: "))
     }
 }
 
@@ -117,6 +125,13 @@ fn commits<'a>(entries: &[Entry], feature: &'a Feature) -> Result<Vec<Commit<'a>
     }
     if let Some((_, file)) = rest.first() {
         bail!("patches/series lacks the new file {}", file.display());
+    }
+    let mut rest = commits.iter().skip_while(|commit| commit.is_fix());
+    if let Some(late) = rest.find(|commit| commit.is_fix()) {
+        bail!(
+            "patches/series: {} is a fix; list it before all that is none",
+            late.patch.name
+        );
     }
     Ok(commits)
 }
@@ -243,6 +258,21 @@ mod tests {
         }
         let twice = parse("a.patch\n\tx\n\tx\n\td\n").unwrap();
         assert!(commits(&twice, &good).is_err());
+    }
+
+    /// Checks that what can be sent today comes first.
+    #[test]
+    fn fixes_come_first() {
+        let entries = parse("a.patch\nb.patch\n").unwrap();
+        let mut feature = feature(&["a.patch", "b.patch"], &[]);
+        let fix = "Subject: x\n\nFixes: 012345678901 (\"y\")\n\n---\n";
+        feature.patches[0].text = fix.to_owned();
+        assert!(commits(&entries, &feature).is_ok());
+        feature.patches.swap(0, 1);
+        feature.patches[0].name = "a.patch".into();
+        feature.patches[1].name = "b.patch".into();
+        let error = commits(&entries, &feature).err().unwrap().to_string();
+        assert!(error.contains("b.patch is a fix"), "{error}");
     }
 
     #[test]
