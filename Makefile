@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-# Everything happens in a sandbox; scripts/xol/ is the program that does it.
+# Every command runs scripts/xol in a sandbox.
 
 XOL := scripts/sandbox xol
 ARCHS := $(addprefix --arch ,$(ARCH))
 export KSRC XOL_CACHE CONFIG BASE
 
-.DEFAULT_GOAL := $(if $(ARCH),kernel,help)
+.DEFAULT_GOAL := help
 .PHONY: run bench test test-off test-debug test-mutations test-upstream test-host shell
-.PHONY: kernel apply refresh series deb help
+.PHONY: kernel apply refresh series deb clean help
 
 run:
 	@$(XOL) run $(ARCHS)
@@ -51,32 +51,50 @@ refresh:
 deb:
 	@$(XOL) deb $(ARCHS) $(if $(CONFIG),--config /config)
 
+clean:
+	@$(XOL) clean
+
+define HELP
+Try it:
+  make run             compares slots in C with slots in Rust: builds and boots both kernels
+  make shell           boots the patched kernel with a shell, bpftrace, perf and the selftests
+  make bench           measures what a hit costs, and compares it with an earlier run
+
+Test it:
+  make test            host tests, KUnit, selftests and instructions per hit on x86-64 and
+                       arm64; ends with the line "N passed, N failed"
+  make test-host       the tests that need no kernel
+  make test-off        the patched kernel with CONFIG_UPROBES_XOL_RUST=n: selftests, and
+                       instructions per hit against the pristine kernel
+  make test-debug      the selftests on kernels that check themselves: debug (KASAN, lockdep),
+                       debug-stepped (debug, nothing is boosted), kcsan, rt (PREEMPT_RT), and
+                       on arm64 pages-16k and pages-64k
+  make test-upstream   upstream's own tests of uprobes: slots in Rust must pass what slots in
+                       C pass
+  make test-mutations  puts known defects into the kernel, one by one: is each one caught?
+
+Use it:
+  make kernel          builds the patched kernel
+  make deb             builds Debian packages of the patched kernel
+  make apply           puts the feature on the kernel tree KSRC
+
+Work on it:
+  make refresh         takes edits of the patched tree in the cache into this checkout
+  make series          makes one git format-patch series
+  make clean           removes what was built, reports too; keeps source, ccache and sandbox
+
+Variables:
+  ARCH="x86_64 ..."    architectures; otherwise this machine's, or for tests both
+  KSRC=DIR             a 7.2 or 7.3 kernel tree to use instead of Debian's
+  XOL_CACHE=DIR        where everything is kept; otherwise ~/.cache/uprobes-xol
+  BASE=FILE.json       bench: the bench.json of the run to compare with
+  KERNEL="debug ..."   test-debug: only these kernels
+  MUTATION="15 ..."    test-mutations: only these defects
+  CONFIG=FILE          deb: a kernel configuration, such as /boot/config-*
+  PATCH=0006           refresh: the patch that edits of existing files go into
+  CHECK=1              series: builds and boots each commit instead
+endef
+export HELP
+
 help:
-	@echo 'make run        from nothing to the comparison of slots in C and in Rust'
-	@echo 'make bench      what a stepped hit costs, against an earlier run; BASE=FILE.json'
-	@echo 'make test       host tests, KUnit, selftests, cost of a hit, on x86-64 and arm64;'
-	@echo '                closes with "N passed, N failed"'
-	@echo 'make test-off   the patched kernel with the feature off: selftests, cost of a hit'
-	@echo 'make test-debug the selftests on kernels with KASAN and lockdep (KERNEL=debug),'
-	@echo '                the same while nothing is boosted (debug-stepped), with'
-	@echo '                KCSAN (kcsan), PREEMPT_RT (rt); on arm64 with pages of 16 and'
-	@echo '                of 64 KiB (pages-16k, pages-64k)'
-	@echo 'make test-mutations'
-	@echo '                known defects, put back one by one: are they caught?'
-	@echo '                MUTATION="15 ...": only these'
-	@echo 'make test-upstream'
-	@echo '                what the kernel itself has to test uprobes with, selftests of ftrace,'
-	@echo '                seccomp, mm, x86 and BPF: slots in Rust must pass what those in C pass'
-	@echo 'make test-host  those that need no kernel'
-	@echo 'make shell      the patched kernel, interactive: bpftrace, perf, selftests'
-	@echo 'make kernel     the patched kernel only'
-	@echo 'make apply      puts the feature on the 7.2 or 7.3 tree KSRC=DIR'
-	@echo 'make refresh    takes edits of the patched tree (in the cache: source/) into the'
-	@echo '                checkout; PATCH=0006 names the patch of an edit'
-	@echo 'make series     one git format-patch series; CHECK=1: each commit is built and booted'
-	@echo 'make deb        Debian packages of the patched kernel; CONFIG=FILE'
-	@echo
-	@echo 'ARCH="x86_64 ..."  architectures, instead of this machine'"'"'s, or of both that'
-	@echo '                   are tested'
-	@echo 'KSRC=DIR           your 7.2 or 7.3 kernel tree, instead of Debian'"'"'s'
-	@echo 'XOL_CACHE=DIR      where all that is made is kept'
+	@echo "$$HELP"

@@ -4,6 +4,7 @@
 
 mod apply;
 mod arch;
+mod clean;
 mod command;
 mod deb;
 mod debian;
@@ -100,6 +101,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Remove what was built
+    Clean,
     /// Make Debian packages of the patched kernel
     Deb {
         #[command(flatten)]
@@ -257,6 +260,7 @@ fn start(task: &Task) -> Result<ExitCode> {
             series::check::run(&runner, &archs)?;
         }
         Task::Series { .. } => series::run(&runner)?,
+        Task::Clean => clean::run(&runner)?,
         Task::Deb { archs, config } => {
             let archs = archs.or_host()?;
             runner.plan(["source", "apply"]);
