@@ -68,9 +68,7 @@ pub struct Kernel {
     pub arguments: &'static [&'static str],
     /// Targets of make besides the image.
     pub targets: &'static [&'static str],
-    /// The kernels whose objects it may start from, the most alike first. None for a
-    /// pristine kernel: its sources are older than any object, so that make would take
-    /// objects of patched sources for current.
+    /// The kernels whose objects it may start from; itself does not count.
     pub siblings: &'static [Flavour],
     /// The architecture that it is for, if it is for one only.
     pub only: Option<Arch>,
@@ -78,132 +76,61 @@ pub struct Kernel {
 
 use Flavour::*;
 
-/// Modules, for kernels that load one of BPF's selftests.
+/// Kernels of the patched tree that are alike enough to start from each other's objects,
+/// those in Rust first. A pristine kernel has no siblings: its sources are older than any
+/// object, so that make would take objects of patched sources for current.
+const ALIKE: &[Flavour] = &[Rust, RustCalls, Mutant, Commit, Off];
+
+/// What kernels need that load one of BPF's selftests.
 const MODULES: &[&str] = &["modules"];
 
+#[rustfmt::skip]
 const KERNELS: [Kernel; 16] = [
-    Kernel {
-        tree: Tree::Pristine,
-        ..Kernel::new(C, "c", "C", &["c"])
-    },
-    Kernel {
-        siblings: &[Rust, RustCalls, Mutant],
-        ..Kernel::new(Off, "off", "C, patched", &["off"])
-    },
-    Kernel {
-        siblings: &[RustCalls, Mutant, Off],
-        ..Kernel::new(Rust, "rust", "Rust", &["rust"])
-    },
-    Kernel::stepped(Stepped, "stepped", "Rust, all stepped", Rust),
-    Kernel {
-        siblings: &[Rust, Mutant, Off],
-        ..Kernel::new(
-            RustCalls,
-            "rust-calls",
-            "Rust, helpers called",
-            &["rust", "rust-calls"],
-        )
-    },
-    Kernel::new(Debug, "debug", "Rust, debug", &["rust", "debug"]),
-    Kernel::stepped(
-        DebugStepped,
-        "debug-stepped",
-        "Rust, debug, all stepped",
-        Debug,
-    ),
-    Kernel::new(Kcsan, "kcsan", "Rust, KCSAN", &["rust", "kcsan"]),
-    Kernel {
-        // One of the kernel crate's own tests takes interrupts for disabled there.
-        arguments: &["kunit.filter_glob=uprobes_*"],
-        ..Kernel::new(Rt, "rt", "Rust, PREEMPT_RT", &["rust", "rt"])
-    },
-    Kernel {
-        only: Some(Arch::Arm64),
-        ..Kernel::new(
-            Pages16K,
-            "pages-16k",
-            "Rust, 16 KiB pages",
-            &["rust", "pages-16k"],
-        )
-    },
-    Kernel {
-        only: Some(Arch::Arm64),
-        ..Kernel::new(
-            Pages64K,
-            "pages-64k",
-            "Rust, 64 KiB pages",
-            &["rust", "pages-64k"],
-        )
-    },
-    Kernel {
-        tree: Tree::Pristine,
-        targets: MODULES,
-        ..Kernel::new(
-            UpstreamC,
-            "upstream-c",
-            "C, for upstream's tests",
-            &["c", "upstream"],
-        )
-    },
-    Kernel {
-        targets: MODULES,
-        ..Kernel::new(
-            UpstreamRust,
-            "upstream-rust",
-            "Rust, for upstream's tests",
-            &["rust", "upstream"],
-        )
-    },
-    Kernel::stepped(
-        UpstreamStepped,
-        "upstream-stepped",
-        "Rust, for upstream's tests, all stepped",
-        UpstreamRust,
-    ),
-    Kernel {
-        siblings: &[Rust, RustCalls, Off],
-        ..Kernel::new(Mutant, "mutant", "Rust, mutated", &["rust"])
-    },
-    Kernel {
-        siblings: &[Rust, RustCalls, Mutant, Off],
-        ..Kernel::new(Commit, "commit", "Rust, in part", &["rust"])
-    },
+    Kernel { tree: Tree::Pristine, ..row(C, "c", "C", &["c"]) },
+    Kernel { siblings: ALIKE, ..row(Off, "off", "C, patched", &["off"]) },
+    Kernel { siblings: ALIKE, ..row(Rust, "rust", "Rust", &["rust"]) },
+    Kernel { built: Rust, ..stepped(Stepped, "stepped", "Rust, all stepped") },
+    Kernel { siblings: ALIKE, ..row(RustCalls, "rust-calls", "Rust, helpers called", &["rust", "rust-calls"]) },
+    row(Debug, "debug", "Rust, debug", &["rust", "debug"]),
+    Kernel { built: Debug, ..stepped(DebugStepped, "debug-stepped", "Rust, debug, all stepped") },
+    row(Kcsan, "kcsan", "Rust, KCSAN", &["rust", "kcsan"]),
+    // One of the kernel crate's own tests takes interrupts for disabled there.
+    Kernel { arguments: &["kunit.filter_glob=uprobes_*"], ..row(Rt, "rt", "Rust, PREEMPT_RT", &["rust", "rt"]) },
+    Kernel { only: Some(Arch::Arm64), ..row(Pages16K, "pages-16k", "Rust, 16 KiB pages", &["rust", "pages-16k"]) },
+    Kernel { only: Some(Arch::Arm64), ..row(Pages64K, "pages-64k", "Rust, 64 KiB pages", &["rust", "pages-64k"]) },
+    Kernel { tree: Tree::Pristine, targets: MODULES, ..row(UpstreamC, "upstream-c", "C, for upstream's tests", &["c", "upstream"]) },
+    Kernel { targets: MODULES, ..row(UpstreamRust, "upstream-rust", "Rust, for upstream's tests", &["rust", "upstream"]) },
+    Kernel { built: UpstreamRust, ..stepped(UpstreamStepped, "upstream-stepped", "Rust, for upstream's tests, all stepped") },
+    Kernel { siblings: ALIKE, ..row(Mutant, "mutant", "Rust, mutated", &["rust"]) },
+    Kernel { siblings: ALIKE, ..row(Commit, "commit", "Rust, in part", &["rust"]) },
 ];
 
-impl Kernel {
-    const fn new(
-        flavour: Flavour,
-        name: &'static str,
-        title: &'static str,
-        fragments: &'static [&'static str],
-    ) -> Self {
-        Self {
-            flavour,
-            name,
-            title,
-            built: flavour,
-            tree: Tree::Patched,
-            fragments,
-            arguments: &[],
-            targets: &[],
-            siblings: &[],
-            only: None,
-        }
+const fn row(
+    flavour: Flavour,
+    name: &'static str,
+    title: &'static str,
+    fragments: &'static [&'static str],
+) -> Kernel {
+    Kernel {
+        flavour,
+        name,
+        title,
+        built: flavour,
+        tree: Tree::Patched,
+        fragments,
+        arguments: &[],
+        targets: &[],
+        siblings: &[],
+        only: None,
     }
+}
 
-    /// The kernel `built`, told to step every instruction. Only x86-64 boosts slots.
-    const fn stepped(
-        flavour: Flavour,
-        name: &'static str,
-        title: &'static str,
-        built: Flavour,
-    ) -> Self {
-        Self {
-            built,
-            arguments: &["uprobes.boost=0"],
-            only: Some(Arch::X86_64),
-            ..Self::new(flavour, name, title, &[])
-        }
+/// A kernel that is told to step every instruction. Only x86-64 boosts slots.
+const fn stepped(flavour: Flavour, name: &'static str, title: &'static str) -> Kernel {
+    Kernel {
+        arguments: &["uprobes.boost=0"],
+        only: Some(Arch::X86_64),
+        ..row(flavour, name, title, &[])
     }
 }
 
@@ -271,11 +198,9 @@ mod tests {
     /// Checks that no kernel starts from objects of another tree.
     #[test]
     fn siblings_are_of_one_tree() {
-        for row in &KERNELS {
-            for sibling in row.siblings {
-                assert!(*sibling != row.flavour && row.tree == Tree::Patched);
-                assert!(sibling.row().tree == Tree::Patched);
-            }
+        for row in KERNELS.iter().filter(|row| !row.siblings.is_empty()) {
+            let mut all = row.siblings.iter().chain([&row.flavour]);
+            assert!(all.all(|it| it.row().tree == Tree::Patched));
         }
     }
 }

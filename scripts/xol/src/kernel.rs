@@ -111,8 +111,8 @@ pub fn start_from_sibling(
     if folder.exists() {
         return Ok(());
     }
-    let built = |&&sibling: &&Flavour| runner.paths.image(arch, sibling).exists();
-    let Some(sibling) = flavour.row().siblings.iter().find(built) else {
+    let mut siblings = flavour.row().siblings.iter();
+    let Some(sibling) = siblings.find(|&&it| runner.paths.image(arch, it).exists()) else {
         return Ok(());
     };
     let part = folder.with_extension("part");
