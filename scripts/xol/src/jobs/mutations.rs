@@ -44,19 +44,32 @@ struct Mutation {
 }
 
 /// What is run.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Trial {
-    /// A program of the selftests, or one test of it by its name in TAP. Unless slots
-    /// are `boosted`, every instruction is stepped.
-    Selftest {
-        boosted: bool,
-        program: String,
-        test: Option<String>,
-    },
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// A program of the selftests, or one test of it by its name in TAP.
+    Boosted,
+    /// The same while every instruction is stepped.
+    Stepped,
     /// `SUITE/CASE`.
-    KUnit(String),
+    KUnit,
     /// A mutant of the host crate.
-    Host(String),
+    Host,
+}
+
+impl Kind {
+    /// With what a header says before the name. The usual kind is the last.
+    const ALL: [(&str, Self); 4] = [
+        ("KUnit ", Self::KUnit),
+        ("host ", Self::Host),
+        ("boosted ", Self::Boosted),
+        ("", Self::Stepped),
+    ];
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Trial {
+    kind: Kind,
+    name: String,
 }
 
 /// What shows that a mutation was caught.
@@ -70,121 +83,94 @@ enum Sign {
 
 impl Trial {
     fn parse(text: &str) -> Result<Self> {
-        let trial = if let Some(case) = text.strip_prefix("KUnit ") {
-            Self::KUnit(case.to_owned())
-        } else if let Some(mutant) = text.strip_prefix("host ") {
-            Self::Host(mutant.to_owned())
-        } else {
-            let (boosted, text) = match text.strip_prefix("boosted ") {
-                Some(text) => (true, text),
-                None => (false, text),
-            };
-            let (program, test) = match text.split_once('.') {
-                Some((program, _)) => (program, Some(text.to_owned())),
-                None => (text, None),
-            };
-            Self::Selftest {
-                boosted,
-                program: program.to_owned(),
-                test,
-            }
-        };
+        let mut kinds = Kind::ALL.into_iter();
+        let of = kinds.find_map(|(prefix, kind)| Some((kind, text.strip_prefix(prefix)?)));
+        let (kind, name) = of.unwrap_or((Kind::Stepped, text));
         // It becomes a word of a command line.
         let word = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
-        let name = trial.name();
-        let complete = !matches!(trial, Self::KUnit(_)) || name.contains('/');
+        let complete = kind != Kind::KUnit || name.contains('/');
         if name.is_empty() || !name.chars().all(word) || !complete {
             bail!("{text:?} names no test");
         }
-        Ok(trial)
+        let name = name.to_owned();
+        Ok(Self { kind, name })
     }
 
-    fn name(&self) -> &str {
-        match self {
-            Self::Selftest { program, test, .. } => test.as_ref().unwrap_or(program),
-            Self::KUnit(name) | Self::Host(name) => name,
+    /// The program of a selftest, and whether one test of it is named.
+    fn program(&self) -> (&str, bool) {
+        match self.name.split_once('.') {
+            Some((program, _)) => (program, true),
+            None => (&self.name, false),
         }
     }
 
+    fn is_selftest(&self) -> bool {
+        matches!(self.kind, Kind::Boosted | Kind::Stepped)
+    }
+
     fn job(&self) -> &'static str {
-        match self {
-            Self::Selftest { .. } => "selftest",
-            Self::KUnit(_) | Self::Host(_) => "nothing",
+        match self.is_selftest() {
+            true => "selftest",
+            false => "nothing",
         }
     }
 
     /// Whether there is anything to run on this architecture: not all boost slots.
     fn is_on(&self, arch: Arch) -> bool {
-        let boosted = match self {
-            Self::Selftest { boosted, .. } => *boosted,
-            Self::KUnit(case) => case.starts_with("uprobes_boost/"),
-            Self::Host(_) => false,
-        };
+        let boosted = self.kind == Kind::Boosted || self.name.starts_with("uprobes_boost/");
         !boosted || Flavour::Stepped.is_on(arch)
     }
 
     /// Words of the kernel's command line.
     fn arguments(&self) -> Vec<String> {
-        match self {
-            Self::Selftest {
-                boosted,
-                program,
-                test,
-            } => {
-                let mut words = vec!["kunit.enable=0".into(), format!("xol.program={program}")];
-                words.extend(test.as_ref().map(|test| format!("xol.test={test}")));
-                if !boosted {
-                    words.extend(Flavour::Stepped.arguments().iter().map(|&w| w.to_owned()));
-                }
-                words
-            }
-            Self::KUnit(case) => vec![format!("kunit.filter_glob={}", case.replace('/', "."))],
-            Self::Host(_) => Vec::new(),
+        if !self.is_selftest() {
+            return vec![format!("kunit.filter_glob={}", self.name.replace('/', "."))];
         }
+        let (program, one_test) = self.program();
+        let mut words = vec!["kunit.enable=0".into(), format!("xol.program={program}")];
+        if one_test {
+            words.push(format!("xol.test={}", self.name));
+        }
+        if self.kind == Kind::Stepped {
+            words.extend(Flavour::Stepped.arguments().iter().map(|&w| w.to_owned()));
+        }
+        words
     }
 
     /// Whether a failure can only be that of the test which is named.
     fn is_one_test(&self) -> bool {
-        !matches!(self, Self::Selftest { test: None, .. })
+        !self.is_selftest() || self.program().1
     }
 
     /// How what is named ended; none if it did not get to an end.
     fn verdict(&self, outcome: &Outcome) -> Option<Verdict> {
-        let cases = match self {
-            Self::Selftest { .. } => tap::parse(outcome.report.iter().map(String::as_str)),
-            Self::KUnit(_) | Self::Host(_) => tap::parse(outcome.log.lines()),
+        let mut cases = match self.is_selftest() {
+            true => tap::parse(outcome.report.iter().map(String::as_str)),
+            false => tap::parse(outcome.log.lines()),
         };
-        let named = |case: &&tap::Case| match self {
-            Self::Selftest { test: None, .. } => true,
-            _ => case.name == self.name(),
-        };
-        let verdicts: Vec<_> = cases
-            .iter()
-            .filter(named)
-            .map(|case| case.verdict)
-            .collect();
-        let worst = [Verdict::Fail, Verdict::Pass].into_iter();
-        let mut worst = worst.filter(|verdict| verdicts.contains(verdict));
-        worst.next().or(verdicts.first().copied())
+        cases.retain(|case| !self.is_one_test() || case.name == self.name);
+        let is = |verdict| cases.iter().any(|case| case.verdict == verdict);
+        let mut worst = [Verdict::Fail, Verdict::Pass].into_iter();
+        worst
+            .find(|&verdict| is(verdict))
+            .or(Some(cases.first()?.verdict))
     }
 }
 
 impl fmt::Display for Trial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self {
-            Self::Selftest { boosted: true, .. } => "boosted ",
-            Self::Selftest { boosted: false, .. } => "",
-            Self::KUnit(_) => "KUnit ",
-            Self::Host(_) => "host ",
-        };
-        write!(f, "{kind}{}", self.name())
+        let mut kinds = Kind::ALL.into_iter();
+        let prefix = kinds
+            .find(|(_, kind)| *kind == self.kind)
+            .map(|(prefix, _)| prefix);
+        write!(f, "{}{}", prefix.unwrap_or_default(), self.name)
     }
 }
 
 impl Mutation {
     /// Whether a kernel is made with it.
     fn is_in_kernel(&self) -> bool {
-        !matches!(self.trial, Trial::Host(_))
+        self.trial.kind != Kind::Host
     }
 
     /// What puts that kernel wrong.
@@ -298,40 +284,25 @@ fn read(checkout: &Path) -> Result<(Patch, Vec<Mutation>)> {
     Ok((provocation, mutations))
 }
 
-/// A line of the table.
-struct Row {
-    good: bool,
-    place: String,
-    what: String,
-    how: String,
+/// A row of the table: ok or FAILED, where, what and how.
+type Row = [String; 4];
+
+fn row(place: impl fmt::Display, what: &str, result: Result<String, String>) -> Row {
+    let word = if result.is_ok() { OK } else { FAILED };
+    let how = result.unwrap_or_else(|why| why);
+    [word.to_owned(), place.to_string(), what.to_owned(), how]
 }
 
-impl Row {
-    fn new(place: impl fmt::Display, what: &str, result: Result<String, String>) -> Self {
-        Self {
-            good: result.is_ok(),
-            place: place.to_string(),
-            what: what.to_owned(),
-            how: result.unwrap_or_else(|why| why),
-        }
-    }
-}
+const OK: &str = "ok";
+const FAILED: &str = "FAILED";
 
-fn table(rows: &[Row]) -> Vec<String> {
-    let width = |column: fn(&Row) -> &str| {
-        let widths = rows.iter().map(|row| column(row).chars().count());
+fn aligned(rows: &[Row]) -> Vec<String> {
+    let [first, second, third] = [0, 1, 2].map(|at| {
+        let widths = rows.iter().map(|row| row[at].chars().count());
         widths.max().unwrap_or(0)
-    };
-    let (place, what) = (width(|row| &row.place), width(|row| &row.what));
-    let line = |row: &Row| {
-        let word = if row.good { "ok" } else { "FAILED" };
-        let Row {
-            place: at,
-            what: name,
-            how,
-            ..
-        } = row;
-        format!("{word:6}  {at:place$}  {name:what$}  {how}")
+    });
+    let line = |[word, place, what, how]: &Row| {
+        format!("{word:first$}  {place:second$}  {what:third$}  {how}")
     };
     rows.iter().map(line).collect()
 }
@@ -358,8 +329,8 @@ impl Bench<'_> {
                     arch: self.arch,
                     kernel: &self.runner.paths.image(self.arch, Flavour::Mutant),
                     initramfs: &self.guest.base,
-                    engine: match trial {
-                        Trial::KUnit(_) => self.engine.in_turns(),
+                    engine: match trial.kind {
+                        Kind::KUnit => self.engine.in_turns(),
                         _ => self.engine,
                     },
                     processors: PROCESSORS,
@@ -408,10 +379,10 @@ pub fn test_mutations(
     let restored = source::prepare(runner);
     let rows = rows?;
     restored?;
-    for line in table(&rows) {
+    for line in aligned(&rows) {
         println!("   {line}");
     }
-    let failed = rows.iter().filter(|row| !row.good).count();
+    let failed = rows.iter().filter(|row| row[0] == FAILED).count();
     Ok(Tally {
         passed: (rows.len() - failed) as u32,
         failed: failed as u32,
@@ -455,12 +426,12 @@ fn try_all(
         .iter()
         .partition(|mutation| mutation.is_in_kernel());
     for mutation in in_host {
-        let caught = host::mutant_is_caught(runner, mutation.trial.name())?;
+        let caught = host::mutant_is_caught(runner, &mutation.trial.name)?;
         let result = match caught {
             true => Ok(format!("{} is caught", mutation.trial)),
             false => Err(format!("{} is not caught", mutation.trial)),
         };
-        rows.push(Row::new("host", &mutation.title(), result));
+        rows.push(row("host", &mutation.title(), result));
     }
 
     // Each trial, and whether its failure is a sign.
@@ -473,13 +444,13 @@ fn try_all(
     for bench in benches {
         kernel::build(runner, &tree, bench.arch, Flavour::Mutant)?;
         for (&trial, &by_failure) in trials.iter().filter(|(trial, _)| trial.is_on(bench.arch)) {
-            let outcome = bench.run(&format!("none {}", trial.name()), trial)?;
+            let outcome = bench.run(&format!("none {}", trial.name), trial)?;
             let result = check_sound(trial, by_failure, &outcome);
             if result.is_err() {
                 unsound.insert((bench.arch, trial));
             }
             let what = format!("no mutation: {trial}");
-            rows.push(Row::new(bench.arch, &what, result));
+            rows.push(row(bench.arch, &what, result));
         }
     }
 
@@ -495,7 +466,7 @@ fn try_all(
                     Ok(outcome) => mutation.judge(&outcome),
                 }
             };
-            rows.push(Row::new(bench.arch, &mutation.title(), result));
+            rows.push(row(bench.arch, &mutation.title(), result));
         }
     }
     Ok(rows)
@@ -554,11 +525,15 @@ mod unit_tests {
 
         let m = mutation("Run: a.b\nCaught-by: splat").unwrap();
         assert_eq!(m.signs, [Sign::Splat(String::new())]);
-        assert_eq!(m.trial.name(), "a.b");
+        assert_eq!(m.trial.name, "a.b");
         let m = mutation("Caught-by: KUnit suite/case").unwrap();
         assert_eq!(m.trial.arguments(), ["kunit.filter_glob=suite.case"]);
         let m = mutation("Caught-by: host leave-release").unwrap();
-        assert_eq!(m.trial, Trial::Host("leave-release".into()));
+        assert_eq!(m.trial.to_string(), "host leave-release");
+        assert_eq!(
+            (m.trial.kind, m.trial.name.as_str()),
+            (Kind::Host, "leave-release")
+        );
         let m = mutation("Caught-by: stress").unwrap();
         assert_eq!(
             m.trial.arguments(),
@@ -677,14 +652,14 @@ mod unit_tests {
     #[test]
     fn columns_are_aligned() {
         let rows = [
-            Row::new("host", "short", Ok("caught".into())),
-            Row::new("x86_64", "longer", Err("passes".into())),
+            row("host", "short", Ok("caught".into())),
+            row("x86_64", "longer", Err("passes".into())),
         ];
         let want = [
             "ok      host    short   caught",
             "FAILED  x86_64  longer  passes",
         ];
-        assert_eq!(table(&rows), want);
+        assert_eq!(aligned(&rows), want);
     }
 
     /// The checkout's own: every defect is there, and what is named exists.
@@ -700,26 +675,24 @@ mod unit_tests {
         for mutation in &mutations {
             let Mutation { name, trial, .. } = mutation;
             defects.insert(mutation.number().parse::<u32>().unwrap());
-            let (file, found) = match trial {
-                Trial::Selftest { program, test, .. } => {
-                    let file = format!("tools/testing/selftests/uprobes/{program}.c");
-                    let test = test.as_ref().and_then(|test| test.split_once('.'));
-                    let (fixture, test) = test.unwrap_or((program, ""));
-                    (file, format!("({fixture}, {test}"))
+            let (file, found) = match (trial.kind, trial.name.split_once('/')) {
+                (Kind::KUnit, Some(("uprobes_boost", case))) => {
+                    let file = "arch/x86/kernel/uprobes_boost_test.c";
+                    (file.into(), format!("void {case}(struct kunit"))
                 }
-                Trial::KUnit(name) => match name.split_once('/').unwrap() {
-                    ("uprobes_boost", case) => {
-                        let file = "arch/x86/kernel/uprobes_boost_test.c";
-                        (file.into(), format!("void {case}(struct kunit"))
-                    }
-                    (_, case) => {
-                        let file = "kernel/events/uprobes_xol/tests.rs";
-                        (file.into(), format!("fn {case}()"))
-                    }
-                },
-                Trial::Host(mutant) => {
+                (Kind::KUnit, Some((_, case))) => {
+                    let file = "kernel/events/uprobes_xol/tests.rs";
+                    (file.into(), format!("fn {case}()"))
+                }
+                (Kind::Host, _) => {
                     let file = "tools/testing/uprobes-xol/src/mutants.rs";
-                    (file.into(), format!("name: \"{mutant}\""))
+                    (file.to_owned(), format!("name: \"{}\"", trial.name))
+                }
+                _ => {
+                    let file = format!("tools/testing/selftests/uprobes/{}.c", trial.program().0);
+                    let test = trial.name.split_once('.');
+                    let (fixture, test) = test.unwrap_or((&trial.name, ""));
+                    (file, format!("({fixture}, {test}"))
                 }
             };
             assert!(text(&file).contains(&found), "{name}: no {found} in {file}");
@@ -746,7 +719,7 @@ mod unit_tests {
         let (provocation, mutations) = read(&checkout).unwrap();
         for mutation in &mutations {
             let mut patches = vec![of_checkout(&mutation.patch, &checkout)];
-            if !matches!(mutation.trial, Trial::Host(_)) {
+            if mutation.is_in_kernel() {
                 patches.insert(0, of_checkout(&provocation, &checkout));
             }
             let tree = tempfile::tempdir().unwrap();
