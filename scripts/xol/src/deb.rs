@@ -9,17 +9,29 @@ use anyhow::{Context, Result, bail};
 use crate::arch::Arch;
 use crate::flavour::Flavour;
 use crate::kernel::{self, Make};
-use crate::source::Source;
+use crate::source::{self, Source};
 use crate::stage::Runner;
-
-/// For plans.
-pub fn stage_name(arch: Arch) -> String {
-    format!("deb {arch}")
-}
 
 /// Builds packages with the configuration `config`, or with the small one that
 /// the guests use.
-pub fn build(runner: &Runner, source: &Source, arch: Arch, config: Option<&Path>) -> Result<()> {
+pub fn run(runner: &Runner, archs: &[Arch], config: Option<&Path>) -> Result<()> {
+    let stages: Vec<_> = archs.iter().map(|arch| format!("deb {arch}")).collect();
+    runner.plan(source::STAGES);
+    runner.plan(stages.clone());
+    let source = source::prepare(runner)?;
+    for (&arch, stage) in archs.iter().zip(&stages) {
+        build(runner, &source, arch, config, stage)?;
+    }
+    Ok(())
+}
+
+fn build(
+    runner: &Runner,
+    source: &Source,
+    arch: Arch,
+    config: Option<&Path>,
+    stage: &str,
+) -> Result<()> {
     let packages = runner.paths.build().join("deb").join(arch.name());
     let folder = packages.join("kernel");
     let fragments = match config {
@@ -39,7 +51,7 @@ pub fn build(runner: &Runner, source: &Source, arch: Arch, config: Option<&Path>
         outputs.push(packages.join("*.deb"));
     }
     let outputs: Vec<_> = outputs.iter().map(PathBuf::as_path).collect();
-    runner.stage(&stage_name(arch), &inputs, &outputs, |progress| {
+    runner.stage(stage, &inputs, &outputs, |progress| {
         // bindeb-pkg puts them beside the build folder.
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         for old in deb_files(&packages)? {

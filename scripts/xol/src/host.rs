@@ -57,11 +57,12 @@ const CRATES: [Crate; 3] = [
 ];
 
 /// The stages of [`test`].
-pub const STAGES: [&str; 3] = [herd::STAGES[0], herd::STAGES[1], "test-host"];
+const STAGES: [&str; 3] = [herd::STAGES[0], herd::STAGES[1], "test-host"];
 
 /// Tests all crates. What does not compile, is not formatted or has warnings
 /// counts as a failed case.
 pub fn test(runner: &Runner) -> Result<Tally> {
+    runner.plan(STAGES);
     let herd = herd::prepare(runner)?;
     runner.always("test-host", |progress| {
         let mut total = Tally::default();

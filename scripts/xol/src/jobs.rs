@@ -17,7 +17,7 @@ mod upstream;
 
 pub use bench::{earlier_bench, run_bench};
 pub use comparison::run_comparison;
-pub use mutations::{APPLY_STAGE, test_mutations, try_to_apply};
+pub use mutations::{test_mutations, try_to_apply};
 pub use shell::shell;
 pub use tests::{Tally, run_debug_tests, run_off_tests, run_tests};
 pub use upstream::run_upstream_tests;

@@ -121,7 +121,7 @@ struct Archs {
 }
 
 impl Archs {
-    /// Those asked for, or all that have tests.
+    /// The ones asked for, or all that have tests.
     fn or_tested(&self) -> Vec<Arch> {
         match &self.arch[..] {
             [] => Arch::TESTED.to_vec(),
@@ -129,7 +129,7 @@ impl Archs {
         }
     }
 
-    /// Those asked for, or this machine's.
+    /// The ones asked for, or this machine's.
     fn or_host(&self) -> Result<Vec<Arch>> {
         match (&self.arch[..], Arch::host()) {
             ([], Some(host)) => Ok(vec![host]),
@@ -155,123 +155,113 @@ fn main() -> ExitCode {
 
 fn start(task: &Task) -> Result<ExitCode> {
     command::catch_interrupts()?;
-    let runner = Runner::new(Paths::sandboxed())?;
+    let runner = &Runner::new(Paths::sandboxed())?;
     let lock = lock(&runner.paths)?;
-    match task {
+    let tested = match task {
         Task::Run(archs) => {
-            let archs = archs.or_host()?;
-            let guests = build(&runner, &archs, &Flavour::COMPARED)?;
-            jobs::run_comparison(&runner, &guests, &[Flavour::Stepped])?;
+            let (_, guests) = build(runner, &archs.or_host()?, &Flavour::COMPARED)?;
+            jobs::run_comparison(runner, &guests, &[Flavour::Stepped])?;
+            None
         }
         Task::Bench { archs, base } => {
             let archs = archs.or_host()?;
-            let earlier = jobs::earlier_bench(&runner, base.as_deref())?;
+            let earlier = jobs::earlier_bench(runner, base.as_deref())?;
             runner.plan([plugin::STAGE]);
-            let plugin = plugin::build(&runner)?;
+            let plugin = plugin::build(runner)?;
             let flavours = [Flavour::C, Flavour::Rust, Flavour::RustCalls];
-            let guests = build(&runner, &archs, &flavours)?;
-            jobs::run_bench(&runner, &guests, &plugin, earlier, &[Flavour::RustCalls])?;
+            let (_, guests) = build(runner, &archs, &flavours)?;
+            jobs::run_bench(runner, &guests, &plugin, earlier, &[Flavour::RustCalls])?;
+            None
         }
         Task::Test(archs) => {
             let archs = archs.or_tested();
             // Before the host's tests take their time.
             have_guests(&archs)?;
-            runner.plan(host::STAGES);
-            let mut total = host::test(&runner)?;
-            let (source, guests) = build_from_source(&runner, &archs, &Flavour::COMPARED)?;
-            runner.plan([jobs::APPLY_STAGE]);
-            total += jobs::try_to_apply(&runner, &source)?;
-            total += jobs::run_tests(&runner, &guests)?;
-            return Ok(close(&runner, total));
+            let mut total = host::test(runner)?;
+            let (source, guests) = build(runner, &archs, &Flavour::COMPARED)?;
+            total += jobs::try_to_apply(runner, &source)?;
+            total += jobs::run_tests(runner, &guests)?;
+            Some(total)
         }
         Task::TestOff(archs) => {
-            let kernels = [Flavour::C, Flavour::Off];
-            let guests = build(&runner, &archs.or_tested(), &kernels)?;
-            let total = jobs::run_off_tests(&runner, &guests)?;
-            return Ok(close(&runner, total));
+            let (_, guests) = build(runner, &archs.or_tested(), &[Flavour::C, Flavour::Off])?;
+            Some(jobs::run_off_tests(runner, &guests)?)
         }
         Task::TestDebug { archs, kernel } => {
             let mut total = jobs::Tally::default();
-            let mut any = false;
             for arch in archs.or_tested() {
                 let mut flavours = Flavour::CHECKED.to_vec();
                 flavours.retain(|it| it.is_on(arch) && (kernel.is_empty() || kernel.contains(it)));
                 if flavours.is_empty() {
                     continue;
                 }
-                any = true;
                 let mut kernels: Vec<_> = flavours.iter().map(|it| it.built()).collect();
                 kernels.dedup();
-                for (arch, guest) in build(&runner, &[arch], &kernels)? {
-                    total += jobs::run_debug_tests(&runner, arch, &flavours, &guest)?;
-                }
+                let (_, guests) = build(runner, &[arch], &kernels)?;
+                total += jobs::run_debug_tests(runner, &guests, &flavours)?;
             }
-            if !any {
+            if total == jobs::Tally::default() {
                 bail!("there is no such debug kernel for this architecture; see `make help`");
             }
-            return Ok(close(&runner, total));
+            Some(total)
         }
         Task::TestMutations { archs, mutation } => {
-            let guests = build(&runner, &archs.or_host()?, &[Flavour::Rust])?;
-            let total = jobs::test_mutations(&runner, &guests, mutation)?;
-            return Ok(close(&runner, total));
+            let (_, guests) = build(runner, &archs.or_host()?, &[Flavour::Rust])?;
+            Some(jobs::test_mutations(runner, &guests, mutation)?)
         }
         Task::TestUpstream(archs) => {
-            let archs = archs.or_tested();
-            let (source, guests) = build_from_source(&runner, &archs, &Flavour::UPSTREAM)?;
+            let (source, guests) = build(runner, &archs.or_tested(), &Flavour::UPSTREAM)?;
             let mut total = jobs::Tally::default();
             for (arch, guest) in &guests {
-                runner.plan(guest::upstream::stage_names(*arch));
-                let image = guest::upstream::build(&runner, *arch, &source, guest)?;
-                total += jobs::run_upstream_tests(&runner, *arch, guest, &image)?;
+                let image = guest::upstream::build(runner, *arch, &source, guest)?;
+                total += jobs::run_upstream_tests(runner, *arch, guest, &image)?;
             }
-            return Ok(close(&runner, total));
+            Some(total)
         }
-        Task::TestHost => {
-            runner.plan(host::STAGES);
-            let total = host::test(&runner)?;
-            return Ok(close(&runner, total));
-        }
+        Task::TestHost => Some(host::test(runner)?),
         Task::Shell(archs) => {
-            let archs = archs.or_host()?;
-            let guests = build(&runner, &archs, &[Flavour::Rust])?;
-            // Nothing is built from here on: others may go on meanwhile.
+            let (_, guests) = build(runner, &archs.or_host()?, &[Flavour::Rust])?;
+            // Nothing is built from here on: other calls may go on meanwhile.
             drop(lock);
             for (arch, guest) in &guests {
-                jobs::shell(&runner, *arch, guest)?;
+                jobs::shell(runner, *arch, guest)?;
             }
+            None
         }
         Task::Kernel(archs) => {
             let archs = archs.or_host()?;
-            runner.plan(["source", "apply"]);
+            runner.plan(source::STAGES);
             runner.plan(archs.iter().map(|&a| kernel::stage_name(a, Flavour::Rust)));
-            let source = source::prepare(&runner)?;
+            let source = source::prepare(runner)?;
             for &arch in &archs {
-                kernel::build(&runner, &source, arch, Flavour::Rust)?;
+                kernel::build(runner, &source, arch, Flavour::Rust)?;
                 let image = runner.paths.image(arch, Flavour::Rust);
                 println!("{}", runner.paths.outside(&image).display());
             }
+            None
         }
-        Task::Apply => apply::run(&runner)?,
-        Task::Refresh { patch } => refresh::run(&runner, patch.as_deref())?,
-        Task::Series { archs, check: true } => {
+        Task::Apply => apply::run(runner).map(no_tests)?,
+        Task::Refresh { patch } => refresh::run(runner, patch.as_deref()).map(no_tests)?,
+        Task::Series { archs, check } => {
             let archs = archs.or_tested();
             have_guests(&archs)?;
-            series::check::run(&runner, &archs)?;
-        }
-        Task::Series { .. } => series::run(&runner)?,
-        Task::Clean => clean::run(&runner)?,
-        Task::Deb { archs, config } => {
-            let archs = archs.or_host()?;
-            runner.plan(["source", "apply"]);
-            runner.plan(archs.iter().map(|&arch| deb::stage_name(arch)));
-            let source = source::prepare(&runner)?;
-            for arch in archs {
-                deb::build(&runner, &source, arch, config.as_deref())?;
+            match check {
+                true => series::check::run(runner, &archs)?,
+                false => series::run(runner)?,
             }
+            None
         }
-    }
-    Ok(ExitCode::SUCCESS)
+        Task::Clean => clean::run(runner).map(no_tests)?,
+        Task::Deb { archs, config } => {
+            deb::run(runner, &archs.or_host()?, config.as_deref()).map(no_tests)?
+        }
+    };
+    Ok(tested.map_or(ExitCode::SUCCESS, |total| close(runner, total)))
+}
+
+/// The tally of a command that tests nothing.
+fn no_tests(_: ()) -> Option<jobs::Tally> {
+    None
 }
 
 /// Builds source, kernels and guests.
@@ -279,18 +269,9 @@ fn build(
     runner: &Runner,
     archs: &[Arch],
     flavours: &[Flavour],
-) -> Result<Vec<(Arch, guest::Guest)>> {
-    Ok(build_from_source(runner, archs, flavours)?.1)
-}
-
-/// The same, with the source for more to be built from.
-fn build_from_source(
-    runner: &Runner,
-    archs: &[Arch],
-    flavours: &[Flavour],
 ) -> Result<(Source, Vec<(Arch, guest::Guest)>)> {
     have_guests(archs)?;
-    runner.plan(["source", "apply"]);
+    runner.plan(source::STAGES);
     for &arch in archs {
         runner.plan(flavours.iter().map(|&f| kernel::stage_name(arch, f)));
         runner.plan(guest::stage_names(arch));
@@ -313,7 +294,7 @@ fn have_guests(archs: &[Arch]) -> Result<()> {
     Ok(())
 }
 
-/// The closing line of tests.
+/// Prints the closing line of tests.
 fn close(runner: &Runner, total: jobs::Tally) -> ExitCode {
     println!("== all done in {}", seconds(runner.elapsed()));
     println!("{} passed, {} failed", total.passed, total.failed);

@@ -77,6 +77,9 @@ pub fn prepare_with(runner: &Runner, pristine: &Pristine, feature: &Feature) -> 
 /// The stage that patches.
 const APPLY: &str = "apply";
 
+/// The stages of [`prepare`].
+pub const STAGES: [&str; 2] = ["source", APPLY];
+
 fn apply_inputs(pristine: &Pristine, feature: &Feature) -> Result<Fingerprint> {
     // The number counts the ways in which a tree is made.
     feature.fingerprint(Fingerprint::new("apply 2").text(&pristine.identity))

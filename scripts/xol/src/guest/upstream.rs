@@ -55,8 +55,8 @@ const BPF_FILES: [&str; 4] = [
     "liburandom_read.so",
 ];
 
-/// The names of the stages, for plans.
-pub fn stage_names(arch: Arch) -> Vec<String> {
+/// The stages of [`build`].
+fn stage_names(arch: Arch) -> Vec<String> {
     let modules = Flavour::UPSTREAM.map(|flavour| module_stage(arch, flavour));
     let stages = [stage_name("root", arch), stage_name("tests", arch)];
     let stages = stages.into_iter().chain(modules);
@@ -74,6 +74,7 @@ fn module_stage(arch: Arch, flavour: Flavour) -> String {
 /// Builds what is missing, and returns the image: that of `guest`, with upstream's
 /// tests. The kernels are there.
 pub fn build(runner: &Runner, arch: Arch, source: &Source, guest: &Guest) -> Result<PathBuf> {
+    runner.plan(stage_names(arch));
     let upstream = Upstream {
         places: Places::new(runner, arch)?,
         runner,

@@ -389,8 +389,8 @@ pub fn test_mutations(
     })
 }
 
-/// What the stage is called in which it is tried whether the mutations can be made.
-pub const APPLY_STAGE: &str = "mutations apply";
+/// The stage of [`try_to_apply`].
+const APPLY_STAGE: &str = "mutations apply";
 
 /// Whether all mutations of the kernel can still be made in this source; those that
 /// cannot are counted as failed. Nothing is built. Those that the host catches are
@@ -399,6 +399,7 @@ pub fn try_to_apply(runner: &Runner, source: &Source) -> Result<Tally> {
     let (provocation, mutations) = read(&runner.paths.checkout)?;
     let series = source::series(&source.pristine)?;
     let mut feature = Feature::read(&runner.paths.checkout, series)?;
+    runner.plan([APPLY_STAGE]);
     runner.always(APPLY_STAGE, |progress| {
         let mut tally = Tally::default();
         for mutation in mutations.iter().filter(|it| it.is_in_kernel()) {

@@ -175,16 +175,15 @@ pub fn run_off_tests(runner: &Runner, guests: &[(Arch, Guest)]) -> Result<Tally>
     )
 }
 
-/// Boots debug kernels of one architecture: KUnit, all selftests and a stress run
-/// on each, any splat is a failure, and in the end nothing may have leaked.
+/// Boots debug kernels: KUnit, all selftests and a stress run on each, any splat is a
+/// failure, and in the end nothing may have leaked.
 pub fn run_debug_tests(
     runner: &Runner,
-    arch: Arch,
+    guests: &[(Arch, Guest)],
     flavours: &[Flavour],
-    guest: &Guest,
 ) -> Result<Tally> {
     let trials: Vec<_> = flavours.iter().map(|&it| (Kind::Debug, it)).collect();
-    run_groups(runner, &[(arch, guest.clone())], flavours, &[&trials])
+    run_groups(runner, guests, flavours, &[&trials])
 }
 
 /// Runs one group of trials after the other, and those of a group beside each other.
