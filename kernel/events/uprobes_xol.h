@@ -12,7 +12,7 @@
 #define _KERNEL_EVENTS_UPROBES_XOL_H
 
 #include <linux/container_of.h>
-#include <linux/rcupdate_trace.h>
+#include <linux/mm_types.h>
 #include <linux/sched.h>
 #include <linux/stddef.h>
 #include <linux/uprobes.h>
@@ -39,20 +39,31 @@ static inline struct arch_uprobe *uprobe_xol_arch(struct uprobe_task *utask)
 
 /*
  * The mapping [uprobes], the same for both implementations (uprobes_xol/area.c).
+ * Both functions may sleep and take mmap_lock.
  *
- * uprobe_xol_get_area() creates the area of the current process if there is none,
- * and returns NULL if that fails. uprobe_xol_dup_area() creates it at a given
- * address. Both may sleep and take mmap_lock.
+ * uprobe_xol_make_area() creates the area of the current process, unless another
+ * task does so at the same time. It returns NULL if that fails.
  *
  * uprobe_xol_add_vma() maps an area for the current process, at area->vaddr, or
- * anywhere if that is 0. If there is no hole of area->pages, it maps one page.
+ * anywhere if that is 0. If there is no hole for area->pages, it maps fewer.
  */
-struct xol_area *uprobe_xol_get_area(void);
-bool uprobe_xol_dup_area(unsigned long vaddr);
+struct xol_area *uprobe_xol_make_area(void);
 int uprobe_xol_add_vma(struct xol_area *area);
+
+static inline struct xol_area *uprobe_xol_get_area(void)
+{
+	/* Pairs with the release in uprobe_xol_add_vma() */
+	struct xol_area *area = READ_ONCE(current->mm->uprobes_state.xol_area);
+
+	return likely(area) ? area : uprobe_xol_make_area();
+}
 
 /*
  * Implemented in C and in Rust. None may be called in atomic context.
+ *
+ * uprobe_xol_create_area() creates an area for the current process, mapped at
+ * @vaddr, or anywhere if that is 0. uprobe_xol_page() returns NULL for a page that
+ * the area does not have yet.
  *
  * uprobe_xol_get_slot() copies @arch to the task and returns the address at which
  * the current task executes the instruction. It may sleep, but not until another
@@ -72,7 +83,8 @@ void uprobe_xol_put_slot(struct xol_area *area, struct uprobe_task *utask);
 
 /*
  * Implemented in uprobes.c: begins a step of @arch by the current task, whose
- * breakpoint is at @bp_vaddr. The caller is an RCU Tasks Trace reader.
+ * breakpoint is at @bp_vaddr. The caller is an RCU Tasks Trace reader. It is not
+ * one while the task waits for a slot.
  */
 int uprobe_begin_step(const struct arch_uprobe *arch, struct pt_regs *regs,
 		      unsigned long bp_vaddr);
@@ -86,8 +98,13 @@ int uprobe_begin_step(const struct arch_uprobe *arch, struct pt_regs *regs,
  * the current task out of a boosted slot before it handles a signal.
  */
 #ifdef CONFIG_UPROBES_XOL_BOOST
-bool uprobe_boost(const struct arch_uprobe *arch, struct pt_regs *regs);
+bool __uprobe_boost(const struct arch_uprobe *arch, struct pt_regs *regs);
 void uprobe_leave_boosted(void);
+
+static inline bool uprobe_boost(const struct arch_uprobe *arch, struct pt_regs *regs)
+{
+	return arch_uprobe_may_boost(arch) && __uprobe_boost(arch, regs);
+}
 #else
 static inline bool uprobe_boost(const struct arch_uprobe *arch, struct pt_regs *regs)
 {

@@ -13,7 +13,6 @@
 #include <linux/thread_info.h>
 #include <linux/unaligned.h>
 #include <linux/uprobes_boost.h>
-#include <linux/uprobes_xol.h>
 
 #include <asm/insn.h>
 #include <asm/pkru.h>
@@ -179,7 +178,8 @@ bool arch_uprobe_can_boost(struct insn *insn)
  * not read its target. User space has no indirect branch tracking, so that the
  * jump may lead anywhere.
  */
-unsigned long arch_uprobe_boost_next(struct arch_uprobe *auprobe, struct pt_regs *regs)
+unsigned long arch_uprobe_boost_next(const struct arch_uprobe *auprobe,
+				     struct pt_regs *regs)
 {
 	unsigned long next = regs->ip + auprobe->defparam.ilen;
 
@@ -212,7 +212,7 @@ void arch_uprobe_boosted_leave(struct pt_regs *regs, unsigned long next)
 }
 
 /* Where the jump finds its target: aligned, as user space may have set AC. */
-#define BOOST_TARGET	(UPROBE_XOL_BOOSTED_SIZE - sizeof(u64))
+#define BOOST_TARGET	(UPROBE_BOOSTED_SIZE - sizeof(u64))
 /* ff 25 and the distance to the target */
 #define BOOST_JUMP_SIZE	6
 
@@ -226,7 +226,7 @@ void arch_uprobe_boosted_insn(const struct arch_uprobe *auprobe,
 	BUILD_BUG_ON(MAX_INSN_SIZE + BOOST_JUMP_SIZE > BOOST_TARGET);
 	BUILD_BUG_ON(!IS_ALIGNED(UPROBE_XOL_SLOT_BYTES, sizeof(u64)));
 
-	memset(insn, INT3_INSN_OPCODE, UPROBE_XOL_BOOSTED_SIZE);
+	memset(insn, INT3_INSN_OPCODE, UPROBE_BOOSTED_SIZE);
 	memcpy(insn, auprobe->ixol, ilen);
 	jump[0] = 0xff;
 	jump[1] = 0x25;

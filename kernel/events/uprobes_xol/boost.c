@@ -1,35 +1,149 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which boosted slots are needed, and where the tasks of a process are that may
- * be in one. See kernel/events/uprobes_xol/boosted.rs.
+ * Boosted slots, as far as the uprobe core and the tasks of a process are
+ * concerned: how a task gets into one and out of it, what ip is shown meanwhile,
+ * and which tasks are in one. See Documentation/trace/uprobes-xol-design.rst.
  */
-#include <linux/jiffies.h>
+#include <linux/moduleparam.h>
 #include <linux/ptrace.h>
 #include <linux/rcupdate_trace.h>
+#include <linux/rseq.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
+#include <linux/signal.h>
 #include <linux/smp.h>
-#include <linux/srcu.h>
 #include <linux/uaccess.h>
 #include <linux/uprobes_boost.h>
-#include <linux/uprobes_xol.h>
-#include <linux/wait.h>
 
-unsigned long uprobe_xol_now(void)
+#include "../uprobes_xol.h"
+
+#undef MODULE_PARAM_PREFIX
+#define MODULE_PARAM_PREFIX "uprobes."
+
+static bool boost __read_mostly = true;
+module_param(boost, bool, 0644);
+
+/*
+ * Nothing is left to do after the instruction: for all that the core knows, the
+ * task does not execute anything out of line.
+ */
+bool __uprobe_boost(const struct arch_uprobe *arch, struct pt_regs *regs)
 {
-	return jiffies;
+	struct xol_area *area;
+	unsigned long next, vaddr;
+
+	if (!READ_ONCE(boost))
+		return false;
+
+	next = arch_uprobe_boost_next(arch, regs);
+	if (!next)
+		return false;
+
+	area = uprobe_xol_get_area();
+	if (!area)
+		return false;
+
+	vaddr = uprobe_xol_boost(area, arch, next);
+	if (!vaddr)
+		return false;
+
+	instruction_pointer_set(regs, vaddr);
+	return true;
 }
 
-/* A hit is an RCU Tasks Trace reader: see handle_swbp(). */
-unsigned long uprobe_xol_start_grace(void)
+static bool boost_at(unsigned long ip, struct uprobe_xol_boosted *boosted)
 {
-	return start_poll_synchronize_srcu(&rcu_tasks_trace_srcu_struct);
+	struct mm_struct *mm = current->mm;
+	/* Pairs with the release in uprobe_xol_add_vma() */
+	struct xol_area *area = mm ? READ_ONCE(mm->uprobes_state.xol_area) : NULL;
+
+	return area && uprobe_xol_boosted_at(area, ip, boosted);
 }
 
-bool uprobe_xol_grace_is_over(unsigned long grace)
+unsigned long uprobe_boosted_ip(struct pt_regs *regs)
 {
-	return poll_state_synchronize_srcu(&rcu_tasks_trace_srcu_struct, grace);
+	unsigned long ip = instruction_pointer(regs);
+	struct uprobe_xol_boosted boosted;
+	unsigned int jump;
+
+	if (!user_mode(regs) || !boost_at(ip, &boosted))
+		return ip;
+
+	jump = arch_uprobe_boosted_jump(&boosted.arch);
+	if (ip == boosted.vaddr)
+		return boosted.next - jump;
+	return ip == boosted.vaddr + jump ? boosted.next : ip;
+}
+
+/*
+ * Did the instruction that the current task is at force a signal upon it? A task
+ * that gets these signals with another code, for example from a handler of the
+ * probe, has not executed the instruction yet. SI_KERNEL is ambiguous, but such a
+ * fault will happen again.
+ */
+static bool boost_has_faulted(void)
+{
+	const unsigned long faults = sigmask(SIGSEGV) | sigmask(SIGBUS) |
+				     sigmask(SIGILL) | sigmask(SIGFPE);
+	struct sigqueue *q;
+
+	guard(spinlock_irq)(&current->sighand->siglock);
+	list_for_each_entry(q, &current->pending.list, list) {
+		int sig = q->info.si_signo;
+
+		if (q->info.si_code <= SI_USER || q->info.si_code == SI_KERNEL ||
+		    (sig == SIGBUS && q->info.si_code == BUS_MCEERR_AO))
+			continue;
+		if (siginmask(sig, faults) && !sigismember(&current->blocked, sig))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The current task is about to handle a signal, and no handler may see it in a
+ * boosted slot. If it executed the instruction, it takes the jump as well. If the
+ * instruction faulted, or the task is being killed, the task is back at its
+ * breakpoint. Otherwise it steps the instruction before it handles the signal; but
+ * a restartable sequence is aborted at once, as it would be for the signal.
+ */
+void uprobe_leave_boosted(void)
+{
+	struct task_struct *t = current;
+	struct pt_regs *regs = task_pt_regs(t);
+	unsigned long ip = instruction_pointer(regs), bp_vaddr;
+	struct uprobe_xol_boosted boosted;
+	/* No signal's number: an error of the sequence is a SIGSEGV to be caught. */
+	struct ksignal ksig = { };
+	unsigned int jump;
+
+	if (!boost_at(ip, &boosted))
+		return;
+
+	jump = arch_uprobe_boosted_jump(&boosted.arch);
+	if (ip == boosted.vaddr + jump) {
+		arch_uprobe_boosted_leave(regs, boosted.next);
+		return;
+	}
+
+	/* User space may have jumped there itself. */
+	if (ip != boosted.vaddr)
+		return;
+
+	bp_vaddr = boosted.next - jump;
+	instruction_pointer_set(regs, bp_vaddr);
+	if (!t->utask || __fatal_signal_pending(t) || boost_has_faulted())
+		return;
+
+	/* A task that steps looks as if it had left a restartable sequence. */
+	rseq_signal_deliver(&ksig, regs);
+	if (instruction_pointer(regs) != bp_vaddr)
+		return;
+
+	rcu_read_lock_trace();
+	uprobe_begin_step(&boosted.arch, regs, bp_vaddr);
+	rcu_read_unlock_trace();
 }
 
 bool uprobe_xol_is_probed(const struct arch_uprobe *arch, unsigned long next)
@@ -43,24 +157,24 @@ bool uprobe_xol_is_probed(const struct arch_uprobe *arch, unsigned long next)
 	return is_swbp_insn(&opcode);
 }
 
-/* A look at one task. */
-struct look {
+/* A look at one task */
+struct boost_look {
 	struct task_struct	*task;
 	struct mm_struct	*mm;	/* of the process */
 	unsigned long		ip;
 	int			cpu;	/* that the task runs on */
 };
 
-enum seen {
+enum boost_seen {
 	SEEN_IP,
-	SEEN_OUTSIDE,	/* and it does not come back to the process */
-	SEEN_RUNNING,	/* elsewhere, so that it has to be interrupted */
+	SEEN_OUTSIDE,	/* of the process, to which it does not come back */
+	SEEN_RUNNING,	/* on another CPU, which must be interrupted */
 };
 
-/* The task neither wakes up nor stops running meanwhile, nor does its stack go. */
-static int look_at_fixed(struct task_struct *t, void *arg)
+/* The task does not wake up, stop running or lose its stack during the call. */
+static int boost_look_fixed(struct task_struct *t, void *arg)
 {
-	struct look *look = arg;
+	struct boost_look *look = arg;
 
 	if (READ_ONCE(t->mm) != look->mm)
 		return SEEN_OUTSIDE;
@@ -72,9 +186,9 @@ static int look_at_fixed(struct task_struct *t, void *arg)
 	return SEEN_IP;
 }
 
-static void look_at_current(void *arg)
+static void boost_look_current(void *arg)
 {
-	struct look *look = arg;
+	struct boost_look *look = arg;
 
 	if (current != look->task)
 		return;
@@ -83,19 +197,19 @@ static void look_at_current(void *arg)
 	look->task = NULL;
 }
 
-/* A task that runs may be gone before its CPU is interrupted, but not often. */
-#define TRIES	100
+/* A task may stop running before its CPU is interrupted, but not often. */
+#define BOOST_TRIES	100
 
-static int look_at(struct look *look)
+static int boost_look(struct boost_look *look)
 {
 	struct task_struct *t = look->task;
 
-	for (int i = 0; i < TRIES; i++) {
-		int seen = task_call_func(t, look_at_fixed, look);
+	for (int i = 0; i < BOOST_TRIES; i++) {
+		int seen = task_call_func(t, boost_look_fixed, look);
 
 		if (seen != SEEN_RUNNING)
 			return seen;
-		smp_call_function_single(look->cpu, look_at_current, look, true);
+		smp_call_function_single(look->cpu, boost_look_current, look, true);
 		if (!look->task)
 			return SEEN_IP;
 	}
@@ -103,8 +217,8 @@ static int look_at(struct look *look)
 }
 
 /*
- * A task that is made meanwhile begins where the system call returns to which
- * makes it, and not in a slot.
+ * A task that is created during the call begins where the system call that creates
+ * it returns to, and not in a slot.
  */
 bool uprobe_xol_visit_ips(void (*visit)(void *data, unsigned long ip), void *data)
 {
@@ -116,12 +230,12 @@ bool uprobe_xol_visit_ips(void (*visit)(void *data, unsigned long ip), void *dat
 
 	guard(rcu)();
 	for_each_process_thread(p, t) {
-		struct look look = { .task = t, .mm = mm };
+		struct boost_look look = { .task = t, .mm = mm };
 		int seen;
 
 		if (READ_ONCE(t->mm) != mm)
 			continue;
-		seen = look_at(&look);
+		seen = boost_look(&look);
 		if (seen == SEEN_RUNNING)
 			return false;
 		if (seen == SEEN_IP)

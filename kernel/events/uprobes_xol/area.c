@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The mapping [uprobes] of a process, and what architectures may replace of it.
+ *
+ * An area belongs to an mm. It is created by the first task that needs a slot or a
+ * uretprobe, and freed with the mm. User space may unmap [uprobes] or map something
+ * else there, which kills nothing but itself: the kernel reaches slots through their
+ * pages only.
+ */
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/uprobes.h>
+
+#include "../uprobes_xol.h"
+
+static vm_fault_t area_fault(const struct vm_special_mapping *mapping,
+			     struct vm_area_struct *vma, struct vm_fault *vmf)
+{
+	struct xol_area *area = vma->vm_mm->uprobes_state.xol_area;
+	struct page *page = uprobe_xol_page(area, vmf->pgoff);
+
+	if (!page)
+		return VM_FAULT_SIGBUS;
+	get_page(page);
+	vmf->page = page;
+	return 0;
+}
+
+static int area_mremap(const struct vm_special_mapping *mapping,
+		       struct vm_area_struct *new_vma)
+{
+	return -EPERM;
+}
+
+static const struct vm_special_mapping area_mapping = {
+	.name	= "[uprobes]",
+	.fault	= area_fault,
+	.mremap	= area_mremap,
+};
+
+unsigned long __weak arch_uprobe_get_xol_area(unsigned long size)
+{
+	/* A hint only: as high as possible. */
+	return get_unmapped_area(NULL, TASK_SIZE - size, size, 0, 0);
+}
+
+static int area_map(struct mm_struct *mm, struct xol_area *area)
+{
+	unsigned long size = area->pages * PAGE_SIZE, vaddr = area->vaddr;
+	struct vm_area_struct *vma;
+
+	if (!vaddr)
+		vaddr = arch_uprobe_get_xol_area(size);
+	if (IS_ERR_VALUE(vaddr))
+		return vaddr;
+
+	vma = _install_special_mapping(mm, vaddr, size,
+				       VM_EXEC | VM_MAYEXEC | VM_DONTCOPY | VM_IO |
+				       VM_SEALED_SYSMAP,
+				       &area_mapping);
+	if (IS_ERR(vma))
+		return PTR_ERR(vma);
+	area->vaddr = vaddr;
+	return 0;
+}
+
+int uprobe_xol_add_vma(struct xol_area *area)
+{
+	struct mm_struct *mm = current->mm;
+	int err;
+
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
+
+	err = -EALREADY;
+	if (mm->uprobes_state.xol_area)
+		goto unlock;
+
+	/* One page is enough for a probe to work. */
+	while ((err = area_map(mm, area)) && area->pages > 1)
+		area->pages /= 2;
+	if (!err) {
+		/* Pairs with uprobe_xol_get_area() */
+		smp_store_release(&mm->uprobes_state.xol_area, area);
+	}
+unlock:
+	mmap_write_unlock(mm);
+	return err;
+}
+
+struct xol_area *uprobe_xol_make_area(void)
+{
+	uprobe_xol_create_area(0);
+	return READ_ONCE(current->mm->uprobes_state.xol_area);
+}
+
+/* The trampoline is in the first slot of the area. */
+unsigned long uprobe_get_trampoline_vaddr(void)
+{
+	/* Pairs with the release in uprobe_xol_add_vma() */
+	struct xol_area *area = READ_ONCE(current->mm->uprobes_state.xol_area);
+
+	return area ? area->vaddr : UPROBE_NO_TRAMPOLINE_VADDR;
+}
+
+void * __weak arch_uretprobe_trampoline(unsigned long *psize)
+{
+	static uprobe_opcode_t insn = UPROBE_SWBP_INSN;
+
+	*psize = UPROBE_SWBP_INSN_SIZE;
+	return &insn;
+}
+
+/* An architecture whose instruction caches are not coherent has its own. */
+void __weak arch_uprobe_copy_ixol(struct page *page, unsigned long vaddr,
+				  void *src, unsigned long len)
+{
+	memcpy_to_page(page, offset_in_page(vaddr), src, len);
+	flush_dcache_page(page);
+}

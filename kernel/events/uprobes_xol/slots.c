@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Slots managed in C: a page of them for each process, and a bitmap of those that
+ * are in use. A task takes a slot for each step, and waits if all are taken.
+ */
+#include <linux/bitmap.h>
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uprobes.h>
+#include <linux/wait.h>
+
+#include "../uprobes_xol.h"
+
+#define SLOTS	(PAGE_SIZE / UPROBE_XOL_SLOT_BYTES)
+
+struct slots_area {
+	struct xol_area		xol;
+	struct page		*page;
+	wait_queue_head_t	wq;	/* of tasks that found all slots taken */
+	DECLARE_BITMAP(taken, SLOTS);
+};
+
+static struct slots_area *slots_area_of(struct xol_area *area)
+{
+	return container_of(area, struct slots_area, xol);
+}
+
+struct xol_area *uprobe_xol_create_area(unsigned long vaddr)
+{
+	struct slots_area *slots = kzalloc_obj(*slots);
+	unsigned long size;
+	void *trampoline;
+
+	if (!slots)
+		return NULL;
+	slots->page = alloc_page(GFP_HIGHUSER | __GFP_ZERO);
+	if (!slots->page)
+		goto free_slots;
+
+	slots->xol.vaddr = vaddr;
+	slots->xol.pages = 1;
+	init_waitqueue_head(&slots->wq);
+	/* The first slot is the uretprobe trampoline's. */
+	__set_bit(0, slots->taken);
+	trampoline = arch_uretprobe_trampoline(&size);
+	arch_uprobe_copy_ixol(slots->page, 0, trampoline, size);
+
+	if (!uprobe_xol_add_vma(&slots->xol))
+		return &slots->xol;
+
+	__free_page(slots->page);
+free_slots:
+	kfree(slots);
+	return NULL;
+}
+
+void uprobe_xol_free_area(struct xol_area *area)
+{
+	struct slots_area *slots = slots_area_of(area);
+
+	put_page(slots->page);
+	kfree(slots);
+}
+
+struct page *uprobe_xol_page(struct xol_area *area, unsigned long index)
+{
+	return index ? NULL : slots_area_of(area)->page;
+}
+
+struct uprobe_task *uprobe_xol_alloc_utask(void)
+{
+	struct uprobe_xol_task *task = kzalloc_obj(*task);
+
+	return task ? &task->utask : NULL;
+}
+
+void uprobe_xol_free_utask(struct xol_area *area, struct uprobe_task *utask)
+{
+	kfree(container_of(utask, struct uprobe_xol_task, utask));
+}
+
+/* Takes a slot and fills it; returns its address, or 0 if there is none. */
+static unsigned long slots_take(struct slots_area *slots, struct uprobe_task *utask)
+{
+	unsigned long slot = find_first_zero_bit(slots->taken, SLOTS);
+	struct arch_uprobe *arch = uprobe_xol_arch(utask);
+	unsigned long vaddr;
+
+	if (slot >= SLOTS || test_and_set_bit(slot, slots->taken))
+		return 0;
+	vaddr = slots->xol.vaddr + slot * UPROBE_XOL_SLOT_BYTES;
+	arch_uprobe_copy_ixol(slots->page, vaddr, &arch->ixol, sizeof(arch->ixol));
+	return vaddr;
+}
+
+unsigned long uprobe_xol_get_slot(struct xol_area *area, struct uprobe_task *utask,
+				  const struct arch_uprobe *arch)
+{
+	*uprobe_xol_arch(utask) = *arch;
+	return slots_take(slots_area_of(area), utask);
+}
+
+unsigned long uprobe_xol_wait_slot(struct xol_area *area, struct uprobe_task *utask)
+{
+	struct slots_area *slots = slots_area_of(area);
+	unsigned long vaddr = 0;
+
+	wait_event_killable(slots->wq, (vaddr = slots_take(slots, utask)));
+	return vaddr;
+}
+
+void uprobe_xol_put_slot(struct xol_area *area, struct uprobe_task *utask)
+{
+	struct slots_area *slots = slots_area_of(area);
+	unsigned long offset = utask->xol_vaddr - area->vaddr;
+
+	if (WARN_ON_ONCE(offset >= PAGE_SIZE))
+		return;
+	clear_bit(offset / UPROBE_XOL_SLOT_BYTES, slots->taken);
+	/* Pairs with the barrier in wait_event_killable() */
+	smp_mb__after_atomic();
+	if (waitqueue_active(&slots->wq))
+		wake_up(&slots->wq);
+}
