@@ -335,7 +335,7 @@ static void boost_test_slot(struct kunit *test)
 
 	for (unsigned int ilen = 1; ilen <= MAX_INSN_SIZE; ilen++) {
 		struct arch_uprobe arch = { .defparam.ilen = ilen };
-		u8 slot[UPROBE_XOL_BOOSTED_SIZE];
+		u8 slot[UPROBE_BOOSTED_SIZE];
 		unsigned int target;
 		struct insn jump;
 		int err;
@@ -359,7 +359,10 @@ static void boost_test_slot(struct kunit *test)
 	}
 }
 
-/* What follows an instruction is no part of it: one slot serves all places. */
+/*
+ * Checks that int3 follows an instruction, so that one slot serves all places, and
+ * an instruction that the kernel emulates ends its step there.
+ */
 static void boost_test_same_in_all_places(struct kunit *test)
 {
 	static const struct {
@@ -389,10 +392,31 @@ static void boost_test_same_in_all_places(struct kunit *test)
 		}
 		KUNIT_EXPECT_MEMEQ_MSG(test, &places[0], &places[1], sizeof(places[0]), "%s",
 				       cases[i].name);
+		KUNIT_EXPECT_PTR_EQ_MSG(test,
+					memchr_inv(places[0].insn + cases[i].length,
+						   INT3_INSN_OPCODE,
+						   sizeof(places[0].insn) - cases[i].length),
+					NULL, "%s", cases[i].name);
 	}
 }
 
-/* What may belong to the instruction stays. */
+/*
+ * Checks that no byte of an instruction is replaced that is longer in the other mode:
+ * lea 0x1234,%eax in 32-bit mode is lea (%esi),%eax in 64-bit mode.
+ */
+static void boost_test_keeps_the_longer_mode(struct kunit *test)
+{
+	static const u8 lea[] = { 0x67, 0x8d, 0x06, 0x34, 0x12 };
+	struct arch_uprobe arch = { };
+
+	memcpy(arch.insn, lea, sizeof(lea));
+	KUNIT_EXPECT_EQ(test, arch_uprobe_analyze_insn(&arch, &init_mm, 0x1000), 0);
+	KUNIT_EXPECT_EQ(test, arch.defparam.ilen, 3);
+	KUNIT_EXPECT_MEMEQ(test, arch.insn, lea, sizeof(lea));
+	KUNIT_EXPECT_EQ(test, arch.insn[sizeof(lea)], INT3_INSN_OPCODE);
+}
+
+/* Checks that bytes which may belong to the instruction stay. */
 static void boost_test_keeps_what_may_be_executed(struct kunit *test)
 {
 	static const struct {
@@ -477,6 +501,7 @@ static struct kunit_case boost_test_cases[] = {
 	KUNIT_CASE(boost_test_32_bit_is_stepped),
 	KUNIT_CASE(boost_test_slot),
 	KUNIT_CASE(boost_test_same_in_all_places),
+	KUNIT_CASE(boost_test_keeps_the_longer_mode),
 	KUNIT_CASE(boost_test_keeps_what_may_be_executed),
 	KUNIT_CASE(boost_test_not_this_time),
 	KUNIT_CASE(boost_test_leave_clears_rf),
