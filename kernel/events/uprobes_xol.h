@@ -38,7 +38,7 @@ static inline struct arch_uprobe *uprobe_xol_arch(struct uprobe_task *utask)
 }
 
 /*
- * The mapping [uprobes], the same for both implementations (uprobes_xol/area.c).
+ * The mapping [uprobes], the same for both implementations (uprobes_xol/mapping.c).
  * Both functions may sleep and take mmap_lock.
  *
  * uprobe_xol_make_area() creates the area of the current process, unless another

@@ -114,7 +114,7 @@ void uprobe_leave_boosted(void)
 	struct pt_regs *regs = task_pt_regs(t);
 	unsigned long ip = instruction_pointer(regs), bp_vaddr;
 	struct uprobe_xol_boosted boosted;
-	/* No signal's number: an error of the sequence is a SIGSEGV to be caught. */
+	/* Not SIGSEGV: an error of the sequence would then be fatal. */
 	struct ksignal ksig = { };
 	unsigned int jump;
 

@@ -84,12 +84,15 @@ void uprobe_xol_free_utask(struct xol_area *area, struct uprobe_task *utask)
 /* Takes a slot and fills it; returns its address, or 0 if there is none. */
 static unsigned long slots_take(struct slots_area *slots, struct uprobe_task *utask)
 {
-	unsigned long slot = find_first_zero_bit(slots->taken, SLOTS);
 	struct arch_uprobe *arch = uprobe_xol_arch(utask);
-	unsigned long vaddr;
+	unsigned long slot, vaddr;
 
-	if (slot >= SLOTS || test_and_set_bit(slot, slots->taken))
-		return 0;
+	do {
+		slot = find_first_zero_bit(slots->taken, SLOTS);
+		if (slot >= SLOTS)
+			return 0;
+	} while (test_and_set_bit(slot, slots->taken));
+
 	vaddr = slots->xol.vaddr + slot * UPROBE_XOL_SLOT_BYTES;
 	arch_uprobe_copy_ixol(slots->page, vaddr, &arch->ixol, sizeof(arch->ixol));
 	return vaddr;

@@ -14,8 +14,8 @@
 
 #include "../uprobes_xol.h"
 
-static vm_fault_t area_fault(const struct vm_special_mapping *mapping,
-			     struct vm_area_struct *vma, struct vm_fault *vmf)
+static vm_fault_t mapping_fault(const struct vm_special_mapping *mapping,
+				struct vm_area_struct *vma, struct vm_fault *vmf)
 {
 	struct xol_area *area = vma->vm_mm->uprobes_state.xol_area;
 	struct page *page = uprobe_xol_page(area, vmf->pgoff);
@@ -27,16 +27,16 @@ static vm_fault_t area_fault(const struct vm_special_mapping *mapping,
 	return 0;
 }
 
-static int area_mremap(const struct vm_special_mapping *mapping,
-		       struct vm_area_struct *new_vma)
+static int mapping_mremap(const struct vm_special_mapping *mapping,
+			  struct vm_area_struct *new_vma)
 {
 	return -EPERM;
 }
 
-static const struct vm_special_mapping area_mapping = {
+static const struct vm_special_mapping mapping_xol = {
 	.name	= "[uprobes]",
-	.fault	= area_fault,
-	.mremap	= area_mremap,
+	.fault	= mapping_fault,
+	.mremap	= mapping_mremap,
 };
 
 unsigned long __weak arch_uprobe_get_xol_area(unsigned long size)
@@ -45,7 +45,7 @@ unsigned long __weak arch_uprobe_get_xol_area(unsigned long size)
 	return get_unmapped_area(NULL, TASK_SIZE - size, size, 0, 0);
 }
 
-static int area_map(struct mm_struct *mm, struct xol_area *area)
+static int mapping_map(struct mm_struct *mm, struct xol_area *area)
 {
 	unsigned long size = area->pages * PAGE_SIZE, vaddr = area->vaddr;
 	struct vm_area_struct *vma;
@@ -58,7 +58,7 @@ static int area_map(struct mm_struct *mm, struct xol_area *area)
 	vma = _install_special_mapping(mm, vaddr, size,
 				       VM_EXEC | VM_MAYEXEC | VM_DONTCOPY | VM_IO |
 				       VM_SEALED_SYSMAP,
-				       &area_mapping);
+				       &mapping_xol);
 	if (IS_ERR(vma))
 		return PTR_ERR(vma);
 	area->vaddr = vaddr;
@@ -78,7 +78,7 @@ int uprobe_xol_add_vma(struct xol_area *area)
 		goto unlock;
 
 	/* One page is enough for a probe to work. */
-	while ((err = area_map(mm, area)) && area->pages > 1)
+	while ((err = mapping_map(mm, area)) && area->pages > 1)
 		area->pages /= 2;
 	if (!err) {
 		/* Pairs with uprobe_xol_get_area() */
@@ -112,10 +112,12 @@ void * __weak arch_uretprobe_trampoline(unsigned long *psize)
 	return &insn;
 }
 
-/* An architecture whose instruction caches are not coherent has its own. */
+/*
+ * Flushing the instruction cache for a user page takes its vma, which is not at
+ * hand. Most architectures can do without; the others have their own version.
+ */
 void __weak arch_uprobe_copy_ixol(struct page *page, unsigned long vaddr,
 				  void *src, unsigned long len)
 {
 	memcpy_to_page(page, offset_in_page(vaddr), src, len);
-	flush_dcache_page(page);
 }
