@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Puts the feature on a kernel tree: new files at their kernel paths, then
-//! patches to existing ones.
+//! Puts the feature on a kernel tree: new files at their kernel paths, and
+//! patches to existing files.
 //!
-//! All of it is first done in a staging folder with the few files concerned.
-//! Only when everything has applied are they installed in the tree, which
-//! keeps a tree that does not fit untouched, and the mtimes of what does not
-//! change.
+//! Everything is first done in a staging directory with the few files concerned,
+//! and then installed in the tree. A tree that a patch does not fit is left as it
+//! was, and a file that does not change keeps its mtime.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::stage::{Fingerprint, Runner, files_below, read_text};
 
-/// Folders of the checkout whose files are new ones at the same place of the
+/// Directories of the checkout whose files are new files at the same path of the
 /// kernel tree.
 pub const OVERLAY: [&str; 8] = [
     "Documentation",
@@ -35,7 +34,7 @@ pub struct Feature {
     /// Where a new file is, and its path in the kernel tree.
     pub overlay: Vec<(PathBuf, PathBuf)>,
     pub patches: Vec<Patch>,
-    /// Applied last, to new files as well: what is put wrong on purpose, see
+    /// Patches that cause a defect, applied last and to new files too; see
     /// [`crate::jobs::test_mutations`].
     pub mutation: Vec<Patch>,
 }
@@ -68,7 +67,8 @@ impl Patch {
         }
     }
 
-    /// Applies it without fuzz; an error names file and hunk. `tree` is spoilt then.
+    /// Applies the patch without fuzz. An error names file and hunk; the tree is then
+    /// patched in part.
     pub fn apply(&self, tree: &Path, reverse: bool) -> Result<()> {
         if self.files.is_empty() {
             return Ok(());
@@ -97,7 +97,7 @@ impl Patch {
     }
 }
 
-/// Finds the file and the hunk in what patch(1) says.
+/// Finds the file and the hunk in the output of patch(1).
 fn failed_hunk(said: &str) -> Option<String> {
     let mut file = "";
     for line in said.lines() {
@@ -118,8 +118,8 @@ fn failed_hunk(said: &str) -> Option<String> {
 }
 
 impl Feature {
-    /// Reads what a tree of `series` ("7.2") gets. Where such a tree has other
-    /// lines, `patches/<series>/` has the diff of a patch of the same name.
+    /// Reads the feature for a tree of `series` ("7.2"). Where the lines of such a tree
+    /// differ, `patches/<series>/` holds the diff for the patch of the same name.
     pub fn read(checkout: &Path, series: &str) -> Result<Self> {
         let mut overlay = Vec::new();
         for folder in OVERLAY {
@@ -170,8 +170,8 @@ impl Feature {
         Ok(print)
     }
 
-    /// Whether `tree` has all of it already, as an earlier `make apply` left it:
-    /// that puts nothing wrong.
+    /// Whether `tree` has the whole feature already, as an earlier `make apply` left
+    /// it. Mutations do not count.
     pub fn is_in(&self, tree: &Path) -> Result<bool> {
         for (file, path) in &self.overlay {
             if fs::read(tree.join(path)).ok() != Some(fs::read(file)?) {
@@ -183,7 +183,7 @@ impl Feature {
         Ok(reversed.all(|patch| patch.apply(staging.path(), true).is_ok()))
     }
 
-    /// All added and changed files as they are to be, in a temporary folder.
+    /// A temporary directory with all added and changed files.
     pub fn stage(&self, pristine: &Path) -> Result<TempDir> {
         for (_, path) in &self.overlay {
             if pristine.join(path).exists() {
@@ -219,13 +219,13 @@ impl Feature {
     }
 }
 
-/// What a patch's text says before its diff.
+/// The text of a patch before its diff.
 pub fn message(text: &str) -> &str {
     let head = text.split("\n---\n").next().unwrap_or_default();
     head.split("\ndiff --git ").next().unwrap_or_default()
 }
 
-/// The patches in a folder, in order, but not those of folders in it.
+/// The patches in a directory, in order, without its subdirectories.
 pub fn patch_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = files_below(folder)?;
     files.retain(|file| file.parent() == Some(folder));
@@ -250,10 +250,10 @@ pub fn update(from: &Path, to: &Path) -> Result<bool> {
     Ok(!same)
 }
 
-/// Copies a file with its mode under a temporary name, then renames it: never
-/// through a hard link, and never half.
+/// Copies a file with its mode under a temporary name, and renames it: a hard link is
+/// replaced, and no reader sees half a file.
 pub fn install(from: &Path, to: &Path) -> Result<()> {
-    let folder = to.parent().context("a file without a folder")?;
+    let folder = to.parent().context("a file without a directory")?;
     let copy = || -> std::io::Result<()> {
         fs::create_dir_all(folder)?;
         let file = tempfile::NamedTempFile::new_in(folder)?;
@@ -267,7 +267,7 @@ pub fn install(from: &Path, to: &Path) -> Result<()> {
 /// `make apply KSRC=DIR`: the only command that writes to the user's tree.
 pub fn run(runner: &Runner) -> Result<()> {
     let Some(tree) = &runner.paths.ksrc else {
-        bail!("which tree? Name it: make apply KSRC=/path/to/linux");
+        bail!("name the tree: make apply KSRC=/path/to/linux");
     };
     let series = crate::source::series(tree)?;
     let feature = Feature::read(&runner.paths.checkout, series)?;

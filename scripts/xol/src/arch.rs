@@ -16,16 +16,16 @@ pub enum Arch {
     X86_64,
     #[value(name = "arm64")]
     Arm64,
-    /// Built, so that nothing assumes two architectures; it has no tests here.
+    /// Only built, so that nothing assumes two architectures.
     #[value(name = "riscv64")]
     Riscv64,
 }
 
 impl Arch {
-    /// Those with a guest and tests.
+    /// The architectures with a guest and tests.
     pub const TESTED: &[Self] = &[Self::X86_64, Self::Arm64];
 
-    /// Our name for it, used in folders, file names and `configs/<name>.config`.
+    /// The name used in directories, file names and `configs/<name>.config`.
     pub fn name(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64",
@@ -43,7 +43,7 @@ impl Arch {
         }
     }
 
-    /// Its folder in the kernel tree.
+    /// Its directory in the kernel tree.
     pub fn folder(self) -> &'static str {
         match self {
             Self::X86_64 => "arch/x86",
@@ -52,7 +52,7 @@ impl Arch {
         }
     }
 
-    /// The make target of the image, and its path below the build folder.
+    /// The make target of the image, and its path below the build directory.
     pub fn image(self) -> (&'static str, &'static str) {
         match self {
             Self::X86_64 => ("bzImage", "arch/x86/boot/bzImage"),
@@ -70,7 +70,7 @@ impl Arch {
         }
     }
 
-    /// The prefix of the GNU cross tools and of Debian's multiarch folders.
+    /// The prefix of the GNU cross tools and of Debian's multiarch directories.
     pub fn gnu_triplet(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64-linux-gnu",
@@ -79,7 +79,7 @@ impl Arch {
         }
     }
 
-    /// The one we run on, if it is one of ours.
+    /// This machine's, if a kernel can be built for it.
     pub fn host() -> Option<Self> {
         match std::env::consts::ARCH {
             "x86_64" => Some(Self::X86_64),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Runs children: output into a log, a time limit, and nothing left behind.
+//! Runs children, with a log, a time limit, and no process left at the end.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -16,13 +16,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// How often limits and Ctrl-C are looked at.
+/// How often limits and Ctrl-C are checked.
 const POLL: Duration = Duration::from_millis(100);
 
-/// How long output is awaited after its writer is gone.
+/// How long output is awaited after its writer has ended.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// Says what happened when the user pressed Ctrl-C.
+/// The error after Ctrl-C.
 #[derive(Debug)]
 pub struct Interrupted;
 
@@ -36,8 +36,8 @@ impl std::error::Error for Interrupted {}
 
 static INTERRUPTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// Turns Ctrl-C and its kin into a flag that every wait looks at, so that the
-/// children's whole process groups end with us.
+/// Turns Ctrl-C and similar signals into a flag that every wait checks, so that the
+/// process groups of all children end with the driver.
 pub fn catch_interrupts() -> Result<()> {
     let flag = INTERRUPTED.get_or_init(Default::default);
     for signal in [
@@ -50,7 +50,7 @@ pub fn catch_interrupts() -> Result<()> {
     Ok(())
 }
 
-/// To be asked in every loop that can take long.
+/// Returns an error after Ctrl-C; for every loop that can take long.
 pub fn check_interrupted() -> Result<()> {
     match INTERRUPTED.get() {
         Some(flag) if flag.load(Ordering::Relaxed) => bail!(Interrupted),
@@ -64,7 +64,7 @@ struct Group(Child);
 impl Group {
     fn kill(&mut self) {
         if let Some(pid) = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw) {
-            // It fails when the whole group is gone already, which is the aim.
+            // It fails when no process of the group is left, which is the aim.
             let _ = kill_process_group(pid, Signal::KILL);
         }
     }
@@ -77,11 +77,9 @@ impl Drop for Group {
     }
 }
 
-/// Runs `command` with its output appended to `log`, hands every line to
-/// `on_line`, and returns how it ended. `what` names it in errors. It is killed
-/// with all its children after `limit`, and on Ctrl-C.
-///
-/// Standard input is empty.
+/// Runs `command` with its output appended to `log`, passes every line to `on_line`,
+/// and returns its status. `what` names the command in errors. It is killed with all
+/// its children after `limit`, and on Ctrl-C. Its standard input is empty.
 pub fn run_to_status(
     command: &mut Command,
     what: &str,
@@ -119,7 +117,7 @@ pub fn run_to_status(
         }
         match lines.recv_timeout(POLL) {
             Ok(bytes) => line(&bytes)?,
-            // Both ends are closed, so it is about to end.
+            // Both pipes are closed, so the child is about to end.
             Err(RecvTimeoutError::Disconnected) => thread::sleep(Duration::from_millis(5)),
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -127,7 +125,7 @@ pub fn run_to_status(
             break status;
         }
     };
-    // A grandchild may hold the pipes open for ever: end it, then read what is left.
+    // A grandchild may hold the pipes open for ever: end it, and read the rest.
     group.kill();
     drain(&lines, line)?;
     Ok(status)
@@ -140,8 +138,8 @@ fn drain(lines: &Receiver<Vec<u8>>, mut line: impl FnMut(&[u8]) -> Result<()>) -
     Ok(())
 }
 
-/// As [`run_to_status`], and anything but success is an error which carries the
-/// last meaningful line.
+/// As [`run_to_status`], with an error unless the child succeeds. The error has the
+/// line of output that gives the reason.
 pub fn run(
     command: &mut Command,
     what: &str,
@@ -170,7 +168,7 @@ pub fn output(command: &mut Command, what: &str, limit: Duration, log: &Path) ->
     Ok(text.trim_end().to_owned())
 }
 
-/// Finds the line of a failed child's output that says why.
+/// Finds the line of a failed child's output that gives the reason.
 #[derive(Default)]
 struct Complaint {
     first_error: Option<String>,
@@ -211,7 +209,7 @@ fn open_log(log: &Path) -> Result<File> {
         .with_context(|| format!("cannot write the log {}", log.display()))
 }
 
-/// Reads lines on a thread of its own; they end with `\n` or `\r\n`.
+/// Reads lines, which end with `\n` or `\r\n`, in a thread of its own.
 fn read_lines(from: Option<impl Read + Send + 'static>, to: Sender<Vec<u8>>) {
     let Some(from) = from else { return };
     thread::spawn(move || {
@@ -224,7 +222,7 @@ fn read_lines(from: Option<impl Read + Send + 'static>, to: Sender<Vec<u8>>) {
     });
 }
 
-/// `90 s`, `12 min`: a duration for people.
+/// A duration as it is printed: `90 s`, `12 min 05 s`.
 pub fn seconds(duration: Duration) -> String {
     match duration.as_secs() {
         s @ 0..=9 => format!("{}.{} s", s, duration.subsec_millis() / 100),

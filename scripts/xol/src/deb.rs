@@ -47,12 +47,12 @@ fn build(
     }
     let mut outputs = deb_files(&packages).unwrap_or_default();
     if outputs.is_empty() {
-        // If all were moved elsewhere, they are made again.
+        // If all were moved elsewhere, they are built again.
         outputs.push(packages.join("*.deb"));
     }
     let outputs: Vec<_> = outputs.iter().map(PathBuf::as_path).collect();
     runner.stage(stage, &inputs, &outputs, |progress| {
-        // bindeb-pkg puts them beside the build folder.
+        // bindeb-pkg puts them beside the build directory.
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         for old in deb_files(&packages)? {
             fs::remove_file(old)?;
@@ -70,7 +70,7 @@ fn build(
                 if !text.lines().any(|line| line == "CONFIG_UPROBES_XOL_RUST=y") {
                     progress.say(
                         "CONFIG_UPROBES_XOL_RUST is off in this configuration: \
-                         it needs RUST and UPROBES, and is off unless it is asked for",
+                         it needs RUST and UPROBES, and is off by default",
                     );
                 }
             }

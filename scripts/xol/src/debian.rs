@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Debian roots, only unpacked: none of their programs runs, so any architecture
-//! and any suite will do.
+//! Debian roots that are only unpacked. None of their programs runs, so that they may
+//! be of any architecture and any suite.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,8 +21,8 @@ pub fn sources() -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// `mmdebstrap` with what all roots have in common. The caller adds the suite, the
-/// target and the sources.
+/// `mmdebstrap` with the options of all roots. The caller adds the suite, the target
+/// and the sources.
 pub fn mmdebstrap(packages: &[&str]) -> Command {
     let mut command = Command::new("mmdebstrap");
     command

@@ -45,23 +45,23 @@ pub enum Flavour {
     Commit,
 }
 
-/// What a kernel is built from.
+/// The tree that a kernel is built from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Tree {
     Pristine,
     Patched,
 }
 
-/// What sets a kernel apart from the others.
+/// A kernel, by the differences to other kernels.
 pub struct Kernel {
     pub flavour: Flavour,
     pub name: &'static str,
-    /// What tables call it.
+    /// Its name in tables.
     pub title: &'static str,
     /// The flavour whose image it boots: itself, unless only `arguments` differ.
     pub built: Flavour,
     pub tree: Tree,
-    /// What is set besides `configs/base.config` and the architecture's fragment:
+    /// The fragments besides `configs/base.config` and the architecture's:
     /// `configs/<name>.config`.
     pub fragments: &'static [&'static str],
     /// Words of the kernel's command line.
@@ -81,7 +81,7 @@ use Flavour::*;
 /// object, so that make would take objects of patched sources for current.
 const ALIKE: &[Flavour] = &[Rust, RustCalls, Mutant, Commit, Off];
 
-/// What kernels need that load one of BPF's selftests.
+/// Targets of the kernels that load a module, which comes with BPF's selftests.
 const MODULES: &[&str] = &["modules"];
 
 #[rustfmt::skip]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Makes what a guest boots into: initramfs images, perf and the selftests.
+//! Makes the initramfs images of guests, with perf and the selftests.
 
 pub mod upstream;
 
@@ -18,15 +18,15 @@ use crate::stage::{Fingerprint, Progress, Runner, files_below};
 /// The initramfs images of one architecture, uncompressed cpio.
 #[derive(Clone, Debug)]
 pub struct Guest {
-    /// Busybox, /init, the jobs and the selftests: up in a moment.
+    /// Busybox, /init, the jobs and the selftests: small, and quick to boot.
     pub base: PathBuf,
-    /// The same with bpftrace and what it draws slots with, perf and GNU tools.
+    /// The same with bpftrace, its script that draws slots, perf and GNU tools.
     pub full: PathBuf,
-    /// Changes whenever the images do: for fingerprints.
+    /// Changes with the images, for fingerprints.
     pub hash: String,
 }
 
-/// What Debian gives a guest. Busybox for `base` is taken from it too.
+/// Debian's packages for a guest; `base` takes busybox from them.
 const PACKAGES: &[&str] = &[
     "busybox-static",
     "bash",
@@ -41,24 +41,24 @@ const PACKAGES: &[&str] = &[
     "zlib1g",
 ];
 
-/// What programs for another architecture are linked with. The compiler's own
-/// library is there for its headers and start files.
+/// Debian's packages that programs for another architecture are linked with. The
+/// compiler's own library is there for its headers and start files.
 const SYSROOT_PACKAGES: &[&str] = &[
     "base-files",
     "libc6-dev",
-    // upstream's tests of seccomp want it
+    // for upstream's tests of seccomp
     "libcap-dev",
     "libdw-dev",
     "libelf-dev",
     "libgcc-14-dev",
-    // perf's BPF skeletons want it
+    // for perf's BPF skeletons
     "libssl-dev",
     "libtraceevent-dev",
     "libzstd-dev",
     "zlib1g-dev",
 ];
 
-/// What nobody reads in a guest.
+/// Files that a guest does not need.
 const LEFT_OUT: &[&str] = &[
     "./usr/share/doc",
     "./usr/share/info",
@@ -70,8 +70,8 @@ const LEFT_OUT: &[&str] = &[
     "./var/lib/dpkg",
 ];
 
-/// perf with BPF skeletons, which Debian's lacks, and without what `bench
-/// uprobe` and the usual subcommands do not need.
+/// Options of perf: with BPF skeletons, which Debian's perf lacks, and without the
+/// libraries that `bench uprobe` and the usual subcommands do not need.
 const PERF_OPTIONS: &[&str] = &[
     "BUILD_BPF_SKEL=1",
     "NO_JEVENTS=1",
@@ -93,7 +93,7 @@ const ROOT_LIMIT: Duration = Duration::from_secs(15 * 60);
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 const PACK_LIMIT: Duration = Duration::from_secs(5 * 60);
 
-/// The names of the stages, for plans.
+/// The stages of [`build`].
 pub fn stage_names(arch: Arch) -> Vec<String> {
     let sysroot = foreign(arch).then_some("sysroot");
     let stages = ["guest root"].into_iter().chain(sysroot);
@@ -105,7 +105,7 @@ fn stage_name(stage: &str, arch: Arch) -> String {
     format!("{stage} {arch}")
 }
 
-/// Whether it takes a cross compiler.
+/// Whether programs for it need a cross compiler.
 fn foreign(arch: Arch) -> bool {
     Arch::host() != Some(arch)
 }
@@ -167,7 +167,7 @@ pub fn build(runner: &Runner, arch: Arch, source: &Source) -> Result<Guest> {
     Ok(guest)
 }
 
-/// What programs are compiled with, besides the sandbox.
+/// The packages that programs are compiled with, besides the sandbox's.
 fn compiler(arch: Arch) -> Fingerprint {
     let compiler = Fingerprint::new("sysroot 1");
     match foreign(arch) {
@@ -230,7 +230,7 @@ impl Places {
             make.env("PKG_CONFIG_SYSROOT_DIR", &self.sysroot)
                 .env("PKG_CONFIG_LIBDIR", self.sysroot.join(libraries));
         }
-        // What an earlier build found may no longer be so.
+        // The libraries that an earlier build found may have changed.
         let _ = fs::remove_dir_all(build.join("feature"));
         let mut why = None;
         progress.run_lines(&mut make, "make perf", BUILD_LIMIT, |line| {
@@ -249,7 +249,7 @@ impl Places {
         })
     }
 
-    /// Installed as the kernel's own `make kselftest-install` does it.
+    /// Installs the selftests as the kernel's own `make kselftest-install` does.
     fn make_selftests(&self, tree: &Path, jobs: usize, progress: &Progress) -> Result<()> {
         let build = self.folder.join("build-selftests");
         fs::create_dir_all(&build)?;
@@ -271,7 +271,7 @@ impl Places {
         })
     }
 
-    /// `make` in a folder of selftests, or for what they need.
+    /// `make` in a directory of the kernel tree, for the guest's programs.
     fn make(&self, folder: &Path, jobs: usize) -> Command {
         let mut make = Command::new("make");
         make.arg("-C")
@@ -326,7 +326,7 @@ impl Places {
         Ok(())
     }
 
-    /// The prefix of the compilers' names; none when we build for ourselves.
+    /// The prefix of the compilers' names; none for this machine's architecture.
     fn prefix(&self) -> String {
         match foreign(self.arch) {
             true => format!("{}-", self.arch.gnu_triplet()),
@@ -346,7 +346,7 @@ impl Places {
     }
 }
 
-/// Has `make` write to a temporary name and renames that when it is complete.
+/// Calls `make` with a temporary path, and renames the result when it is complete.
 pub fn replace(path: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let part = path.with_extension("part");
     let remove = |path: &Path| match fs::symlink_metadata(path) {
@@ -360,13 +360,13 @@ pub fn replace(path: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()
     fs::rename(&part, path).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// With its mode; with an error that names the file.
+/// Copies a file with its mode; an error names the file.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::copy(from, to).with_context(|| format!("cannot copy {}", from.display()))?;
     Ok(())
 }
 
-/// All files below a folder.
+/// Copies all files below a directory.
 fn copy_below(from: &Path, to: &Path) -> Result<()> {
     for file in files_below(from)? {
         let to = to.join(file.strip_prefix(from)?);
@@ -376,7 +376,7 @@ fn copy_below(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Packs folders into one archive, the later ones over the earlier ones.
+/// Packs directories into one archive; files of later ones win.
 fn pack(folders: &[&Path], archive: &Path, progress: &Progress) -> Result<()> {
     let prune = format!("-path '{}' -prune -o", LEFT_OUT.join("' -prune -o -path '"));
     // The kernel reads archives that follow each other as one.

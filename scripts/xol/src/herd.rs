@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What runs litmus tests: herd7, and the memory model of the kernel source.
+//! Gets herd7 and the kernel's memory model, for litmus tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ const NEWER_SUITE: &str = "forky";
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 
 pub struct Herd {
-    /// A file system with herdtools7 and what it needs.
+    /// A root with herdtools7 and its libraries.
     pub root: PathBuf,
     /// The kernel's `tools/memory-model`.
     pub model: PathBuf,
@@ -28,7 +28,7 @@ pub struct Herd {
 /// The stages of [`prepare`].
 pub const STAGES: [&str; 2] = ["source", "herd7"];
 
-/// Gets what is missing.
+/// Fetches what is missing.
 pub fn prepare(runner: &Runner) -> Result<Herd> {
     let model = pristine(runner)?.path.join("tools/memory-model");
     let root = runner.paths.cache.join("herd");
@@ -46,11 +46,11 @@ fn make_root(root: &Path, progress: &Progress) -> Result<()> {
         sources += &fs::read_to_string(file)?;
     }
     let source = newer(&sources).context(
-        "the sandbox has no line for trixie in its apt sources; remove the folder sandbox-* \
-         in the cache, for it to be made anew",
+        "the sandbox has no line for trixie in its apt sources; remove the directory \
+         sandbox-* in the cache, so that it is made anew",
     )?;
     let mut command = debian::mmdebstrap(&["herdtools7"]);
-    // What is being prepared for release may count as expired.
+    // The lists of a suite before its release may count as expired.
     command.arg("--aptopt=Acquire::Check-Valid-Until \"false\"");
     replace(root, |part| {
         command.arg(NEWER_SUITE).arg(part).arg(source);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Tests that need no kernel: the cargo crates of the checkout, with rustfmt
-//! and clippy.
+//! Tests that need no kernel: the crates of the checkout, with rustfmt and clippy.
 
 use std::path::Path;
 use std::process::Command;
@@ -20,14 +19,14 @@ const LIMIT: Duration = Duration::from_secs(20 * 60);
 struct Crate {
     folder: &'static str,
     profile: &'static str,
-    /// Each is tested; what is behind the kernel's interfaces, for one.
+    /// The sets of features that it is tested with.
     features: &'static [&'static str],
 }
 
-/// The one that explores the slot layer, and measures it.
+/// The crate that explores the slot layer, and measures it.
 pub const EXPLORER: &str = "tools/testing/uprobes-xol";
 
-/// Its builds that have mutants.
+/// The features of the explorer's builds that have mutants.
 const LOOM: [&str; 3] = ["loom", "loom,two-slots", "loom,two-pages"];
 
 const CRATES: [Crate; 3] = [
@@ -59,7 +58,7 @@ const CRATES: [Crate; 3] = [
 /// The stages of [`test`].
 const STAGES: [&str; 3] = [herd::STAGES[0], herd::STAGES[1], "test-host"];
 
-/// Tests all crates. What does not compile, is not formatted or has warnings
+/// Tests all crates. A crate that does not compile, is not formatted or has warnings
 /// counts as a failed case.
 pub fn test(runner: &Runner) -> Result<Tally> {
     runner.plan(STAGES);
@@ -133,10 +132,10 @@ fn cargo(
     Ok(total)
 }
 
-/// Whether exploring its schedules catches a mutant of the slot layer.
+/// Whether a mutant of the slot layer is caught by exploring its schedules.
 pub fn mutant_is_caught(runner: &Runner, mutant: &str) -> Result<bool> {
     runner.always(&format!("mutant host {mutant}"), |progress| {
-        // Each is made in one of the builds.
+        // A mutant is in one of the builds.
         for features in LOOM {
             let mut total = Tally::default();
             let mut cargo = Command::new("cargo");
@@ -150,13 +149,13 @@ pub fn mutant_is_caught(runner: &Runner, mutant: &str) -> Result<bool> {
             });
             match result {
                 Err(error) if error.is::<Interrupted>() => return Err(error),
-                // A test that fails has been counted; if there is none, cargo itself failed.
+                // Without a test that was counted, cargo itself failed.
                 Err(error) if total == Tally::default() => return Err(error),
                 _ if total == Tally::default() => {}
                 _ => return Ok(total.passed == 1 && total.failed == 0),
             }
         }
-        bail!("there is no mutant {mutant} in {EXPLORER}: mend what names it")
+        bail!("there is no mutant {mutant} in {EXPLORER}: correct the patch that names it")
     })
 }
 

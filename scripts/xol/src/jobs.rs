@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What is done with booted kernels.
+//! Tests and measurements on booted kernels.
 //!
-//! When these are called, the kernels of all flavours asked for are built
-//! (images at `runner.paths.image(arch, flavour)`), and so are the guests. Only
-//! mutants are built as they are tried.
+//! The callers have built the kernels (images at `runner.paths.image(arch, flavour)`)
+//! and the guests. Only mutants are built as they are tried.
 
 mod bench;
 mod comparison;

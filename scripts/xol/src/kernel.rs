@@ -17,7 +17,7 @@ use crate::stage::{Fingerprint, Progress, Runner, read_text, write_file};
 pub const CONFIGURE_LIMIT: Duration = Duration::from_secs(10 * 60);
 pub const BUILD_LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// What the stage that builds a kernel is called, for plans.
+/// The stage of [`build`].
 pub fn stage_name(arch: Arch, flavour: Flavour) -> String {
     format!("kernel {arch} {}", flavour.name())
 }
@@ -66,7 +66,7 @@ fn build_with(
     })
 }
 
-/// All that one kernel is made from.
+/// Everything that one kernel is made from.
 pub fn inputs(
     runner: &Runner,
     source: &Source,
@@ -80,13 +80,13 @@ pub fn inputs(
     Ok(inputs)
 }
 
-/// What the compilers are, as far as a change should rebuild everything.
+/// The toolchain: a change rebuilds everything.
 pub fn toolchain(runner: &Runner) -> Result<Fingerprint> {
     let packages = runner.paths.checkout.join("scripts/sandbox.packages");
     Fingerprint::new("kernel").file(&packages)
 }
 
-/// Removes a build folder that was not made from the pristine tree with this identity.
+/// Removes a build directory that was not made from the pristine tree with this identity.
 /// Files of such a tree are old, so that make would take any object for current.
 fn empty_unless_made_from(folder: &Path, identity: &str) -> Result<()> {
     let mark = folder.with_file_name("source");
@@ -100,7 +100,7 @@ fn empty_unless_made_from(folder: &Path, identity: &str) -> Result<()> {
     write_file(&mark, identity.as_bytes())
 }
 
-/// Makes a build folder that is not there a copy of a sibling's; make does what is left.
+/// Copies a sibling's build directory, unless there is one; make builds the rest.
 pub fn start_from_sibling(
     runner: &Runner,
     arch: Arch,
@@ -123,12 +123,15 @@ pub fn start_from_sibling(
             .arg(runner.paths.kernel(arch, *sibling))
             .args([&part, &folder])
             .arg(arch.image().1),
-        &format!("copying the build folder of the {} kernel", sibling.name()),
+        &format!(
+            "copying the build directory of the {} kernel",
+            sibling.name()
+        ),
         CONFIGURE_LIMIT,
     )
 }
 
-/// `make` in a kernel tree, for one build folder.
+/// `make` in a kernel tree, for one build directory.
 pub struct Make<'a> {
     tree: &'a Path,
     /// Where make sees the tree: at the path of the patched one.
@@ -149,11 +152,10 @@ impl<'a> Make<'a> {
         }
     }
 
-    /// Every build folder is seen at one path, and every tree at another: commands
-    /// hold these paths, so that a copied folder would be built anew, and ccache would
-    /// find nothing, if they changed. Only make sees them there. bindeb-pkg writes
-    /// beside the build folder, so the folder above is bound. All mounts of the sandbox
-    /// are private already.
+    /// Make sees every build directory at one path, and every tree at another. Commands
+    /// hold these paths: if they changed, make would build a copied directory anew, and
+    /// ccache would find nothing. bindeb-pkg writes beside the build directory, so that
+    /// its parent is bound. All mounts of the sandbox are private.
     pub fn command(&self, targets: &[&str]) -> Command {
         let (holder, name) = self.holder_and_name();
         let path = std::env::var("PATH").unwrap_or_default();
@@ -186,8 +188,8 @@ impl<'a> Make<'a> {
         (holder, Path::new(name).display())
     }
 
-    /// Makes `.config` from the fragments, and checks that each line of them
-    /// took effect: Kconfig drops what it cannot have without a word.
+    /// Makes `.config` from the fragments, and checks that each line of them took
+    /// effect: Kconfig drops an option silently if a dependency is missing.
     pub fn configure(&self, fragments: &[PathBuf], progress: &Progress) -> Result<()> {
         let config = self.merge(fragments, progress)?;
         let mut wanted = Vec::new();
@@ -223,7 +225,7 @@ impl<'a> Make<'a> {
         let what = format!("make {}", targets.join(" "));
         progress.message(&what);
         progress.run_lines(&mut self.command(targets), &what, BUILD_LIMIT, |line| {
-            // "  CC      kernel/fork.o", and nothing else, is indented so.
+            // Only steps are indented: "  CC      kernel/fork.o".
             if let Some(step) = line.strip_prefix("  ") {
                 steps += 1;
                 let words: Vec<_> = step.split_whitespace().collect();
@@ -232,8 +234,8 @@ impl<'a> Make<'a> {
         })
     }
 
-    /// Builds the module `name` of the folder `sources`, which is only read, in the
-    /// folder `output`. What `modules` makes has to be there.
+    /// Builds the module `name` of the directory `sources`, which is only read, in the
+    /// directory `output`. The target `modules` must have been built.
     pub fn build_module(
         &self,
         sources: &Path,
@@ -246,15 +248,15 @@ impl<'a> Make<'a> {
         self.build(&[&from, &to, name], progress)
     }
 
-    /// Builds Debian packages, beside the build folder.
+    /// Builds Debian packages, beside the build directory.
     pub fn build_packages(&self, progress: &Progress) -> Result<()> {
-        // What it takes is in the sandbox; build-essential is more than that.
+        // The sandbox has the tools, but not the whole of build-essential.
         self.build(&["bindeb-pkg", "DPKG_FLAGS=-d"], progress)
     }
 }
 
-/// Checks that every line of `fragments` (name, text) is so in `config`, unless
-/// a later fragment says something else.
+/// Checks that `config` has every line of `fragments` (name, text), except those that
+/// a later fragment overrides.
 pub fn check_config(config: &str, fragments: &[(String, String)]) -> Result<()> {
     let have: BTreeMap<_, _> = config.lines().filter_map(setting).collect();
     let mut wanted = BTreeMap::new();

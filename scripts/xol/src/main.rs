@@ -53,7 +53,7 @@ enum Task {
     Bench {
         #[command(flatten)]
         archs: Archs,
-        /// The figures of an earlier run to compare with, instead of the previous one
+        /// The figures of an earlier run to compare with, instead of the previous run's
         #[arg(long)]
         base: Option<PathBuf>,
     },
@@ -65,15 +65,15 @@ enum Task {
     TestDebug {
         #[command(flatten)]
         archs: Archs,
-        /// Only on these
+        /// Only these kernels
         #[arg(long, value_parser = Flavour::checked)]
         kernel: Vec<Flavour>,
     },
-    /// Put known defects back, one by one, and see that tests catch them
+    /// Put known defects into the kernel, one by one, and check that tests catch them
     TestMutations {
         #[command(flatten)]
         archs: Archs,
-        /// Only those with this number or name
+        /// Only the defects with this number or name
         #[arg(long)]
         mutation: Vec<String>,
     },
@@ -115,7 +115,7 @@ enum Task {
 
 #[derive(clap::Args)]
 struct Archs {
-    /// Architectures to do it for, instead of this machine's (for tests: all)
+    /// Architectures, instead of this machine's (for tests: all)
     #[arg(long, value_enum)]
     arch: Vec<Arch>,
 }
@@ -175,7 +175,7 @@ fn start(task: &Task) -> Result<ExitCode> {
         }
         Task::Test(archs) => {
             let archs = archs.or_tested();
-            // Before the host's tests take their time.
+            // An error now, not after the host's tests.
             have_guests(&archs)?;
             let mut total = host::test(runner)?;
             let (source, guests) = build(runner, &archs, &Flavour::COMPARED)?;
@@ -305,15 +305,16 @@ fn close(runner: &Runner, total: jobs::Tally) -> ExitCode {
     }
 }
 
-/// Two calls must not build in the same folders. The lock goes with the process.
+/// Keeps a second call out of the cache, until the process ends.
 fn lock(paths: &Paths) -> Result<File> {
-    let file = File::create(paths.cache.join("lock")).context("cannot write the cache folder")?;
+    let file =
+        File::create(paths.cache.join("lock")).context("cannot write the cache directory")?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => bail!(
-            "another call is at work in {}; wait for it, or set XOL_CACHE to another folder",
+            "another call is at work in {}; wait for it, or set XOL_CACHE to another directory",
             paths.outside(&paths.cache).display()
         ),
-        Err(error) => Err(error).context("cannot lock the cache folder"),
+        Err(error) => Err(error).context("cannot lock the cache directory"),
     }
 }

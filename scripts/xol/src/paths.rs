@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Where everything lives. `scripts/sandbox` binds the checkout, the cache and
-//! the user's kernel tree at fixed places, so these paths are the same on every
-//! host (which also keeps ccache's hits).
+//! The paths of everything. `scripts/sandbox` binds the checkout, the cache and the
+//! user's kernel tree at fixed paths, which are the same on every host, so that ccache
+//! finds what was compiled elsewhere.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::flavour::Flavour;
 pub struct Paths {
     /// The checkout; only `make refresh` writes to it.
     pub checkout: PathBuf,
-    /// `XOL_CACHE`: what all else is written to, except by `make apply`.
+    /// `XOL_CACHE`: everything is written here, except by `make apply` and `refresh`.
     pub cache: PathBuf,
     /// The user's kernel tree (`KSRC`), when one is given.
     pub ksrc: Option<PathBuf>,
@@ -32,7 +32,7 @@ impl Paths {
         self.cache.join("source")
     }
 
-    /// The build folder (`O=`) of one kernel.
+    /// The build directory (`O=`) of one kernel.
     pub fn kernel(&self, arch: Arch, flavour: Flavour) -> PathBuf {
         let flavour = self.build().join(arch.name()).join(flavour.built().name());
         flavour.join("kernel")
@@ -57,12 +57,12 @@ impl Paths {
         self.build().join("report")
     }
 
-    /// The same of `bench`, and what it was made from.
+    /// The same of `bench`, and the figures of the run before.
     pub fn bench(&self) -> PathBuf {
         self.build().join("bench")
     }
 
-    /// How kernels compare in upstream's own tests.
+    /// The results of upstream's own tests.
     pub fn upstream(&self) -> PathBuf {
         self.build().join("upstream")
     }
@@ -77,7 +77,7 @@ impl Paths {
         self.cache.join("stamps")
     }
 
-    /// `path` as the user knows it, outside the sandbox: for messages.
+    /// `path` as it is outside the sandbox, for messages.
     pub fn outside(&self, path: &Path) -> PathBuf {
         for (inside, variable) in [
             (Some(&self.cache), "XOL_HOST_CACHE"),

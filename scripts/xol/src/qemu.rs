@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Boots a kernel with an initramfs under QEMU, runs jobs in it, and tells what
-//! came of it.
+//! Boots a kernel with an initramfs under QEMU, runs jobs in it, and returns the
+//! outcome.
 //!
 //! QEMU is called directly: a guest that is nothing but a kernel and a cpio
 //! needs no disk, network or PCI in the kernel, which keeps the build small.
@@ -28,7 +28,7 @@ use crate::flavour::Flavour;
 use crate::plugin;
 use crate::stage::{Fingerprint, Progress, Runner, write_file};
 
-/// What executes a guest's instructions.
+/// The engine that executes a guest's instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     Kvm,
@@ -77,19 +77,19 @@ pub struct Boot<'a> {
     pub limit: Duration,
 }
 
-/// What came of a boot.
+/// The outcome of a boot.
 pub struct Outcome {
     /// The lines that the jobs wrote.
     pub report: Vec<String>,
     /// The kernel's log.
     pub log: String,
-    /// Why this guest cannot be trusted.
+    /// The reason not to trust this guest.
     pub fault: Option<Fault>,
     /// The first status of a job that was not 0.
     pub status: i32,
 }
 
-/// What went wrong with a guest.
+/// The kinds of faults of a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
     /// The kernel says that something is broken.
@@ -104,7 +104,7 @@ pub enum FaultKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub kind: FaultKind,
-    /// What and where, in one line.
+    /// A line for the user, with the console's path.
     pub text: String,
 }
 
@@ -121,13 +121,13 @@ impl Outcome {
         Ok(self.report)
     }
 
-    /// What KCSAN reports and uprobes take no part in.
+    /// KCSAN's reports that uprobes take no part in.
     pub fn races_elsewhere(&self) -> Vec<&str> {
         console::races_elsewhere(&self.log)
     }
 }
 
-/// What the guest's init writes last.
+/// The last line of the guest's init begins so.
 const EXIT_MARK: &str = "xol: exit ";
 
 /// Boots and waits. Faults of the guest are in the outcome; an error means that
@@ -193,7 +193,7 @@ fn boot_machine(
     })
 }
 
-/// What is wrong with a guest that has ended, the most telling thing first.
+/// The fault of a guest that has ended; the one that explains most wins.
 fn fault(
     log: &str,
     ended: Result<ExitStatus>,

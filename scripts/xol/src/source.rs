@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Gets the kernel source and keeps a patched tree up to date.
+//! Fetches the kernel source and keeps a patched tree up to date.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,11 +13,11 @@ use crate::apply::{Feature, Patch, update};
 use crate::flavour::{Flavour, Tree};
 use crate::stage::{Fingerprint, Progress, Runner, write_file};
 
-/// The package that carries the source. The series is pinned, its Debian
-/// revision is not: the archive keeps only the newest one.
+/// The package that holds the source. The series is pinned, but not its Debian
+/// revision: the archive keeps only the newest one.
 const PACKAGE: &str = "linux-source-7.3";
 
-/// What a tree of the user's may be.
+/// The series that a user's tree may be of.
 const VERSIONS: [&str; 2] = ["7.2", "7.3"];
 
 const MINUTES: Duration = Duration::from_secs(60);
@@ -27,16 +27,16 @@ const MINUTES: Duration = Duration::from_secs(60);
 pub struct Source {
     /// The patched tree. Its path stays the same when the patches change.
     pub tree: PathBuf,
-    /// The tree that the patches were applied to; never changed.
+    /// The unpatched tree; never changed.
     pub pristine: PathBuf,
-    /// That of the pristine tree: for fingerprints.
+    /// Identifies the pristine tree, for fingerprints.
     pub identity: String,
-    /// Changes whenever any file of the patched tree does: for fingerprints.
+    /// Changes with any file of the patched tree, for fingerprints.
     pub hash: String,
 }
 
 impl Source {
-    /// The tree that this kernel is built from, and what changes whenever that tree does.
+    /// The tree that this kernel is built from, and a text that changes with that tree.
     pub fn of(&self, flavour: Flavour) -> (&Path, &str) {
         match flavour.row().tree {
             Tree::Pristine => (&self.pristine, &self.identity),
@@ -59,7 +59,7 @@ pub fn prepare_mutated(runner: &Runner, mutation: &[Patch]) -> Result<Source> {
     prepare_with(runner, &pristine, &feature)
 }
 
-/// Makes the patched tree one that has this of the feature.
+/// Makes the patched tree hold this feature, which may be a part of the checkout's.
 pub fn prepare_with(runner: &Runner, pristine: &Pristine, feature: &Feature) -> Result<Source> {
     let tree = pristine.patched();
     let print = apply_inputs(pristine, feature)?;
@@ -85,16 +85,16 @@ fn apply_inputs(pristine: &Pristine, feature: &Feature) -> Result<Fingerprint> {
     feature.fingerprint(Fingerprint::new("apply 2").text(&pristine.identity))
 }
 
-/// Whether the patched tree was made from the feature as it is.
+/// Whether the patched tree was made from this feature.
 pub fn is_prepared(runner: &Runner, pristine: &Pristine, feature: &Feature) -> Result<bool> {
     let inputs = apply_inputs(pristine, feature)?;
     Ok(runner.is_done(APPLY, &inputs, &[&pristine.patched().join("Makefile")]))
 }
 
-/// A kernel tree as it was got.
+/// A kernel tree without the patches.
 pub struct Pristine {
     pub path: PathBuf,
-    /// Changes when any file of the user's tree does, and with the version of Debian's.
+    /// Changes with any file of the user's tree, or with the version of Debian's.
     pub identity: String,
 }
 
@@ -126,7 +126,7 @@ fn debian(runner: &Runner) -> Result<Pristine> {
 }
 
 fn fetch(path: &Path, progress: &Progress) -> Result<()> {
-    let folder = path.parent().context("no folder for the source")?;
+    let folder = path.parent().context("no directory for the source")?;
     let part = folder.join("part");
     remove(&part, progress)?;
     remove(path, progress)?;
@@ -137,7 +137,7 @@ fn fetch(path: &Path, progress: &Progress) -> Result<()> {
              give a 7.2 or 7.3 tree with KSRC=/path/to/linux"
         )
     };
-    // What gets through the namespace of an ordinary user has no _apt to switch to.
+    // An ordinary user's namespace may have no _apt to switch to.
     let apt = |arguments: &[&str]| {
         let mut apt = Command::new("apt-get");
         apt.args([
@@ -174,8 +174,8 @@ fn fetch(path: &Path, progress: &Progress) -> Result<()> {
     remove(&part, progress)
 }
 
-/// Copies the user's tree, which is never worked in: an earlier copy is brought
-/// up to date, and keeps its identity if nothing changed.
+/// Copies the user's tree, which is only read. An earlier copy is brought up to date,
+/// and keeps its identity if nothing changed.
 fn copy(runner: &Runner, ksrc: &Path) -> Result<Pristine> {
     series(ksrc)?;
     let name = runner.paths.outside(ksrc);
@@ -205,7 +205,7 @@ fn copy(runner: &Runner, ksrc: &Path) -> Result<Pristine> {
             },
         )?;
         if path.join(".config").exists() || path.join("include/config").exists() {
-            // Built in place; a tree like that refuses to be built elsewhere.
+            // A tree that was built in place refuses to be built elsewhere.
             progress.run(
                 Command::new("make").arg("mrproper").current_dir(&path),
                 "make mrproper in the copy",
@@ -216,7 +216,7 @@ fn copy(runner: &Runner, ksrc: &Path) -> Result<Pristine> {
         let identity = match known {
             Some(known) if changes.is_empty() => known,
             known => {
-                // Names do not tell one tree from another; the place and the time do.
+                // Two trees may change by the same names: the path and the time differ.
                 let first = || Ok::<_, anyhow::Error>(format!("{key} {:?}", UNIX_EPOCH.elapsed()?));
                 let mut identity = Fingerprint::new(&known.map_or_else(first, Ok)?);
                 for change in &changes {
@@ -231,8 +231,8 @@ fn copy(runner: &Runner, ksrc: &Path) -> Result<Pristine> {
     Ok(Pristine { path, identity })
 }
 
-/// Whether a change that rsync made to `folder`, `%i %n`, is still there: what `make
-/// mrproper` has removed comes again with each copy.
+/// Whether a change that rsync made to `folder`, `%i %n`, is still there: each copy
+/// brings again the files that `make mrproper` removes.
 fn lasts(change: &str, folder: &Path) -> bool {
     match change.split_once(' ') {
         Some(("*deleting", _)) | None => true,
@@ -340,13 +340,12 @@ fn remove(path: &Path, progress: &Progress) -> Result<()> {
     let mut rm = Command::new("rm");
     progress.run(
         rm.arg("-rf").arg(path),
-        "removing an old folder",
+        "removing an old directory",
         10 * MINUTES,
     )
 }
 
-/// Which of the series that the patches are for a tree belongs to; others are
-/// refused.
+/// The series of a tree; an error unless the patches are for it.
 pub fn series(tree: &Path) -> Result<&'static str> {
     let version = version(tree)?;
     let belongs = |series: &&str| {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The stages of a run: each says what it does and what comes next, shows a
-//! moving sign of life, keeps a log, and is skipped when what it was made from
-//! has not changed.
+//! The stages of a run. A stage prints what it does and what comes next, shows that
+//! it is alive, keeps a log, and is skipped when its inputs have not changed.
 //!
-//! A stage's stamp is written last, and removed before its work begins: what an
-//! interrupted stage leaves behind is never taken for done. Work that makes
-//! single files does so under a temporary name ([`write_file`]).
+//! A stage's stamp is removed before its work begins and written last: the remains of
+//! an interrupted stage are never taken for its result. A single file is made under a
+//! temporary name ([`write_file`]).
 
 use std::collections::VecDeque;
 use std::fs;
@@ -25,13 +24,13 @@ use sha2::{Digest, Sha256};
 use crate::command::{self, seconds};
 use crate::paths::Paths;
 
-/// How often a stage says that it lives when nobody watches a terminal.
+/// How often a stage prints a line when there is no terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Runs stages, one after the other or in several threads.
 pub struct Runner {
     pub paths: Paths,
-    /// How many things to do at the same time: compilers, or guests that are busy.
+    /// How many compilers, or busy guests, run at the same time.
     pub jobs: usize,
     upcoming: Mutex<VecDeque<String>>,
     bars: MultiProgress,
@@ -53,9 +52,8 @@ impl Runner {
         })
     }
 
-    /// Does `work` for each of `items`: for `at_once` of them at the same time, and for
-    /// the next one as soon as one is done. Returns what came of them in the order of
-    /// the items.
+    /// Does `work` for each of `items`, `at_once` of them at the same time; the next one
+    /// begins as soon as one is done. Returns the results in the order of the items.
     pub fn beside<T: Sync, R: Send>(
         &self,
         at_once: usize,
@@ -84,7 +82,7 @@ impl Runner {
         Ok(done.into_iter().map(|(_, result)| result).collect())
     }
 
-    /// Announces stages to come, so that each can name the next one.
+    /// Announces stages, so that each can name the next one.
     pub fn plan<S: Into<String>>(&self, names: impl IntoIterator<Item = S>) {
         self.upcoming().extend(names.into_iter().map(Into::into));
     }
@@ -119,7 +117,7 @@ impl Runner {
         self.paths.stamps().join(file_name(name))
     }
 
-    /// Runs the stage `name`, whatever was done before.
+    /// Runs the stage `name` unconditionally.
     pub fn always<T>(&self, name: &str, work: impl FnOnce(&Progress) -> Result<T>) -> Result<T> {
         let next = self.next_after(name);
         let log = self.paths.log().join(file_name(name) + ".log");
@@ -150,7 +148,7 @@ impl Runner {
         }
     }
 
-    /// Since the first stage.
+    /// The time since the first stage.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
@@ -159,7 +157,7 @@ impl Runner {
         self.upcoming.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Prints a line that stays, above the signs of life of stages.
+    /// Prints a line that stays, above the progress of stages.
     fn say(&self, line: &str) {
         self.bars.suspend(|| println!("{line}"));
     }
@@ -173,7 +171,7 @@ impl Runner {
     }
 }
 
-/// Names the failed stage and its log; the cause is the error below it.
+/// The failed stage and its log; the error below it is the cause.
 #[derive(Debug)]
 pub struct Failure {
     stage: String,
@@ -186,16 +184,16 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// A running stage's sign of life: a spinner on a terminal, a line now and then
-/// elsewhere.
+/// The progress of a running stage: a spinner on a terminal, elsewhere a line now and
+/// then.
 pub struct Progress {
     /// The stage's log; children append to it.
     pub log: PathBuf,
     started: Instant,
     bars: MultiProgress,
     bar: ProgressBar,
-    /// What is being done, for the thread that prints plain lines. That thread
-    /// ends when this side of the channel is gone.
+    /// The current message, for the thread that prints plain lines. The thread ends
+    /// when the channel's sender is dropped.
     plain: Option<(Arc<Mutex<String>>, Sender<()>)>,
 }
 
@@ -231,7 +229,7 @@ impl Progress {
         }
     }
 
-    /// Says what is being done at the moment. Cheap: call it on every line.
+    /// Shows what is being done. Cheap enough for every line of a child.
     pub fn message(&self, text: &str) {
         match &self.plain {
             None => self.bar.set_message(text.to_owned()),
@@ -241,13 +239,13 @@ impl Progress {
         }
     }
 
-    /// Prints a line that stays, above the sign of life.
+    /// Prints a line that stays, above the progress.
     pub fn say(&self, line: &str) {
         self.bars.suspend(|| println!("   {line}"));
     }
 
-    /// Runs a child within this stage; its lines go to the log and the last one
-    /// is shown. See [`command::run`].
+    /// Runs a child within this stage. Its lines go to the log, and the last one is
+    /// shown. See [`command::run`].
     pub fn run(&self, command: &mut Command, what: &str, limit: Duration) -> Result<()> {
         self.message(what);
         self.run_lines(command, what, limit, |line| {
@@ -258,7 +256,7 @@ impl Progress {
         })
     }
 
-    /// As [`Self::run`], with the caller looking at each line.
+    /// As [`Self::run`], with `on_line` called for each line.
     pub fn run_lines(
         &self,
         command: &mut Command,
@@ -275,13 +273,12 @@ impl Progress {
     }
 }
 
-/// Hash of everything that a stage's result depends on.
+/// A hash of everything that a stage's result depends on.
 #[derive(Clone)]
 pub struct Fingerprint(Sha256);
 
 impl Fingerprint {
-    /// Starts with what the driver itself wants to count, such as the format of
-    /// what the stage makes.
+    /// Starts with the driver's own part, such as the format of the stage's result.
     pub fn new(kind: &str) -> Self {
         Self(Sha256::new()).text(kind)
     }
@@ -303,7 +300,7 @@ impl Fingerprint {
         Ok(self.text(&path.to_string_lossy()).bytes(&contents))
     }
 
-    /// Every file below a folder (a missing one counts as empty).
+    /// Every file below a directory; a missing directory counts as empty.
     pub fn tree(mut self, folder: &Path) -> Result<Self> {
         for file in files_below(folder)? {
             self = self.file(&file)?;
@@ -356,7 +353,7 @@ pub fn is_scratch(name: &str) -> bool {
 
 /// Writes a file under a temporary name and renames it when it is complete.
 pub fn write_file(path: &Path, contents: &[u8]) -> Result<()> {
-    let folder = path.parent().context("a file without a folder")?;
+    let folder = path.parent().context("a file without a directory")?;
     let write = || -> std::io::Result<()> {
         fs::create_dir_all(folder)?;
         let mut file = tempfile::NamedTempFile::new_in(folder)?;

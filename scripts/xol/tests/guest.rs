@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What runs in guests and has to say the right thing: how upstream's tests are
-//! reported.
+//! Tests of the scripts that report upstream's tests in guests.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -47,7 +46,7 @@ fn a_program_has_a_limit() {
     );
 }
 
-/// What the script makes of the output of test_progs, and its status.
+/// Runs the script on output of test_progs; returns its output and its status.
 fn test_progs(said: &str) -> (String, Option<i32>) {
     // Guests have the awk of busybox.
     let mut awk = Command::new("busybox")

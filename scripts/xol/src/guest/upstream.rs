@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Builds what upstream's own tests of uprobes need, from the same source as the
-//! kernels, by the Makefiles of the selftests: nothing of them is kept here.
+//! Builds upstream's own tests of uprobes, from the kernels' source and by the
+//! Makefiles of the selftests: this project has no copy of them.
 //!
-//! Some of these write beside their sources, so they work on a copy. The BPF
-//! selftests have hundreds of programs that others than uprobes need; a few of their
-//! variables are given to have only those that are wanted.
+//! Some Makefiles write beside their sources, so they work on a copy of the tools. The
+//! BPF selftests have hundreds of programs that uprobes do not need; some variables of
+//! their Makefile are set so that only the wanted ones are built.
 
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use crate::kernel::{self, Make};
 use crate::source::Source;
 use crate::stage::{Fingerprint, Progress, Runner, read_text, write_file};
 
-/// What Debian gives the guest, besides busybox.
+/// Debian's packages for the guest.
 const PACKAGES: &[&str] = &[
     "busybox-static",
     "bash",
@@ -36,18 +36,18 @@ const PACKAGES: &[&str] = &[
     "zlib1g",
 ];
 
-/// The kernel whose types BPF programs are compiled with; they are relocated to those
-/// of the kernel that they are loaded by.
+/// The kernel whose types BPF programs are compiled with. A kernel that loads them
+/// relocates them to its own types.
 const TYPES: Flavour = Flavour::UpstreamC;
 
 /// The module that comes with test_progs.
 const MODULE: &str = "bpf_testmod.ko";
 
-/// Where the selftests are in a kernel tree, and those of BPF among them.
+/// The directories of the selftests, and of BPF's, in a kernel tree.
 const SELFTESTS: &str = "tools/testing/selftests";
 const BPF: &str = "tools/testing/selftests/bpf";
 
-/// What test_progs needs beside it.
+/// test_progs, and the files that it needs beside it.
 const BPF_FILES: [&str; 4] = [
     "test_progs",
     "uprobe_multi",
@@ -72,7 +72,7 @@ fn module_stage(arch: Arch, flavour: Flavour) -> String {
 }
 
 /// Builds what is missing, and returns the image: that of `guest`, with upstream's
-/// tests. The kernels are there.
+/// tests. The kernels must have been built.
 pub fn build(runner: &Runner, arch: Arch, source: &Source, guest: &Guest) -> Result<PathBuf> {
     runner.plan(stage_names(arch));
     let upstream = Upstream {
@@ -91,7 +91,7 @@ pub fn build(runner: &Runner, arch: Arch, source: &Source, guest: &Guest) -> Res
         |progress| make_root(arch, PACKAGES, &root, progress),
     )?;
 
-    // Types change with the patches, but none that a test looks at.
+    // The patches change types, but none that a test uses.
     let list = runner.paths.checkout.join("scripts/guest/test-progs");
     let listed = read_text(&list)?;
     let tests = folder.join("upstream");
@@ -137,7 +137,7 @@ pub fn build(runner: &Runner, arch: Arch, source: &Source, guest: &Guest) -> Res
     Ok(image)
 }
 
-/// The tests in a list as test_progs reads it: the names before `/` and `,`.
+/// The tests of a list in the format of test_progs: the names before `/` and `,`.
 fn wanted(list: &str) -> Vec<&str> {
     list.lines()
         .filter(|line| !line.starts_with('#'))
@@ -189,7 +189,7 @@ impl Upstream<'_> {
                         headers.display()
                     ))
                     .args(more)
-                    // Those of BPF have a name for this one only.
+                    // BPF's Makefile names its target without the path.
                     .arg(if folder == "bpf" {
                         Path::new(target)
                     } else {
@@ -220,14 +220,14 @@ impl Upstream<'_> {
                 fs::create_dir_all(&folder)?;
                 copy(file, &folder.join(file.file_name().expect("it has a name")))?;
             }
-            // Scripts; nothing is to be built.
+            // Scripts, which are only copied.
             let ftrace = self.source.tree.join(SELFTESTS).join("ftrace");
             copy_below(&ftrace.join("test.d"), &part.join("ftrace/test.d"))?;
             copy(&ftrace.join("ftracetest"), &part.join("ftrace/ftracetest"))
         })
     }
 
-    /// A copy of the tree's tools, in a tree that has all else by links.
+    /// Copies the tree's tools into a tree of links to everything else.
     fn copy_tree(&self, tree: &Path, progress: &Progress) -> Result<()> {
         let script = r#"rm -rf "$2" && mkdir -p "$2" && ln -s "$1"/* "$2" && rm "$2"/tools &&
             cp -a --reflink=auto "$1"/tools "$2""#;
@@ -265,7 +265,8 @@ impl Upstream<'_> {
                 "LSKELS_SIGNED=",
                 "LIBARENA_SKEL=",
                 "LIBARENA_ASAN_SKEL=",
-                // What the tests start, and no tool for the guest's architecture.
+                // The programs that the tests start, without tools of the guest's
+                // architecture.
                 "TRUNNER_EXTRA_FILES=$(OUTPUT)/urandom_read $(OUTPUT)/liburandom_read.so \
                  $(OUTPUT)/uprobe_multi",
                 "TRUNNER_BPFTOOL=$(BPFTOOL)",
@@ -310,9 +311,8 @@ impl Upstream<'_> {
     }
 }
 
-/// Leaves only the tests that are wanted in a copy of the BPF selftests, and returns
-/// the skeletons that these include. One that this source does not have is left to the
-/// guest to say so.
+/// Leaves only the wanted tests in a copy of the BPF selftests, and returns the
+/// skeletons that they include. The guest reports a test that this source lacks.
 fn choose_bpf_tests(bpf: &Path, wanted: &[&str]) -> Result<Vec<String>> {
     let tests = bpf.join("prog_tests");
     let mut there = String::new();
@@ -331,8 +331,8 @@ fn choose_bpf_tests(bpf: &Path, wanted: &[&str]) -> Result<Vec<String>> {
             fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
         }
     }
-    // Make would do so, but does not find a test whose definition begins with
-    // __weak, as that of uretprobe_stack does.
+    // The Makefile would write the list, but misses a test whose definition begins with
+    // __weak, such as uretprobe_stack.
     write_file(&tests.join("tests.h"), there.as_bytes())?;
     needed.sort();
     needed.dedup();

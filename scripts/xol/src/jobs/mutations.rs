@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Do the tests catch the known defects? Each is a patch that puts it back; the
-//! kernel is built with it, and the test that its header names must fail.
+//! Checks that the tests catch known defects. A patch causes each of them; the kernel is
+//! built with the patch, and the test that its header names must fail.
 //!
-//! How a header says so, and what the provocation is, is told in the folder's
-//! README.
+//! The README of the directory describes the headers and the provocation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -28,22 +27,21 @@ use crate::stage::{Runner, read_text};
 const FOLDER: &str = "tools/testing/uprobes-xol/mutations";
 const PROVOCATION: &str = "provocation.patch";
 
-/// Much longer than any of the tests takes: a guest that hangs is one that gets
-/// this far.
+/// Much longer than any of the tests takes: a guest that reaches the limit hangs.
 const LIMIT: Duration = Duration::from_secs(4 * 60);
 
-/// A patch that puts a defect back.
+/// A patch that causes a defect.
 struct Mutation {
-    /// Of its file, without the extension.
+    /// The file's name without the extension.
     name: String,
     subject: String,
     trial: Trial,
-    /// Any of them is enough.
+    /// Any of these signs is enough.
     signs: Vec<Sign>,
     patch: Patch,
 }
 
-/// What is run.
+/// What a trial runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     /// A program of the selftests, or one test of it by its name in TAP.
@@ -72,11 +70,11 @@ struct Trial {
     name: String,
 }
 
-/// What shows that a mutation was caught.
+/// A sign that a mutation was caught.
 #[derive(Debug, PartialEq, Eq)]
 enum Sign {
     Failure,
-    /// With these words in it.
+    /// A report of the kernel with these words.
     Splat(String),
     Hang,
 }
@@ -86,7 +84,7 @@ impl Trial {
         let mut kinds = Kind::ALL.into_iter();
         let of = kinds.find_map(|(prefix, kind)| Some((kind, text.strip_prefix(prefix)?)));
         let (kind, name) = of.unwrap_or((Kind::Stepped, text));
-        // It becomes a word of a command line.
+        // The name becomes a word of a command line.
         let word = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
         let complete = kind != Kind::KUnit || name.contains('/');
         if name.is_empty() || !name.chars().all(word) || !complete {
@@ -115,7 +113,7 @@ impl Trial {
         }
     }
 
-    /// Whether there is anything to run on this architecture: not all boost slots.
+    /// Whether it runs on this architecture: not all boost slots.
     fn is_on(&self, arch: Arch) -> bool {
         let boosted = self.kind == Kind::Boosted || self.name.starts_with("uprobes_boost/");
         !boosted || Flavour::Stepped.is_on(arch)
@@ -137,12 +135,12 @@ impl Trial {
         words
     }
 
-    /// Whether a failure can only be that of the test which is named.
+    /// Whether a failure can only be the named test's.
     fn is_one_test(&self) -> bool {
         !self.is_selftest() || self.program().1
     }
 
-    /// How what is named ended; none if it did not get to an end.
+    /// The verdict on the named test; none if it did not end.
     fn verdict(&self, outcome: &Outcome) -> Option<Verdict> {
         let mut cases = match self.is_selftest() {
             true => tap::parse(outcome.report.iter().map(String::as_str)),
@@ -168,12 +166,12 @@ impl fmt::Display for Trial {
 }
 
 impl Mutation {
-    /// Whether a kernel is made with it.
+    /// Whether it is a defect of the kernel.
     fn is_in_kernel(&self) -> bool {
         self.trial.kind != Kind::Host
     }
 
-    /// What puts that kernel wrong.
+    /// The patches of the mutant.
     fn patches(&self, provocation: &Patch) -> [Patch; 2] {
         [provocation.clone(), self.patch.clone()]
     }
@@ -210,23 +208,23 @@ impl Mutation {
         })
     }
 
-    /// The defect's.
+    /// The defect's number.
     fn number(&self) -> &str {
         self.name.split('-').next().unwrap_or_default()
     }
 
-    /// With the defect's number.
+    /// The subject with the defect's number.
     fn title(&self) -> String {
         format!("{} {}", self.number(), self.subject)
     }
 
-    /// How the mutation was caught, or else what happened.
+    /// How the mutation was caught, or the error: what happened instead.
     fn judge(&self, outcome: &Outcome) -> Result<String, String> {
         let verdict = self.trial.verdict(outcome);
         let fault = outcome.fault.as_ref();
         for sign in &self.signs {
             let shows = match sign {
-                // Of a whole program, a guest that breaks fails some test.
+                // A guest that breaks fails some test of a whole program.
                 Sign::Failure => {
                     verdict == Some(Verdict::Fail) && (fault.is_none() || self.trial.is_one_test())
                 }
@@ -251,8 +249,8 @@ impl Mutation {
     }
 }
 
-/// Whether a test that is to catch mutations is content with a kernel in order:
-/// it passes, if its failure is what counts; and nothing else is wrong.
+/// Whether a test is content with a kernel without a defect: it passes, if its failure
+/// is a sign, and the guest has no fault.
 fn check_sound(trial: &Trial, by_failure: bool, outcome: &Outcome) -> Result<String, String> {
     if let Some(fault) = &outcome.fault {
         return Err(fault.text.clone());
@@ -307,7 +305,7 @@ fn aligned(rows: &[Row]) -> Vec<String> {
     rows.iter().map(line).collect()
 }
 
-/// An architecture's guests.
+/// The guests of one architecture.
 struct Bench<'a> {
     runner: &'a Runner,
     arch: Arch,
@@ -343,7 +341,7 @@ impl Bench<'_> {
     }
 }
 
-/// Of `mutations` those that are `wanted`, by number or name; all when none is.
+/// The mutations that are `wanted`, by number or name; all if none is.
 fn chosen(mutations: Vec<Mutation>, wanted: &[String]) -> Result<Vec<Mutation>> {
     let is = |it: &Mutation, name: &str| it.name == name || it.number() == name;
     for name in wanted {
@@ -356,8 +354,8 @@ fn chosen(mutations: Vec<Mutation>, wanted: &[String]) -> Result<Vec<Mutation>> 
     Ok(kept.collect())
 }
 
-/// Tries the mutations that are `wanted`, all when none is, and counts those that are
-/// caught; a test that fails without any counts as a failure, too.
+/// Tries the mutations that are `wanted`, all if none is, and counts the caught ones. A
+/// test that fails without a mutation counts as a failure, too.
 pub fn test_mutations(
     runner: &Runner,
     guests: &[(Arch, Guest)],
@@ -375,7 +373,7 @@ pub fn test_mutations(
         });
     }
     let rows = try_all(runner, &benches, &provocation, &mutations);
-    // Whatever came of it, the tree is not to stay wrong.
+    // In any case, the tree must not keep a defect.
     let restored = source::prepare(runner);
     let rows = rows?;
     restored?;
@@ -392,9 +390,8 @@ pub fn test_mutations(
 /// The stage of [`try_to_apply`].
 const APPLY_STAGE: &str = "mutations apply";
 
-/// Whether all mutations of the kernel can still be made in this source; those that
-/// cannot are counted as failed. Nothing is built. Those that the host catches are
-/// looked after by its own tests.
+/// Checks that all mutations of the kernel apply to this source, and counts those that
+/// do not as failed. Nothing is built. The host's own tests check its mutants.
 pub fn try_to_apply(runner: &Runner, source: &Source) -> Result<Tally> {
     let (provocation, mutations) = read(&runner.paths.checkout)?;
     let series = source::series(&source.pristine)?;
@@ -459,7 +456,7 @@ fn try_all(
         let there = |bench: &&Bench<'_>| mutation.trial.is_on(bench.arch);
         for bench in benches.iter().filter(there) {
             let result = if unsound.contains(&(bench.arch, &mutation.trial)) {
-                Err(format!("{} is not content without it", mutation.trial))
+                Err(format!("{} fails without it", mutation.trial))
             } else {
                 match try_one(bench, provocation, mutation) {
                     Err(error) if error.is::<Interrupted>() => return Err(error),

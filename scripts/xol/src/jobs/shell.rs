@@ -13,10 +13,10 @@ use crate::guest::Guest;
 use crate::qemu::{self, Boot};
 use crate::stage::Runner;
 
-/// Longer than anybody stays, but not for ever.
+/// Longer than a session lasts, but not for ever.
 const LIMIT: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// The patched Rust kernel with a shell on this terminal.
+/// Boots the patched kernel with a shell on this terminal.
 pub fn shell(runner: &Runner, arch: Arch, guest: &Guest) -> Result<()> {
     let flavour = Flavour::Rust;
     let engine = qemu::fastest_engine(runner, arch, flavour, &guest.base)?;
@@ -36,7 +36,7 @@ pub fn shell(runner: &Runner, arch: Arch, guest: &Guest) -> Result<()> {
     })
 }
 
-/// Words that tell the guest how large this terminal is, if it is one.
+/// Words of the command line with the size of this terminal, if it is one.
 fn terminal_size() -> Vec<String> {
     if !std::io::stdin().is_terminal() {
         return Vec::new();

@@ -18,13 +18,14 @@ use crate::stage::{Runner, files_below, read_text};
 
 const KSELFTESTS: &str = "tools/testing/selftests/uprobes";
 
-/// Instructions per hit that a timer interrupt here or there makes.
+/// Instructions per hit by which a timer interrupt may change the result.
 const COST_NOISE: f64 = 1.0;
 
-/// What a hit may cost in the patched kernel without the feature, in terms of C.
+/// The most that a hit may cost in the patched kernel without the feature, by its cost
+/// in the pristine kernel.
 const OFF_COST: f64 = 1.01;
 
-/// More than a small host has, so that threads meet in more ways.
+/// More processors than a small host has, so that threads meet in more ways.
 pub const PROCESSORS: usize = 4;
 
 /// How many cases passed and failed.
@@ -72,7 +73,7 @@ pub fn describe(cases: &[Case]) -> String {
     text
 }
 
-/// What a kernel is booted for.
+/// The tests of one boot.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     KUnit,
@@ -124,16 +125,16 @@ struct Trial<'a> {
 /// Instructions per hit of each instruction.
 type Costs = BTreeMap<String, f64>;
 
-/// What trials are judged by.
+/// The state that trials share.
 struct Tests<'a> {
     runner: &'a Runner,
     /// The KUnit suites of the checkout.
     suites: BTreeMap<Arch, BTreeSet<String>>,
     /// The selftests that switch boosting off before anything else.
     unboosted: Vec<String>,
-    /// The flavours of this run: what boosts nothing runs once on each kernel.
+    /// The flavours of this run. Selftests that boost nothing run once on each image.
     flavours: &'a [Flavour],
-    /// What hits cost in C.
+    /// The costs in C.
     baselines: Mutex<BTreeMap<Arch, Costs>>,
 }
 
@@ -148,7 +149,7 @@ pub fn run_tests(runner: &Runner, guests: &[(Arch, Guest)]) -> Result<Tally> {
         &Flavour::MEASURED,
         &[
             &[(Kind::KUnit, Rust), (Kind::Cost, C)],
-            // Judged by what hits cost in C.
+            // These need the costs in C.
             &[(Kind::Cost, Rust), (Kind::Cost, Stepped)],
             &[
                 (Kind::Kselftest, C),
@@ -345,11 +346,11 @@ impl Tests<'_> {
         let c = baselines.entry(arch).or_default();
         let most = match flavour {
             Flavour::Off => |c| c * OFF_COST,
-            // Counting instructions is exact, so this is no matter of luck.
+            // Instructions are counted exactly.
             _ => |c| c + COST_NOISE,
         };
         let mut cases = cost_cases(c, &costs, most);
-        // Where nothing is boosted there is no kernel that is told not to.
+        // Only an architecture that boosts slots has a kernel that is told to step.
         if flavour == Flavour::Rust && Flavour::Stepped.is_on(arch) {
             cases.extend(boost_cases(&costs));
         }
@@ -357,7 +358,7 @@ impl Tests<'_> {
     }
 }
 
-/// What the stress program has done and found, however deep it is nested.
+/// The lines of the stress program, at any depth of the report.
 fn figures_of_stress(report: &[String]) -> impl Iterator<Item = &str> {
     let texts = report
         .iter()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Upstream's own tests of uprobes, on a kernel with slots in C and one with slots in
-//! Rust, which may boost them or not.
+//! Upstream's own tests of uprobes, on a kernel with slots in C and on one with slots in
+//! Rust, with boosted slots and without.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::report::tap;
 use crate::report::upstream::{Comparison, Results};
 use crate::stage::{Runner, write_file};
 
-/// One for each kind of tests.
+/// One job for each kind of tests.
 const JOBS: [&str; 5] = [
     "upstream-ftrace",
     "upstream-seccomp",
@@ -25,17 +25,18 @@ const JOBS: [&str; 5] = [
     "upstream-bpf",
 ];
 
-/// One that the translator executes attaches to fifty thousand functions.
+/// One test attaches to fifty thousand functions, under QEMU TCG.
 const LIMIT: Duration = Duration::from_secs(90 * 60);
 
-/// What slots in C must not pass alone, and what it is called.
+/// The kernels that must pass what slots in C pass, and their titles.
 const COMPARED: [(Flavour, &str); 2] = [
     (Flavour::UpstreamRust, "Rust"),
     (Flavour::UpstreamStepped, "Rust, all stepped"),
 ];
 
-/// Boots the kernels of one architecture with `image`, prints what differs and what
-/// cannot be compared, and counts the cases. All that slots in C pass must pass.
+/// Boots the kernels of one architecture with `image`, prints the cases that differ or
+/// cannot be compared, and counts the cases. Slots in Rust must pass all that slots in C
+/// pass.
 pub fn run_upstream_tests(
     runner: &Runner,
     arch: Arch,
@@ -56,7 +57,7 @@ pub fn run_upstream_tests(
             println!("   {}: {name} failed: {why}", stage_name(arch, *flavour));
         }
         if !names.is_empty() {
-            // Now with nothing beside it.
+            // Once more, with no guest beside it.
             results.update(&names, &run(flavour)?);
         }
     }
@@ -108,7 +109,7 @@ fn run(
     image: &Path,
 ) -> Result<Results> {
     runner.always(&stage_name(arch, flavour), |progress| {
-        // The module is that of the kernel that was built.
+        // A kernel that is only told to step has the module of the kernel that boosts.
         let kernel = format!("xol.kernel={}", flavour.built().name());
         let arguments = [&["kunit.enable=0", &kernel], flavour.arguments()].concat();
         let boot = Boot {

@@ -34,7 +34,7 @@ pub fn run(runner: &Runner, archs: &[Arch]) -> Result<()> {
         guests.push((arch, guest::build(runner, arch, &source)?));
     }
     let checked = check(runner, &guests);
-    // Whatever came of it, the tree must have all commits again.
+    // In any case, the tree must have all commits again.
     let restored = source::prepare(runner);
     let commits = checked?;
     restored?;
@@ -74,7 +74,7 @@ fn check(runner: &Runner, guests: &[(Arch, Guest)]) -> Result<usize> {
     Ok(commits.len())
 }
 
-/// What the tree has after these commits.
+/// The feature as these commits leave it.
 fn up_to(commits: &[Commit<'_>]) -> Feature {
     let files = commits.iter().flat_map(|commit| &commit.files);
     Feature {
@@ -132,7 +132,7 @@ impl Trial<'_> {
                 let source = source::prepare_with(runner, pristine, &self.feature)?;
                 let make = Make::new(runner, &source, self.arch, flavour);
                 kernel::start_from_sibling(runner, self.arch, flavour, progress)?;
-                // What a later commit brings cannot take effect yet.
+                // Options of later commits cannot take effect yet.
                 let config = make.merge(&fragments, progress)?;
                 let value = if self.on { "y" } else { "n" };
                 let wanted = format!("CONFIG_RUST=y\n{OPTION}={value}\n");
