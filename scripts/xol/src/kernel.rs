@@ -36,7 +36,7 @@ pub fn fragments(runner: &Runner, arch: Arch, flavour: Flavour) -> Vec<PathBuf> 
 pub fn build(runner: &Runner, source: &Source, arch: Arch, flavour: Flavour) -> Result<()> {
     build_with(runner, source, arch, flavour, |make, progress| {
         if flavour.row().tree == Tree::Pristine {
-            empty_unless_made_from(&make.folder, &source.identity)?;
+            empty_unless_made_from(&make.folder, &source.origin()?)?;
         }
         start_from_sibling(runner, arch, flavour, progress)?;
         make.configure(&fragments(runner, arch, flavour), progress)
@@ -86,18 +86,18 @@ pub fn toolchain(runner: &Runner) -> Result<Fingerprint> {
     Fingerprint::new("kernel").file(&packages)
 }
 
-/// Removes a build directory that was not made from the pristine tree with this identity.
-/// Files of such a tree are old, so that make would take any object for current.
-fn empty_unless_made_from(folder: &Path, identity: &str) -> Result<()> {
+/// Removes a build directory that was made from another tree than `origin`. Files of a
+/// pristine tree are old, so that make would take any object for current.
+fn empty_unless_made_from(folder: &Path, origin: &str) -> Result<()> {
     let mark = folder.with_file_name("source");
-    if fs::read_to_string(&mark).is_ok_and(|made_from| made_from == identity) {
+    if fs::read_to_string(&mark).is_ok_and(|made_from| made_from == origin) {
         return Ok(());
     }
     if folder.exists() {
         fs::remove_dir_all(folder)
             .with_context(|| format!("cannot remove {}", folder.display()))?;
     }
-    write_file(&mark, identity.as_bytes())
+    write_file(&mark, origin.as_bytes())
 }
 
 /// Copies a sibling's build directory, unless there is one; make builds the rest.
@@ -310,9 +310,9 @@ mod tests {
     fn build_folders_are_of_one_pristine_tree() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("kernel");
-        for (identity, kept) in [("1", false), ("1", true), ("2", false)] {
+        for (origin, kept) in [("1", false), ("1", true), ("2", false)] {
             write_file(&folder.join("x.o"), b"").unwrap();
-            empty_unless_made_from(&folder, identity).unwrap();
+            empty_unless_made_from(&folder, origin).unwrap();
             assert_eq!(folder.join("x.o").exists(), kept);
         }
     }

@@ -178,7 +178,7 @@ pub fn run(runner: &Runner) -> Result<()> {
 fn prove(pristine: &Pristine, feature: &Feature, series: &Path, progress: &Progress) -> Result<()> {
     let repository = Repository::new(&pristine.path, &feature.paths(), progress)?;
     let mut am = repository.command(&["am", "-q"]);
-    repository.run(am.args(patches(series)?))?;
+    repository.run(am.args(apply::patch_files(series)?))?;
 
     let applied = feature.stage(&pristine.path)?;
     for path in feature.paths() {
@@ -203,17 +203,9 @@ fn checkpatch(pristine: &Pristine, series: &Path, progress: &Progress) -> Result
         // is a reader of tasks trace RCU, which checkpatch does not know.
         .args(["--no-signoff", "--ignore=FILE_PATH_CHANGES,RCU_TASKS_TRACE"])
         .args(["--terse", "--no-summary", "--color=never"])
-        .args(patches(series)?)
+        .args(apply::patch_files(series)?)
         .current_dir(&pristine.path);
     progress.run(&mut perl, "checkpatch", LIMIT)
-}
-
-fn patches(series: &Path) -> Result<Vec<PathBuf>> {
-    let mut patches = fs::read_dir(series)?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<Vec<_>>>()?;
-    patches.sort();
-    Ok(patches)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -42,6 +42,15 @@ impl Source {
             Tree::Pristine => (&self.pristine, &self.identity),
             Tree::Patched => (&self.tree, &self.hash),
         }
+    }
+
+    /// The pristine tree and its version: within one version, an edit gives a new mtime.
+    pub fn origin(&self) -> Result<String> {
+        Ok(format!(
+            "{} {}",
+            self.pristine.display(),
+            version(&self.pristine)?
+        ))
     }
 }
 
@@ -174,35 +183,24 @@ fn fetch(path: &Path, progress: &Progress) -> Result<()> {
     remove(&part, progress)
 }
 
-/// Copies the user's tree, which is only read. An earlier copy is brought up to date,
-/// and keeps its identity if nothing changed.
+/// Copies the user's tree, which is only read; an earlier copy is brought up to date.
 fn copy(runner: &Runner, ksrc: &Path) -> Result<Pristine> {
     series(ksrc)?;
     let name = runner.paths.outside(ksrc);
     let key = Fingerprint::new("ksrc").text(&name.to_string_lossy()).hex();
     let folder = runner.paths.source().join(format!("ksrc-{}", &key[..12]));
     let path = folder.join("pristine");
-    let identity_file = folder.join("identity");
-    let identity = runner.always("source", |progress| {
+    let files = runner.always("source", |progress| {
         fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        let known = fs::read_to_string(&identity_file).ok();
-        let _ = fs::remove_file(&identity_file);
-        let mut changes = Vec::new();
-        let what = format!("copying {}", name.display());
-        progress.message(&what);
-        progress.run_lines(
+        progress.run(
             Command::new("rsync")
-                .args(["-a", "--omit-dir-times", "--delete", "--out-format=%i %n"])
+                .args(["-a", "--omit-dir-times", "--delete", "--out-format=%n"])
                 .args(["--8-bit-output", "--exclude=/.git"])
                 .args(["--exclude=*.o", "--exclude=*.o.d", "--exclude=.*.cmd"])
                 .arg(ksrc.join(""))
                 .arg(path.join("")),
-            &what,
+            &format!("copying {}", name.display()),
             30 * MINUTES,
-            |line| {
-                changes.push(line.to_owned());
-                progress.message(line);
-            },
         )?;
         if path.join(".config").exists() || path.join("include/config").exists() {
             // A tree that was built in place refuses to be built elsewhere.
@@ -212,32 +210,16 @@ fn copy(runner: &Runner, ksrc: &Path) -> Result<Pristine> {
                 10 * MINUTES,
             )?;
         }
-        changes.retain(|change| lasts(change, &path));
-        let identity = match known {
-            Some(known) if changes.is_empty() => known,
-            known => {
-                // Two trees may change by the same names: the path and the time differ.
-                let first = || Ok::<_, anyhow::Error>(format!("{key} {:?}", UNIX_EPOCH.elapsed()?));
-                let mut identity = Fingerprint::new(&known.map_or_else(first, Ok)?);
-                for change in &changes {
-                    identity = identity.text(change);
-                }
-                identity.hex()
-            }
-        };
-        write_file(&identity_file, identity.as_bytes())?;
-        Ok(identity)
+        // Contents change with the size or the mtime, as for rsync.
+        let script = r"find . ! -type d -printf '%p %s %T@ %l\n' | LC_ALL=C sort | sha256sum";
+        let mut list = Command::new("sh");
+        list.args(["-ec", script]).current_dir(&path);
+        progress.output(&mut list, "listing the copy", 5 * MINUTES)
     })?;
-    Ok(Pristine { path, identity })
-}
-
-/// Whether a change that rsync made to `folder`, `%i %n`, is still there: each copy
-/// brings again the files that `make mrproper` removes.
-fn lasts(change: &str, folder: &Path) -> bool {
-    match change.split_once(' ') {
-        Some(("*deleting", _)) | None => true,
-        Some((_, name)) => folder.join(name).symlink_metadata().is_ok(),
-    }
+    Ok(Pristine {
+        identity: format!("{key} {files}"),
+        path,
+    })
 }
 
 /// Makes `tree` the patched one. It shares no file with the pristine tree: an editor may
@@ -413,23 +395,6 @@ mod tests {
         assert_eq!(check((7, 3)), Some("7.3"));
         for refused in [(7, 1), (7, 30), (6, 12)] {
             assert_eq!(check(refused), None);
-        }
-    }
-
-    #[test]
-    fn products_of_a_build_are_no_change() {
-        let copy = tempfile::tempdir().unwrap();
-        fs::write(copy.path().join("Makefile"), "").unwrap();
-        std::os::unix::fs::symlink("nowhere", copy.path().join("link")).unwrap();
-        for (change, lasting) in [
-            (">f+++++++++ Makefile", true),
-            (">f.st...... Makefile", true),
-            ("cL+++++++++ link", true),
-            ("*deleting   kernel/gone.c", true),
-            (">f+++++++++ .config", false),
-            ("cd+++++++++ include/config/", false),
-        ] {
-            assert_eq!(lasts(change, copy.path()), lasting, "{change}");
         }
     }
 
