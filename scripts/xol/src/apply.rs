@@ -30,6 +30,7 @@ pub const OVERLAY: [&str; 8] = [
 ];
 
 /// The feature as the checkout has it.
+#[derive(Clone)]
 pub struct Feature {
     /// Where a new file is, and its path in the kernel tree.
     pub overlay: Vec<(PathBuf, PathBuf)>,

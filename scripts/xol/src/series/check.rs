@@ -54,12 +54,12 @@ fn check(runner: &Runner, guests: &[(Arch, Guest)]) -> Result<usize> {
     let mut trials = Vec::new();
     for (arch, guest) in guests {
         for at in 0..commits.len() {
-            let tree = up_to(&commits[..=at]);
-            let has_option = has_option(&tree)?;
+            let feature = up_to(&commits[..=at]);
+            let has_option = has_option(&feature)?;
             for on in [false, true].into_iter().filter(|&on| !on || has_option) {
                 trials.push(Trial {
                     name: &commits[at].patch.name,
-                    feature: up_to(&commits[..=at]),
+                    feature: feature.clone(),
                     arch: *arch,
                     guest,
                     on,
@@ -86,17 +86,14 @@ fn up_to(commits: &[Commit<'_>]) -> Feature {
 
 fn has_option(feature: &Feature) -> Result<bool> {
     let definition = OPTION.replace("CONFIG_", "config ");
-    let is = |text: &str| {
-        text.lines()
-            .any(|line| line.trim_start_matches('+') == definition)
-    };
-    let mut kconfigs = feature.overlay.iter();
-    let in_file = kconfigs.find(|(_, path)| path.ends_with("Kconfig"));
-    let in_file = match in_file {
-        Some((file, _)) => is(&read_text(file)?),
-        None => false,
-    };
-    Ok(in_file || feature.patches.iter().any(|patch| is(&patch.text)))
+    let mut texts: Vec<_> = feature.patches.iter().map(|it| it.text.clone()).collect();
+    for (file, path) in &feature.overlay {
+        if path.ends_with("Kconfig") {
+            texts.push(read_text(file)?);
+        }
+    }
+    let mut lines = texts.iter().flat_map(|text| text.lines());
+    Ok(lines.any(|line| line.trim_start_matches('+') == definition))
 }
 
 /// A commit, to be built in one way and booted.
@@ -152,5 +149,35 @@ impl Trial<'_> {
                 Ok(())
             })
             .with_context(|| format!("patches/{}", self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apply::Patch;
+    use crate::stage::write_file;
+
+    /// Checks that the option is on from the commit that brings it.
+    #[test]
+    fn the_option_comes_with_its_kconfig() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("Kconfig");
+        write_file(&file, b"config UPROBES_XOL_RUST\n\tbool \"x\"\n").unwrap();
+        let new = (file, "kernel/events/uprobes_xol/Kconfig".into());
+        let user = "+config UPROBES_XOL_RUST_KUNIT_TEST\n+\tdepends on UPROBES_XOL_RUST\n";
+        let patches = [Patch::new("a", user.into()), Patch::new("b", String::new())];
+        let commits = [
+            Commit {
+                patch: &patches[0],
+                files: Vec::new(),
+            },
+            Commit {
+                patch: &patches[1],
+                files: vec![&new],
+            },
+        ];
+        assert!(!has_option(&up_to(&commits[..1])).unwrap());
+        assert!(has_option(&up_to(&commits)).unwrap());
     }
 }
