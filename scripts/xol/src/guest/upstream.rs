@@ -55,46 +55,36 @@ const BPF_FILES: [&str; 4] = [
     "liburandom_read.so",
 ];
 
-/// The stages of [`build`].
-fn stage_names(arch: Arch) -> Vec<String> {
-    let modules = Flavour::UPSTREAM.map(|flavour| module_stage(arch, flavour));
-    let stages = [stage_name("root", arch), stage_name("tests", arch)];
-    let stages = stages.into_iter().chain(modules);
-    stages.chain([stage_name("image", arch)]).collect()
-}
-
 fn stage_name(what: &str, arch: Arch) -> String {
     format!("upstream {what} {arch}")
-}
-
-fn module_stage(arch: Arch, flavour: Flavour) -> String {
-    format!("module {arch} {}", flavour.name())
 }
 
 /// Builds what is missing, and returns the image: that of `guest`, with upstream's
 /// tests. The kernels must have been built.
 pub fn build(runner: &Runner, arch: Arch, source: &Source, guest: &Guest) -> Result<PathBuf> {
-    runner.plan(stage_names(arch));
+    let modules = Flavour::UPSTREAM.map(|flavour| format!("module {}", flavour.name()));
+    let [c, rust] = &modules;
+    runner.plan(["root", "tests", c, rust, "image"].map(|what| stage_name(what, arch)));
     let upstream = Upstream {
         places: Places::new(runner, arch)?,
         runner,
         source,
     };
-    let folder = &upstream.places.folder;
+    let stage = |what: &str, inputs: &Fingerprint, output: &Path, work: &dyn Fn(&Progress) -> _| {
+        runner.stage(&stage_name(what, arch), inputs, &[output], work)
+    };
+    let at = |name: &str| upstream.places.folder.join(name);
 
-    let root = folder.join("upstream-root");
+    let root = at("upstream-root");
     let root_inputs = Fingerprint::new("upstream root 1").text(&PACKAGES.join(" "));
-    runner.stage(
-        &stage_name("root", arch),
-        &root_inputs,
-        &[&root],
-        |progress| make_root(arch, PACKAGES, &root, progress),
-    )?;
+    stage("root", &root_inputs, &root, &|progress| {
+        make_root(arch, PACKAGES, &root, progress)
+    })?;
 
     // The patches change types, but none that a test uses.
     let list = runner.paths.checkout.join("scripts/guest/test-progs");
     let listed = read_text(&list)?;
-    let tests = folder.join("upstream");
+    let tests = at("upstream");
     let mut tests_inputs = Fingerprint::new("upstream tests 1")
         .text(&compiler(arch).hex())
         .text(&source.identity)
@@ -102,38 +92,29 @@ pub fn build(runner: &Runner, arch: Arch, source: &Source, guest: &Guest) -> Res
     for fragment in &kernel::fragments(runner, arch, TYPES) {
         tests_inputs = tests_inputs.file(fragment)?;
     }
-    let wanted = wanted(&listed);
-    runner.stage(
-        &stage_name("tests", arch),
-        &tests_inputs,
-        &[&tests],
-        |progress| upstream.make_tests(&wanted, &tests, progress),
-    )?;
+    stage("tests", &tests_inputs, &tests, &|progress| {
+        upstream.make_tests(&wanted(&listed), &tests, progress)
+    })?;
 
     let mut image_inputs = Fingerprint::new("upstream image 1")
         .text(&guest.hash)
         .text(&root_inputs.hex())
         .text(&tests_inputs.hex());
-    let modules = folder.join("upstream-modules");
-    for flavour in Flavour::UPSTREAM {
-        let module = modules.join(flavour.name()).join(MODULE);
+    let module_folder = at("upstream-modules");
+    for (flavour, what) in Flavour::UPSTREAM.into_iter().zip(&modules) {
+        let module = module_folder.join(flavour.name()).join(MODULE);
         let inputs = kernel::inputs(runner, source, arch, flavour)?;
-        runner.stage(
-            &module_stage(arch, flavour),
-            &inputs,
-            &[&module],
-            |progress| upstream.make_module(flavour, &module, progress),
-        )?;
+        stage(what, &inputs, &module, &|progress| {
+            upstream.make_module(flavour, &module, progress)
+        })?;
         image_inputs = image_inputs.text(&inputs.hex());
     }
 
-    let image = folder.join("upstream.cpio");
-    runner.stage(
-        &stage_name("image", arch),
-        &image_inputs,
-        &[&image],
-        |progress| upstream.make_image([&root, &tests, &modules], &guest.base, &image, progress),
-    )?;
+    let image = at("upstream.cpio");
+    stage("image", &image_inputs, &image, &|progress| {
+        let parts = [&root, &tests, &module_folder].map(PathBuf::as_path);
+        upstream.make_image(parts, &guest.base, &image, progress)
+    })?;
     Ok(image)
 }
 
@@ -176,28 +157,23 @@ impl Upstream<'_> {
             "make headers",
             BUILD_LIMIT,
         )?;
+        let includes = format!("KHDR_INCLUDES=-isystem {}/usr/include", headers.display());
         let make = |folder: &str, target: &str, more: &[String]| -> Result<PathBuf> {
             let output = build.join(folder);
             fs::create_dir_all(&output)?;
             let file = output.join(target);
-            progress.run(
-                self.places
-                    .make(&tree.join(SELFTESTS).join(folder), self.runner.jobs)
-                    .arg(format!("OUTPUT={}", output.display()))
-                    .arg(format!(
-                        "KHDR_INCLUDES=-isystem {}/usr/include",
-                        headers.display()
-                    ))
-                    .args(more)
-                    // BPF's Makefile names its target without the path.
-                    .arg(if folder == "bpf" {
-                        Path::new(target)
-                    } else {
-                        &file
-                    }),
-                &format!("make {target}"),
-                BUILD_LIMIT,
-            )?;
+            let mut make = self
+                .places
+                .make(&tree.join(SELFTESTS).join(folder), self.runner.jobs);
+            make.arg(format!("OUTPUT={}", output.display()))
+                .arg(&includes)
+                .args(more);
+            // BPF's Makefile names its target without the path.
+            match folder {
+                "bpf" => make.arg(target),
+                _ => make.arg(&file),
+            };
+            progress.run(&mut make, &format!("make {target}"), BUILD_LIMIT)?;
             Ok(file)
         };
 
