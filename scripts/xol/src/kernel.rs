@@ -34,33 +34,32 @@ pub fn fragments(runner: &Runner, arch: Arch, flavour: Flavour) -> Vec<PathBuf> 
 
 /// Builds one kernel; its image is then at [`crate::paths::Paths::image`].
 pub fn build(runner: &Runner, source: &Source, arch: Arch, flavour: Flavour) -> Result<()> {
-    build_with(runner, source, arch, flavour, |make, progress| {
-        if flavour.row().tree == Tree::Pristine {
-            empty_unless_made_from(&make.folder, &source.origin()?)?;
-        }
-        start_from_sibling(runner, arch, flavour, progress)?;
-        make.configure(&fragments(runner, arch, flavour), progress)
-    })
+    make(runner, source, arch, flavour, true)
 }
 
 /// Rebuilds a configured kernel from sources that differ only in what is compiled.
 pub fn rebuild(runner: &Runner, source: &Source, arch: Arch, flavour: Flavour) -> Result<()> {
-    build_with(runner, source, arch, flavour, |_, _| Ok(()))
+    make(runner, source, arch, flavour, false)
 }
 
-fn build_with(
+fn make(
     runner: &Runner,
     source: &Source,
     arch: Arch,
     flavour: Flavour,
-    prepare: impl FnOnce(&Make<'_>, &Progress) -> Result<()>,
+    configure: bool,
 ) -> Result<()> {
     let image = runner.paths.image(arch, flavour);
     let inputs = inputs(runner, source, arch, flavour)?;
-    let stage = stage_name(arch, flavour);
-    runner.stage(&stage, &inputs, &[&image], |progress| {
+    runner.stage(&stage_name(arch, flavour), &inputs, &[&image], |progress| {
         let make = Make::new(runner, source, arch, flavour);
-        prepare(&make, progress)?;
+        if configure {
+            if flavour.row().tree == Tree::Pristine {
+                empty_unless_made_from(&make.folder, &source.origin()?)?;
+            }
+            start_from_sibling(runner, arch, flavour, progress)?;
+            make.configure(&fragments(runner, arch, flavour), progress)?;
+        }
         let targets = [&[arch.image().0], flavour.row().targets].concat();
         make.build(&targets, progress)
     })
