@@ -72,9 +72,13 @@ pub fn prepare_mutated(runner: &Runner, mutation: &[Patch]) -> Result<Source> {
 pub fn prepare_with(runner: &Runner, pristine: &Pristine, feature: &Feature) -> Result<Source> {
     let tree = pristine.patched();
     let print = apply_inputs(pristine, feature)?;
-    runner.stage(APPLY, &print, &[&tree.join("Makefile")], |progress| {
+    let files: Vec<_> = feature.paths().iter().map(|path| tree.join(path)).collect();
+    let files: Vec<_> = files.iter().map(PathBuf::as_path).collect();
+    runner.stage(APPLY, &print, &files, |progress| {
         patch(pristine, feature, &tree, progress)
     })?;
+    // What is built must be what the hash stands for.
+    refuse_edits(&tree, |_| None)?;
     Ok(Source {
         tree,
         pristine: pristine.path.clone(),
@@ -97,7 +101,7 @@ fn apply_inputs(pristine: &Pristine, feature: &Feature) -> Result<Fingerprint> {
 /// Whether the patched tree was made from this feature.
 pub fn is_prepared(runner: &Runner, pristine: &Pristine, feature: &Feature) -> Result<bool> {
     let inputs = apply_inputs(pristine, feature)?;
-    Ok(runner.is_done(APPLY, &inputs, &[&pristine.patched().join("Makefile")]))
+    Ok(runner.is_done(APPLY, &inputs, &[&pristine.patched()]))
 }
 
 /// A kernel tree without the patches.
@@ -244,20 +248,9 @@ fn patch(pristine: &Pristine, feature: &Feature, tree: &Path, progress: &Progres
         _ => pristine.path.join(path),
     };
 
+    refuse_edits(tree, |path| hash(&wanted(path)))?;
     let list = tree.with_file_name("applied");
     let old = read_list(&list);
-    let is_edited = |(path, written): &(&PathBuf, &String)| {
-        let have = hash(&tree.join(path));
-        ![None, Some((*written).clone()), hash(&wanted(path))].contains(&have)
-    };
-    let mut known = old.iter().filter(|(_, written)| !written.is_empty());
-    if let Some((path, _)) = known.find(is_edited) {
-        bail!(
-            "{} was edited in the patched tree: `make refresh` takes edits into the checkout; \
-             remove the file to drop the edit",
-            path.display()
-        );
-    }
 
     // Never too short; contents are unknown until the end.
     let both: BTreeSet<_> = old.into_keys().chain(new.iter().cloned()).collect();
@@ -294,6 +287,21 @@ fn patch(pristine: &Pristine, feature: &Feature, tree: &Path, progress: &Progres
     });
     write_file(&list, written.collect::<String>().as_bytes())?;
     progress.say(&format!("{changed} of {} files changed", new.len()));
+    Ok(())
+}
+
+/// An error if a file is neither what the last patching wrote nor what is `wanted`.
+fn refuse_edits(tree: &Path, wanted: impl Fn(&Path) -> Option<String>) -> Result<()> {
+    for (path, written) in read_list(&tree.with_file_name("applied")) {
+        let have = hash(&tree.join(&path));
+        if !written.is_empty() && ![None, Some(written), wanted(&path)].contains(&have) {
+            bail!(
+                "{} was edited in the patched tree: `make refresh` takes edits into the \
+                 checkout; remove the file to drop the edit",
+                path.display()
+            );
+        }
+    }
     Ok(())
 }
 

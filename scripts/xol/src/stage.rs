@@ -9,7 +9,6 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::io::{IsTerminal, Write};
-use std::panic;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -62,24 +61,25 @@ impl Runner {
     ) -> Result<Vec<R>> {
         let queue = Mutex::new(items.iter().enumerate());
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let work_on = || -> Result<Vec<(usize, R)>> {
-            let mut done = Vec::new();
-            while let Some((index, item)) = next() {
-                done.push((index, work(item)?));
+        let done = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for _ in 0..items.len().min(at_once) {
+                scope.spawn(|| {
+                    while let Some((index, item)) = next() {
+                        let result = work(item);
+                        let failed = result.is_err();
+                        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                        done.push((index, result));
+                        if failed {
+                            break;
+                        }
+                    }
+                });
             }
-            Ok(done)
-        };
-        let ended: Vec<_> = thread::scope(|scope| {
-            let workers = items.len().min(at_once);
-            let running: Vec<_> = (0..workers).map(|_| scope.spawn(work_on)).collect();
-            running.into_iter().map(|one| one.join()).collect()
         });
-        let mut done = Vec::new();
-        for one in ended {
-            done.extend(one.unwrap_or_else(|fault| panic::resume_unwind(fault))?);
-        }
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
         done.sort_by_key(|(index, _)| *index);
-        Ok(done.into_iter().map(|(_, result)| result).collect())
+        done.into_iter().map(|(_, result)| result).collect()
     }
 
     /// Announces stages, so that each can name the next one.
