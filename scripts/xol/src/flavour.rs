@@ -86,7 +86,7 @@ const MODULES: &[&str] = &["modules"];
 
 #[rustfmt::skip]
 const KERNELS: [Kernel; 16] = [
-    Kernel { tree: Tree::Pristine, ..row(C, "c", "C", &["c"]) },
+    Kernel { tree: Tree::Pristine, ..row(C, "c", "C", &[]) },
     Kernel { siblings: ALIKE, ..row(Off, "off", "C, patched", &["off"]) },
     Kernel { siblings: ALIKE, ..row(Rust, "rust", "Rust", &["rust"]) },
     Kernel { built: Rust, ..stepped(Stepped, "stepped", "Rust, all stepped") },
@@ -98,7 +98,7 @@ const KERNELS: [Kernel; 16] = [
     Kernel { arguments: &["kunit.filter_glob=uprobes_*"], ..row(Rt, "rt", "Rust, PREEMPT_RT", &["rust", "rt"]) },
     Kernel { only: Some(Arch::Arm64), ..row(Pages16K, "pages-16k", "Rust, 16 KiB pages", &["rust", "pages-16k"]) },
     Kernel { only: Some(Arch::Arm64), ..row(Pages64K, "pages-64k", "Rust, 64 KiB pages", &["rust", "pages-64k"]) },
-    Kernel { tree: Tree::Pristine, targets: MODULES, ..row(UpstreamC, "upstream-c", "C, for upstream's tests", &["c", "upstream"]) },
+    Kernel { tree: Tree::Pristine, targets: MODULES, ..row(UpstreamC, "upstream-c", "C, for upstream's tests", &["upstream"]) },
     Kernel { targets: MODULES, ..row(UpstreamRust, "upstream-rust", "Rust, for upstream's tests", &["rust", "upstream"]) },
     Kernel { built: UpstreamRust, ..stepped(UpstreamStepped, "upstream-stepped", "Rust, for upstream's tests, all stepped") },
     Kernel { siblings: ALIKE, ..row(Mutant, "mutant", "Rust, mutated", &["rust"]) },
@@ -192,6 +192,15 @@ mod tests {
         for row in &KERNELS {
             let json = serde_json::to_string(&row.flavour).unwrap();
             assert_eq!(json, format!("{:?}", row.name));
+        }
+    }
+
+    /// Checks that the checkout has all fragments of the table.
+    #[test]
+    fn fragments_exist() {
+        let configs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+        for name in KERNELS.iter().flat_map(|row| row.fragments) {
+            assert!(configs.join(format!("{name}.config")).exists(), "{name}");
         }
     }
 

@@ -22,14 +22,12 @@ pub fn stage_name(arch: Arch, flavour: Flavour) -> String {
     format!("kernel {arch} {}", flavour.name())
 }
 
-/// The fragments of one kernel, later ones winning. C needs none of its own.
+/// The fragments of one kernel, later ones winning.
 pub fn fragments(runner: &Runner, arch: Arch, flavour: Flavour) -> Vec<PathBuf> {
     let names = ["base", arch.name()];
     let names = names.iter().chain(flavour.row().fragments);
-    let files = names.map(|name| runner.paths.checkout.join(format!("configs/{name}.config")));
-    files
-        .filter(|file| !file.ends_with("c.config") || file.exists())
-        .collect()
+    let file = |name| runner.paths.checkout.join(format!("configs/{name}.config"));
+    names.map(file).collect()
 }
 
 /// Builds one kernel; its image is then at [`crate::paths::Paths::image`].

@@ -161,8 +161,8 @@ mod tests {
                 "Oops: general protection fault, 0000 [#1] SMP",
             ),
             (
-                "[    3.0] rust_kernel: panicked at kernel/events/uprobes_xol/lib.rs:1:1:",
-                "rust_kernel: panicked at kernel/events/uprobes_xol/lib.rs:1:1:",
+                "[    3.0] rust_kernel: panicked at kernel/events/uprobes_xol/uprobes_xol.rs:1:1:",
+                "rust_kernel: panicked at kernel/events/uprobes_xol/uprobes_xol.rs:1:1:",
             ),
             (
                 "[    3.0] BUG: KASAN: slab-use-after-free in f+0x1/0x2",
