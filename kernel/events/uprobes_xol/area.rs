@@ -7,7 +7,7 @@ use super::{
     gc::Gc,
     insn::Insn,
     page::SlotPage,
-    slot::Slot,
+    slot::{Slot, PAGES},
     table::{SlotPageRecords, Table},
     task::{Entered, Held, Task}, //
 };
@@ -29,7 +29,7 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// `core.vaddr` does not change once the area is reachable from the `mm`.
+/// `core` does not change once the area is reachable from the `mm`.
 #[pin_data]
 #[repr(C)]
 pub(crate) struct XolArea {
@@ -59,7 +59,7 @@ impl XolArea {
         KBox::try_pin_init(
             try_pin_init!(Self {
                 // INVARIANT: Nobody else can see the area yet.
-                core: Opaque::new(bindings::xol_area { vaddr }),
+                core: Opaque::new(bindings::xol_area { vaddr, pages: PAGES }),
                 table,
                 gc <- Gc::new(),
             }),

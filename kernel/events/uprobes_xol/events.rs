@@ -2,7 +2,7 @@
 
 //! What is told outside of what happens to slots: tracepoints and counts.
 //!
-//! C headers: [`include/linux/uprobes_xol.h`](srctree/include/linux/uprobes_xol.h) and
+//! C headers: [`kernel/events/uprobes_xol.h`](srctree/kernel/events/uprobes_xol.h) and
 //! [`include/trace/events/uprobes_xol.h`](srctree/include/trace/events/uprobes_xol.h).
 //!
 //! Nothing of it is for a hit of the probe that the task hit last, if that one's slot is still

@@ -14,7 +14,7 @@ pub(crate) const SLOT_SIZE: usize = bindings::UPROBE_XOL_SLOT_SIZE as usize;
 
 /// Bytes of a boosted slot: an instruction, a jump, and where that leads.
 #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-pub(crate) const BOOSTED_SIZE: usize = bindings::UPROBE_XOL_BOOSTED_SIZE as usize;
+pub(crate) const BOOSTED_SIZE: usize = bindings::UPROBE_BOOSTED_SIZE as usize;
 
 #[cfg(CONFIG_UPROBES_XOL_BOOST)]
 static_assert!(BOOSTED_SIZE <= SLOT_SIZE);

@@ -3,31 +3,21 @@
 //! Slots for instructions that uprobes execute out of line.
 //!
 //! These are the entry points for the uprobe core in C, declared in
-//! [`include/linux/uprobes_xol.h`](srctree/include/linux/uprobes_xol.h), and nothing else. How it
+//! [`kernel/events/uprobes_xol.h`](srctree/kernel/events/uprobes_xol.h), and nothing else. How it
 //! works, and why it is correct, is told in
 //! [`Documentation/trace/uprobes-xol.rst`](srctree/Documentation/trace/uprobes-xol.rst).
 
-#[path = "uprobes_xol/area.rs"]
 mod area;
 #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-#[path = "uprobes_xol/boosted.rs"]
 mod boosted;
-#[path = "uprobes_xol/events.rs"]
 mod events;
-#[path = "uprobes_xol/gc.rs"]
 mod gc;
-#[path = "uprobes_xol/insn.rs"]
 mod insn;
-#[path = "uprobes_xol/page.rs"]
 mod page;
-#[path = "uprobes_xol/slot.rs"]
 mod slot;
-#[path = "uprobes_xol/table.rs"]
 mod table;
-#[path = "uprobes_xol/task.rs"]
 mod task;
 #[cfg(CONFIG_UPROBES_XOL_RUST_KUNIT_TEST)]
-#[path = "uprobes_xol/tests.rs"]
 mod tests;
 
 use area::XolArea;

@@ -14,17 +14,17 @@ use std::{
 };
 
 /// Bytes from one slot to the next.
-pub const UPROBE_XOL_SLOT_SIZE: u32 = UPROBE_XOL_BOOSTED_SIZE;
+pub const UPROBE_XOL_SLOT_SIZE: u32 = UPROBE_BOOSTED_SIZE;
 
 /// Bytes of an instruction as it is copied into a slot: one word, so that there is little to
 /// explore.
 pub const UPROBE_XOL_INSN_SIZE: u32 = 8;
 
 /// Bytes of a boosted slot: an instruction, and where it goes on.
-pub const UPROBE_XOL_BOOSTED_SIZE: u32 = 16;
+pub const UPROBE_BOOSTED_SIZE: u32 = 16;
 
 const INSN_SIZE: usize = UPROBE_XOL_INSN_SIZE as usize;
-const BOOSTED_SIZE: usize = UPROBE_XOL_BOOSTED_SIZE as usize;
+const BOOSTED_SIZE: usize = UPROBE_BOOSTED_SIZE as usize;
 
 const EXPLORED: bool = cfg!(any(feature = "loom", feature = "shuttle"));
 
@@ -204,7 +204,7 @@ pub unsafe fn arch_uprobe_copy_ixol(page: *mut page, vaddr: usize, src: *mut c_v
 ///
 /// # Safety
 ///
-/// `arch` is valid, and `insn` for writes of [`UPROBE_XOL_BOOSTED_SIZE`] bytes.
+/// `arch` is valid, and `insn` for writes of [`UPROBE_BOOSTED_SIZE`] bytes.
 pub unsafe fn arch_uprobe_boosted_insn(arch: *const arch_uprobe, next: usize, insn: *mut u8) {
     // SAFETY: By the function's requirements.
     unsafe {

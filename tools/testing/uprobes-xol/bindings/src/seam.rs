@@ -31,4 +31,5 @@ pub struct uprobe_xol_boosted {
 #[repr(C)]
 pub struct xol_area {
     pub vaddr: usize,
+    pub pages: usize,
 }

@@ -20,7 +20,7 @@ pub const UPROBE_XOL_SLOT_SIZE: u32 = if cfg!(target_arch = "x86_64") { 128 } el
 pub const UPROBE_XOL_INSN_SIZE: u32 = if cfg!(target_arch = "x86_64") { 16 } else { 8 };
 
 /// Bytes of a boosted slot: no more than those of another one, as both end with a return.
-pub const UPROBE_XOL_BOOSTED_SIZE: u32 = UPROBE_XOL_INSN_SIZE;
+pub const UPROBE_BOOSTED_SIZE: u32 = UPROBE_XOL_INSN_SIZE;
 
 /// Slots of a page: it is full of them.
 pub const UPROBE_XOL_SLOTS_PER_PAGE: u32 = PAGE_SIZE as u32 / UPROBE_XOL_SLOT_SIZE;
@@ -190,7 +190,7 @@ pub unsafe fn arch_uprobe_copy_ixol(page: *mut page, vaddr: usize, src: *mut c_v
 ///
 /// # Safety
 ///
-/// `arch` is valid, and `insn` for writes of [`UPROBE_XOL_BOOSTED_SIZE`] bytes.
+/// `arch` is valid, and `insn` for writes of [`UPROBE_BOOSTED_SIZE`] bytes.
 pub unsafe fn arch_uprobe_boosted_insn(arch: *const arch_uprobe, _: usize, insn: *mut u8) {
     // SAFETY: By the function's requirements.
     unsafe { insn.cast::<[u8; INSN_SIZE]>().write((*arch).ixol) };
