@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The kernel's tick counter.
+//!
+//! C header: [`include/linux/jiffies.h`](srctree/include/linux/jiffies.h)
+
+use super::Jiffies;
+
+/// Returns the number of ticks since some moment around boot. Any context.
+///
+/// The number wraps around: compare the difference of two of them.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::time::{jiffies, msecs_to_jiffies};
+///
+/// let end = jiffies::now().wrapping_add(msecs_to_jiffies(100_000));
+/// let left = end.wrapping_sub(jiffies::now()) as isize;
+/// assert!(left > 0);
+/// ```
+#[inline]
+pub fn now() -> Jiffies {
+    // SAFETY: `jiffies` is always valid for reads, and changes at any time, which a volatile read
+    // allows for: it is `volatile` in C, too.
+    unsafe { (&raw const bindings::jiffies).read_volatile() }
+}
