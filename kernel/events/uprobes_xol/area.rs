@@ -4,28 +4,24 @@
 
 use super::{
     events,
-    gc::Gc,
+    ffi::{self, xol_area},
     insn::Insn,
     page::SlotPage,
     slot::{Slot, PAGES},
-    table::{SlotPageRecords, Table},
+    slots::Slots,
     task::{Entered, Held, Task}, //
 };
-#[cfg(CONFIG_UPROBES_XOL_BOOST)]
-use core::num::NonZeroUsize;
-
 use kernel::{
-    bindings,
     prelude::*,
     sync::ArcBorrow,
     types::Opaque, //
 };
 
 /// The XOL area of a process: slots in pages that are mapped as `[uprobes]`, what they hold, and
-/// who may be in them.
+/// the tasks that may be in them.
 ///
-/// It is made by the first task of the process that needs a slot or a uretprobe, and lives as long
-/// as the process's `mm`.
+/// The first task of the process that needs a slot or a uretprobe makes it. It lives as long as the
+/// process's `mm`.
 ///
 /// # Invariants
 ///
@@ -34,68 +30,69 @@ use kernel::{
 #[repr(C)]
 pub(crate) struct XolArea {
     /// What the C core knows of the area. First, so that C's pointer is one to the whole.
-    core: Opaque<bindings::xol_area>,
-    table: Table,
+    core: Opaque<xol_area>,
     #[pin]
-    gc: Gc,
+    pub(crate) slots: Slots,
 }
 
-// SAFETY: `core` is written before the area is shared only; the rest may move to other threads.
+// SAFETY: `core` is written only before the area is shared. The rest may move to other threads.
 unsafe impl Send for XolArea {}
 
-// SAFETY: `core` is read-only once the area is shared, and written before, as who finds the area
-// sees (litmus/area-publish.litmus); the rest is `Sync`.
+// SAFETY: `core` is read-only once the area is shared. A task that finds the area sees what was
+// written before (litmus/area-publish.litmus). The rest is `Sync`.
 unsafe impl Sync for XolArea {}
 
 impl XolArea {
-    /// Creates an area that is to be mapped at `vaddr`, or anywhere if that is 0. May sleep.
+    /// Creates an area to be mapped at `vaddr`, or anywhere if that is 0. May sleep.
+    ///
+    /// The area has one page, and does not grow until it is [mapped](Self::mapped).
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`] when memory for it cannot be had.
+    /// [`ENOMEM`] when there is no memory.
     pub(crate) fn new(vaddr: usize) -> Result<Pin<KBox<Self>>> {
-        let first = SlotPageRecords::new(SlotPage::with_trampoline()?)?;
-        let table = Table::new(first)?;
+        let first = SlotPage::with_trampoline()?;
         KBox::try_pin_init(
             try_pin_init!(Self {
-                // INVARIANT: Nobody else can see the area yet.
-                core: Opaque::new(bindings::xol_area { vaddr, pages: PAGES }),
-                table,
-                gc <- Gc::new(),
+                // INVARIANT: No other task can see the area yet.
+                core: Opaque::new(xol_area { vaddr, pages: PAGES }),
+                slots <- Slots::new(first),
             }),
             GFP_KERNEL,
         )
     }
 
+    /// The area is mapped, perhaps with fewer pages than it asked for: it may grow to as many. Does
+    /// not sleep.
+    pub(crate) fn mapped(&self) {
+        // SAFETY: By the type's invariants no task writes it any more.
+        let pages = unsafe { (*self.core.get()).pages };
+        self.slots.set_limit(pages.min(PAGES));
+    }
+
     /// Where the area is mapped in the process.
     #[inline]
-    fn vaddr(&self) -> usize {
-        // SAFETY: By the type's invariants nobody writes it any more.
+    pub(crate) fn vaddr(&self) -> usize {
+        // SAFETY: By the type's invariants no task writes it any more.
         unsafe { (*self.core.get()).vaddr }
     }
 
     /// Where a slot is mapped in the process.
     #[inline]
-    fn vaddr_at(&self, slot: Slot) -> usize {
+    pub(crate) fn vaddr_at(&self, slot: Slot) -> usize {
         self.vaddr() + slot.offset()
     }
 
-    /// Where the slot that is held is mapped in the process.
-    #[inline]
-    fn vaddr_of(&self, held: &Held) -> usize {
-        self.vaddr_at(held.slot())
-    }
-
     /// Gets a slot that holds `insn` for `task`, and returns the address at which to execute it.
-    /// Returns `None` if none is to be had at once: [`wait`](Self::wait) is called next.
+    /// Returns `None` if there is no slot at once: the caller [waits](Self::wait) then.
     ///
-    /// May sleep, but does not wait for other tasks. The current task must be the owner of `task`;
-    /// it calls [`put`](Self::put) when the instruction was executed or turns out not to be.
+    /// May sleep, but does not wait for other tasks. The current task must be the owner of `task`.
+    /// It calls [`put`](Self::put) when the instruction was executed, or will not be.
     #[inline(always)]
     pub(crate) fn get(&self, task: ArcBorrow<'_, Task>, insn: &Insn) -> Option<usize> {
         let entered = Task::enter(task);
         match entered.cached(insn) {
-            Some(held) => Some(self.vaddr_of(&held)),
+            Some(held) => Some(self.vaddr_at(held.slot())),
             None => self.look_up(entered, insn),
         }
     }
@@ -105,12 +102,12 @@ impl XolArea {
     fn look_up(&self, entered: Entered<'_>, insn: &Insn) -> Option<usize> {
         if entered.is_listed() {
             let before = entered.slot();
-            if let Some(held) = self.table.find(&entered, insn) {
-                self.gc.moved(&self.table, before);
+            if let Some(held) = self.slots.table.find(&entered, insn) {
+                self.slots.moved(before);
                 return Some(self.taken(held));
             }
         }
-        let held = self.gc.take(&self.table, &entered, insn);
+        let held = self.slots.take(&entered, insn);
         if held.is_none() {
             entered.leave_to_wait(insn);
         }
@@ -119,18 +116,20 @@ impl XolArea {
 
     /// Does what [`get`](Self::get) could not, by waiting until a task leaves its slot.
     ///
+    /// Sleeps.
+    ///
     /// # Errors
     ///
     /// [`EINTR`] when the task got a fatal signal meanwhile.
     pub(crate) fn wait(&self, task: ArcBorrow<'_, Task>) -> Result<usize> {
-        let held = self.gc.wait(&self.table, Task::enter(task))?;
+        let held = self.slots.wait(Task::enter(task))?;
         Ok(self.taken(held))
     }
 
     /// Tells that the task got into another slot, and returns where that is mapped.
     #[inline]
     fn taken(&self, held: Held) -> usize {
-        let vaddr = self.vaddr_of(&held);
+        let vaddr = self.vaddr_at(held.slot());
         events::taken(held.slot(), vaddr);
         vaddr
     }
@@ -138,74 +137,17 @@ impl XolArea {
     /// The owner of `task` does not need its slot for now. Does not sleep.
     #[inline]
     pub(crate) fn put(&self, task: &Task) {
-        self.gc.leave(&self.table, task);
+        self.slots.leave(task);
     }
 
-    /// The owner of `task`, which is about to be freed, will not need a slot any more. Does not
+    /// The owner of `task`, which is about to be freed, does not need a slot any more. Does not
     /// sleep.
     pub(crate) fn evict(&self, task: &Task) {
-        self.gc.evict(task);
+        self.slots.evict(task);
     }
 
-    /// What is mapped at the page `index` of the area, if it has grown that far.
-    pub(crate) fn page(&self, index: usize) -> Option<*mut bindings::page> {
-        self.table.page(index)
-    }
-}
-
-/// What a boosted slot is for.
-#[cfg(CONFIG_UPROBES_XOL_BOOST)]
-pub(crate) struct Boosted {
-    /// Where it is mapped.
-    pub(crate) vaddr: usize,
-    /// What it executes.
-    pub(crate) insn: Insn,
-    /// Where its jump leads.
-    pub(crate) next: usize,
-}
-
-#[cfg(CONFIG_UPROBES_XOL_BOOST)]
-impl XolArea {
-    /// Gets a boosted slot that executes `insn` and jumps to `next`: returns where it is mapped.
-    /// Returns `None` if the instruction is to be stepped, because no more slots can be boosted.
-    ///
-    /// May sleep, but does not wait for other tasks. A slot that exists is found without a lock,
-    /// and without writing anything. The current task is one of the process, and an RCU Tasks Trace
-    /// reader until it has the address for its instruction pointer.
-    #[inline(always)]
-    pub(crate) fn boost(&self, insn: &Insn, next: usize) -> Option<usize> {
-        let next = NonZeroUsize::new(next)?;
-        match self.table.find_boosted(insn, next) {
-            Some(slot) => Some(self.vaddr_at(slot)),
-            None => self.make_boosted(insn, next),
-        }
-    }
-
-    /// Gets a boosted slot that was not found.
-    #[inline(never)]
-    fn make_boosted(&self, insn: &Insn, next: NonZeroUsize) -> Option<usize> {
-        let slot_at = |ip| self.boosted_slot_at(ip);
-        let slot = self.gc.boost(&self.table, insn, next, slot_at);
-        if slot.is_none() {
-            events::unboosted();
-        }
-        Some(self.vaddr_at(slot?))
-    }
-
-    /// The slot that this instruction pointer is in, if that is one of those that may be boosted.
-    fn boosted_slot_at(&self, ip: usize) -> Option<Slot> {
-        Slot::boosted_around(ip.checked_sub(self.vaddr())?)
-    }
-
-    /// What the boosted slot is for that a task with this instruction pointer is in, if it is in
-    /// one. For any context.
-    pub(crate) fn boosted_at(&self, ip: usize) -> Option<Boosted> {
-        let slot = self.boosted_slot_at(ip)?;
-        let (insn, next) = self.table.boosted(slot)?;
-        Some(Boosted {
-            vaddr: self.vaddr_at(slot),
-            insn,
-            next: next.get(),
-        })
+    /// What is mapped at the page `index` of the area, if it has grown that far. Any context.
+    pub(crate) fn page(&self, index: usize) -> Option<*mut ffi::page> {
+        self.slots.table.page(index)
     }
 }

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is told outside of what happens to slots: tracepoints and counts.
+//! What happens to slots, told to those who watch: tracepoints and counts.
 //!
-//! C headers: [`kernel/events/uprobes_xol.h`](srctree/kernel/events/uprobes_xol.h) and
-//! [`include/trace/events/uprobes_xol.h`](srctree/include/trace/events/uprobes_xol.h).
+//! C header: [`include/trace/events/uprobes_xol.h`](srctree/include/trace/events/uprobes_xol.h).
 //!
-//! Nothing of it is for a hit of the probe that the task hit last, if that one's slot is still
-//! there, or boosted. A count is kept by each CPU for itself, so that areas that share nothing else
-//! do not share a line here.
+//! A hit tells nothing if its probe is the one that the task hit last, or if its slot is boosted.
+//! Each CPU keeps counts of its own, so that areas that share nothing else do not share a cache
+//! line here.
 
-use super::slot::Slot;
-use kernel::{
-    bindings,
-    ffi::{c_long, c_uint, c_ulong}, //
+use super::{
+    ffi::{count, Counter},
+    slot::Slot, //
 };
+use kernel::ffi::{c_long, c_uint, c_ulong};
 
 kernel::declare_trace! {
     /// # Safety
@@ -37,35 +36,6 @@ kernel::declare_trace! {
     unsafe fn uprobe_xol_grown(pages: c_uint);
 }
 
-/// What is counted.
-#[derive(Clone, Copy)]
-enum Counter {
-    /// Slots that have an instruction.
-    Slots = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_SLOTS as isize,
-    Pages = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_PAGES as isize,
-    /// Tasks that have a slot.
-    Tasks = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_TASKS as isize,
-    Recycles = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_RECYCLES as isize,
-    Waits = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_WAITS as isize,
-    /// Slots that end with a jump.
-    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-    Boosted = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_BOOSTED as isize,
-    /// Hits for which there was none.
-    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-    Unboosted = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_UNBOOSTED as isize,
-    /// Boosted slots that were made unused.
-    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-    Reclaims = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_RECLAIMS as isize,
-}
-
-#[inline(always)]
-fn count(counter: Counter, change: c_long) {
-    if cfg!(CONFIG_DEBUG_FS) {
-        // SAFETY: One of C's counts.
-        unsafe { bindings::uprobe_xol_count(counter as bindings::uprobe_xol_counter, change) };
-    }
-}
-
 /// The current task got into a slot that it did not have.
 #[inline]
 pub(crate) fn taken(slot: Slot, vaddr: usize) {
@@ -85,12 +55,12 @@ pub(crate) fn task_lost_slot() {
     count(Counter::Tasks, -1);
 }
 
-/// An unused slot is not unused any more.
+/// An unused slot is used from now on.
 pub(crate) fn used() {
     count(Counter::Slots, 1);
 }
 
-/// The current task made `slot` unused.
+/// The current task recycled `slot`.
 pub(crate) fn recycled(slot: Slot) {
     count(Counter::Slots, -1);
     count(Counter::Recycles, 1);
@@ -109,45 +79,19 @@ pub(crate) fn waited(killed: bool) {
     unsafe { uprobe_xol_waited(killed) };
 }
 
-/// An area has got a page more.
+/// An area got a page.
 pub(crate) fn page_added() {
     count(Counter::Pages, 1);
 }
 
-/// The current task made the area grow, to `pages`.
+/// The current task made the area grow to `pages`.
 pub(crate) fn grown(pages: usize) {
     // SAFETY: Always safe to call.
     unsafe { uprobe_xol_grown(pages as c_uint) };
 }
 
-/// An area that had these is gone.
+/// An area with so many used slots and pages is gone.
 pub(crate) fn freed(slots: usize, pages: usize) {
     count(Counter::Slots, -(slots as c_long));
     count(Counter::Pages, -(pages as c_long));
-}
-
-/// A slot is boosted.
-#[cfg(CONFIG_UPROBES_XOL_BOOST)]
-pub(crate) fn boosted() {
-    count(Counter::Boosted, 1);
-}
-
-/// The current task steps because no slot can be boosted.
-#[cfg(CONFIG_UPROBES_XOL_BOOST)]
-pub(crate) fn unboosted() {
-    count(Counter::Unboosted, 1);
-}
-
-/// The current task made `slot` unused, which was boosted.
-#[cfg(CONFIG_UPROBES_XOL_BOOST)]
-pub(crate) fn reclaimed(slot: Slot) {
-    count(Counter::Boosted, -1);
-    count(Counter::Reclaims, 1);
-    recycled(slot);
-}
-
-/// An area that had as many boosted slots is gone.
-#[cfg(CONFIG_UPROBES_XOL_BOOST)]
-pub(crate) fn boosted_freed(slots: usize) {
-    count(Counter::Boosted, -(slots as c_long));
 }

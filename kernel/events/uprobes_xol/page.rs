@@ -1,20 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The memory behind the slots.
+//! A page of slots, and what the slots hold.
 
 use super::{
-    insn::Insn,
-    slot::SLOT_SIZE,
-    table::Unused, //
+    ffi,
+    record::Record,
+    slot::{Slot, SLOTS_PER_PAGE, SLOT_SIZE},
+    slots::Locked, //
 };
-#[cfg(CONFIG_UPROBES_XOL_BOOST)]
-use {super::slot::BOOSTED_SIZE, core::num::NonZeroUsize};
-
 use kernel::{
-    bindings,
     page::Page,
     prelude::*, //
 };
+use pin_init::init_array_from_fn;
+
+/// Makes an array on the heap. May sleep.
+///
+/// # Errors
+///
+/// [`ENOMEM`] when there is no memory.
+pub(crate) fn array<T, const N: usize>(new: impl Fn() -> T) -> Result<KVBox<[T; N]>> {
+    KVBox::init(
+        init_array_from_fn::<_, N, _, Error>(|_| new()),
+        GFP_KERNEL,
+    )
+}
 
 /// A page that is mapped as part of `[uprobes]`.
 ///
@@ -22,74 +32,112 @@ use kernel::{
 ///
 /// The memory of a slot is written only while the slot is unused: when no task is in it, and none
 /// can get there.
-pub(crate) struct SlotPage(Page);
+pub(crate) struct SlotPage {
+    memory: Page,
+    records: KVBox<[Record; SLOTS_PER_PAGE]>,
+}
 
 impl SlotPage {
-    /// Allocates a page. May sleep.
+    /// Allocates a page whose slots hold nothing. May sleep.
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`] when memory cannot be had.
+    /// [`ENOMEM`] when there is no memory.
     pub(crate) fn new() -> Result<Self> {
         // INVARIANT: No slot is used yet.
-        Ok(Self(Page::alloc_page(GFP_HIGHUSER | __GFP_ZERO)?))
+        Ok(Self {
+            memory: Page::alloc_page(GFP_KERNEL | __GFP_ZERO)?,
+            records: array(Record::new)?,
+        })
     }
 
     /// Allocates a page with the uretprobe trampoline in its first slot. May sleep.
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`] when memory cannot be had, [`EINVAL`] when the trampoline does not fit a slot.
+    /// [`ENOMEM`] when there is no memory, [`EINVAL`] when the trampoline does not fit a slot.
     pub(crate) fn with_trampoline() -> Result<Self> {
         let page = Self::new()?;
-        let mut size = 0;
-        // SAFETY: Returns a pointer to `size` bytes that never change.
-        let trampoline = unsafe { bindings::arch_uretprobe_trampoline(&mut size) };
-        if size > SLOT_SIZE {
+        let trampoline = ffi::trampoline();
+        if trampoline.len() > SLOT_SIZE {
             return Err(EINVAL);
         }
-        // SAFETY: The page is ours alone, `trampoline` is valid for reads of `size` bytes, and they
-        // fit into a slot. The address 0 is that of the trampoline, behind which nothing is put.
-        unsafe { bindings::arch_uprobe_copy_ixol(page.as_ptr(), 0, trampoline, size) };
+        // SAFETY: No CPU can see the page yet, and the bytes fit into a slot. Nothing is put after
+        // the trampoline, which has the offset 0.
+        unsafe { ffi::write_insn(&page.memory, 0, trampoline) };
         Ok(page)
     }
 
     /// The `struct page`.
-    pub(crate) fn as_ptr(&self) -> *mut bindings::page {
-        self.0.as_ptr()
+    pub(crate) fn as_ptr(&self) -> *mut ffi::page {
+        self.memory.as_ptr()
     }
+}
 
-    /// Writes `insn` into a slot of this page, for all CPUs to see. Does not sleep.
-    pub(crate) fn write(&self, unused: &Unused, insn: &Insn) {
-        self.write_bytes(unused, insn.bytes());
-    }
+/// A slot on a page that its area has.
+///
+/// # Invariants
+///
+/// `page` is the page of `slot`.
+#[derive(Clone, Copy)]
+pub(crate) struct SlotRef<'a> {
+    slot: Slot,
+    page: &'a SlotPage,
+}
 
-    /// Writes `insn` into a slot of this page, and a jump to `next`, for all CPUs to see. Does not
-    /// sleep.
-    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-    pub(crate) fn write_boosted(&self, unused: &Unused, insn: &Insn, next: NonZeroUsize) {
-        let mut bytes = [0; BOOSTED_SIZE];
-        // SAFETY: An instruction, and as many bytes as are written.
-        unsafe {
-            bindings::arch_uprobe_boosted_insn(insn.as_raw(), next.get(), bytes.as_mut_ptr())
-        };
-        self.write_bytes(unused, &bytes);
-    }
-
+impl<'a> SlotRef<'a> {
+    /// The slot on `page`, which is the page with the slot's [`page`](Slot::page) index.
     #[inline]
-    fn write_bytes(&self, unused: &Unused, bytes: &[u8]) {
-        // SAFETY: The bytes are only read. They are as aligned as those of a `struct arch_uprobe`,
-        // or those that `arch_uprobe_boosted_insn` has made. An address that is not 0 stands for
-        // its offset in the page: that of a slot which nobody writes or executes now, and which
-        // has room for an instruction and what an architecture puts behind it, or for the bytes of
-        // a boosted slot. No slot has 0.
-        unsafe {
-            bindings::arch_uprobe_copy_ixol(
-                self.as_ptr(),
-                unused.slot().offset(),
-                bytes.as_ptr().cast_mut().cast(),
-                bytes.len(),
-            )
-        };
+    pub(crate) fn new(slot: Slot, page: &'a SlotPage) -> Self {
+        // INVARIANT: The caller looked up the page by the slot.
+        Self { slot, page }
+    }
+
+    /// The slot's number.
+    #[inline]
+    pub(crate) fn slot(self) -> Slot {
+        self.slot
+    }
+
+    /// What the slot holds.
+    #[inline]
+    pub(crate) fn record(self) -> &'a Record {
+        // The index is less than the length of the array, as the compiler can tell.
+        &self.page.records[self.slot.index()]
+    }
+}
+
+/// A slot that no task is in, and that none can get into.
+///
+/// # Invariants
+///
+/// The slot is neither offered nor boosted. Only the owner of this may write the slot.
+pub(crate) struct Unused<'a>(SlotRef<'a>);
+
+impl<'a> Unused<'a> {
+    /// The caller has taken `slot` from the unused slots of the area, under the lock.
+    pub(crate) fn new(slot: SlotRef<'a>, _: &mut Locked) -> Self {
+        // INVARIANT: The slot is unused, and no other task can take it: the lock is held.
+        Self(slot)
+    }
+
+    /// The slot, which is used from now on.
+    pub(crate) fn into_slot(self) -> SlotRef<'a> {
+        self.0
+    }
+
+    /// What the slot holds.
+    pub(crate) fn record(&self) -> &'a Record {
+        self.0.record()
+    }
+
+    /// Writes an instruction into the slot, or the bytes of a boosted slot, for all CPUs to see.
+    /// Does not sleep.
+    #[inline]
+    pub(crate) fn write(&self, bytes: &[u8]) {
+        // SAFETY: By the type's invariants no CPU executes or writes the slot. An instruction with
+        // what an architecture puts after it fits into a slot, and so do the bytes of a boosted
+        // slot. `Insn` has the alignment of a `struct arch_uprobe`.
+        unsafe { ffi::write_insn(&self.0.page.memory, self.0.slot.offset(), bytes) };
     }
 }

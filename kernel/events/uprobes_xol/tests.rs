@@ -1,31 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! KUnit tests of the slots' state machine, of sharing, collecting, growing, exhaustion and
-//! boosting.
+//! KUnit tests of the slots' state machine, of sharing, collecting, growing and exhaustion.
 
 use kernel::prelude::*;
 
 #[kunit_tests(uprobes_xol)]
 mod uprobes_xol {
-    use super::super::{
+    use crate::{
         area::XolArea,
-        gc::Gc,
-        insn::{Insn, INSN_SIZE, INSN_WORDS},
+        hash::{Hasher, BUCKETS},
+        insn::{Insn, HASHED_WORDS, INSN_WORDS},
         page::SlotPage,
         slot::{Slot, PAGES, SLOTS_PER_PAGE, SLOT_COUNT, SLOT_SIZE},
-        table::{SlotPageRecords, Table},
-        task::{GcLocked, Task},
+        slots::{Locked, Slots},
+        task::Task,
     };
-    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-    use {
-        super::super::{
-            boosted::{MAX_BOOSTED, RETRY_AFTER},
-            slot::BOOSTED_SIZE,
-        },
-        core::num::NonZeroUsize,
-        kernel::time::{delay::fsleep, Delta},
-    };
-
+    use core::num::NonZeroUsize;
     use kernel::{
         page::PAGE_SIZE,
         prelude::*,
@@ -55,17 +45,12 @@ mod uprobes_xol {
     }
 
     /// Slots of one page, and what they hold.
-    struct Slots {
-        table: Table,
-        gc: Pin<KBox<Gc>>,
-    }
+    struct OnePage(Pin<KBox<Slots>>);
 
-    impl Slots {
+    impl OnePage {
         fn new() -> Result<Self> {
-            Ok(Self {
-                table: Table::new(SlotPageRecords::new(SlotPage::new()?)?)?,
-                gc: KBox::try_pin_init(Gc::new(), GFP_KERNEL)?,
-            })
+            let slots = Slots::new(SlotPage::new()?);
+            Ok(Self(KBox::try_pin_init(slots, GFP_KERNEL)?))
         }
 
         /// Enters, if there is a slot without growing or waiting, and returns the slot.
@@ -75,7 +60,7 @@ mod uprobes_xol {
                 return Some(held.slot());
             }
             entered.forget();
-            let held = self.gc.try_take(&self.table, &entered, insn, turn);
+            let held = self.0.try_take(&entered, insn, turn);
             if held.is_none() {
                 entered.leave();
             }
@@ -83,13 +68,13 @@ mod uprobes_xol {
         }
 
         fn leave(&self, task: &Task) {
-            self.gc.leave(&self.table, task);
+            self.0.leave(task);
         }
 
         /// Enters without the lock.
         fn find(&self, task: &Arc<Task>, insn: &Insn) -> Option<Slot> {
             let entered = Task::enter(task.as_arc_borrow());
-            let held = self.table.find(&entered, insn);
+            let held = self.0.table.find(&entered, insn);
             if held.is_none() {
                 entered.leave();
             }
@@ -107,9 +92,13 @@ mod uprobes_xol {
             Ok(tasks)
         }
 
+        fn evict(&self, task: &Task) {
+            self.0.evict(task);
+        }
+
         fn evict_all(&self, tasks: &[Arc<Task>]) {
             for task in tasks {
-                self.gc.evict(task);
+                self.evict(task);
             }
         }
     }
@@ -152,27 +141,93 @@ mod uprobes_xol {
         for (i, byte) in insn.bytes().iter().enumerate() {
             assert_eq!(usize::from(*byte), 0xa0 + i / size_of::<usize>());
         }
-        assert_eq!(insn.bytes().len(), INSN_SIZE);
+        assert_eq!(
+            insn.bytes().len().div_ceil(size_of::<usize>()),
+            HASHED_WORDS
+        );
 
         // What is done after the step counts, too.
         words[INSN_WORDS - 1] ^= 1;
         assert!(insn_of(&words) != insn);
     }
 
+    /// The number of chains that instructions fall into.
+    fn chains(hasher: &Hasher, insns: &[Insn]) -> Result<usize> {
+        let mut seen = KVec::from_elem(false, BUCKETS, GFP_KERNEL)?;
+        for insn in insns {
+            seen[hasher.insn(insn).bucket()] = true;
+        }
+        Ok(seen.iter().filter(|seen| **seen).count())
+    }
+
+    /// Checks that a set of instructions that differ in a few bits only, wherever these are, is
+    /// spread over the chains.
     #[test]
-    fn instructions_are_spread() {
-        // As of instructions that differ in an offset, which may be anywhere in them.
+    fn instructions_are_spread() -> Result {
+        let hasher = Hasher::new();
         for shift in (0..usize::BITS - 8).step_by(4) {
-            let mut seen = [false; 256];
+            let mut insns = KVec::with_capacity(256, GFP_KERNEL)?;
             for i in 0..256 {
                 let mut words = [0; INSN_WORDS];
                 words[0] = i << shift;
-                seen[usize::from(insn_of(&words).hash()) % 256] = true;
+                insns.push(insn_of(&words), GFP_KERNEL)?;
             }
-            let count = seen.iter().filter(|seen| **seen).count();
-            // At random it is 162.
-            assert!(count > 100);
+            // Thrown at random, they fall into nearly as many.
+            let most = BUCKETS.min(256);
+            assert!(chains(&hasher, &insns)? > most / 4);
         }
+        Ok(())
+    }
+
+    /// The hash function that was the same for all areas, of the first word.
+    fn fixed_hash(word: usize) -> usize {
+        const FACTOR: usize = 0x9e37_79b9_7f4a_7c15_u64 as usize;
+
+        let product = word.wrapping_mul(FACTOR);
+        let hash = product ^ (product >> (usize::BITS / 2 - 2));
+        hash.wrapping_mul(FACTOR) >> (usize::BITS - u16::BITS)
+    }
+
+    /// Checks that instructions which all fall into one chain with a hash function that is known do
+    /// not with one that is drawn for the area.
+    #[test]
+    fn collisions_cannot_be_chosen() -> Result {
+        const NUMBER: usize = 64;
+
+        let mut insns = KVec::with_capacity(NUMBER, GFP_KERNEL)?;
+        let colliding = (0..).filter(|&word| fixed_hash(word) % BUCKETS == 0);
+        for word in colliding.take(NUMBER) {
+            let mut words = [0; INSN_WORDS];
+            words[0] = word;
+            insns.push(insn_of(&words), GFP_KERNEL)?;
+        }
+        let most = BUCKETS.min(NUMBER);
+        assert!(chains(&Hasher::new(), &insns)? > most / 4);
+
+        // Nor do two areas have the same collisions.
+        let (one, other) = (Hasher::new(), Hasher::new());
+        let mut differ = false;
+        for insn in &insns {
+            differ |= one.insn(insn).bucket() != other.insn(insn).bucket();
+        }
+        assert!(differ);
+        Ok(())
+    }
+
+    /// Checks that addresses next to each other are spread over the chains.
+    #[test]
+    fn addresses_are_spread() -> Result {
+        let hasher = Hasher::new();
+        let mut seen = KVec::from_elem(false, BUCKETS, GFP_KERNEL)?;
+        for address in (0x40_1000..0x40_2000)
+            .step_by(16)
+            .filter_map(NonZeroUsize::new)
+        {
+            seen[hasher.address(address).bucket()] = true;
+        }
+        let most = BUCKETS.min(256);
+        assert!(seen.iter().filter(|seen| **seen).count() > most / 4);
+        Ok(())
     }
 
     #[test]
@@ -183,7 +238,7 @@ mod uprobes_xol {
 
     #[test]
     fn slot_is_kept() -> Result {
-        let slots = Slots::new()?;
+        let slots = OnePage::new()?;
         let task = task()?;
         let first = slots.enter(&task, &insn(0), true);
         assert!(first.is_some());
@@ -191,14 +246,14 @@ mod uprobes_xol {
         assert_eq!(cached(&task), first);
         assert_eq!(slots.enter(&task, &insn(0), true), first);
         slots.leave(&task);
-        slots.gc.evict(&task);
+        slots.evict(&task);
         assert!(cached(&task).is_none());
         Ok(())
     }
 
     #[test]
     fn idle_slot_is_vacated() -> Result {
-        let mut locked = GcLocked::new();
+        let mut locked = Locked::new();
         let task = task()?;
         let slot = Slot::new(1).unwrap();
 
@@ -216,7 +271,7 @@ mod uprobes_xol {
 
     #[test]
     fn slot_in_use_is_not_vacated() -> Result {
-        let mut locked = GcLocked::new();
+        let mut locked = Locked::new();
         let task = task()?;
         let slot = Slot::new(1).unwrap();
 
@@ -241,7 +296,7 @@ mod uprobes_xol {
 
     #[test]
     fn same_instruction_shares_a_slot() -> Result {
-        let slots = Slots::new()?;
+        let slots = OnePage::new()?;
         let (first, second, third) = (task()?, task()?, task()?);
         let slot = slots.enter(&first, &insn(0), true);
         assert!(slot.is_some());
@@ -256,14 +311,14 @@ mod uprobes_xol {
         assert_eq!(slots.find(&third, &insn(1)), other);
         for task in [&first, &second, &third] {
             slots.leave(task);
-            slots.gc.evict(task);
+            slots.evict(task);
         }
         Ok(())
     }
 
     #[test]
     fn slots_are_distinct() -> Result {
-        let slots = Slots::new()?;
+        let slots = OnePage::new()?;
         let tasks = slots.fill()?;
         let mut seen = KVec::from_elem(false, SLOTS_PER_PAGE, GFP_KERNEL)?;
         for task in &tasks {
@@ -279,7 +334,7 @@ mod uprobes_xol {
 
     #[test]
     fn exhausted_area_gives_nothing_until_a_slot_is_left() -> Result {
-        let slots = Slots::new()?;
+        let slots = OnePage::new()?;
         let tasks = slots.fill()?;
         let late = task()?;
         let new = insn(FIRST_SLOTS);
@@ -298,13 +353,13 @@ mod uprobes_xol {
         slots.leave(&late);
         assert!(slots.enter(&tasks[1], &insn(1), true).is_some());
         slots.evict_all(&tasks);
-        slots.gc.evict(&late);
+        slots.evict(&late);
         Ok(())
     }
 
     #[test]
     fn slot_that_is_shared_is_kept_for_the_last() -> Result {
-        let slots = Slots::new()?;
+        let slots = OnePage::new()?;
         let tasks = slots.fill()?;
         let (sharing, late) = (task()?, task()?);
         let slot = slots.enter(&sharing, &insn(0), true);
@@ -319,46 +374,46 @@ mod uprobes_xol {
         slots.leave(&sharing);
         assert_eq!(slots.enter(&late, &insn(FIRST_SLOTS), true), slot);
         slots.evict_all(&tasks);
-        slots.gc.evict(&sharing);
-        slots.gc.evict(&late);
+        slots.evict(&sharing);
+        slots.evict(&late);
         Ok(())
     }
 
     #[test]
     fn last_unused_slot_is_left_to_those_who_wait() -> Result {
-        let slots = Slots::new()?;
+        let slots = OnePage::new()?;
         let tasks = slots.fill()?;
         let late = task()?;
         let new = insn(FIRST_SLOTS);
 
-        slots.gc.evict(&tasks[0]);
+        slots.evict(&tasks[0]);
         assert!(slots.enter(&late, &new, false).is_none());
 
         // Two are unused: one of them may be taken.
-        slots.gc.evict(&tasks[1]);
+        slots.evict(&tasks[1]);
         assert!(slots.enter(&late, &new, false).is_some());
-        slots.gc.evict(&late);
+        slots.evict(&late);
         slots.evict_all(&tasks);
         Ok(())
     }
 
     #[test]
     fn slot_of_a_dead_task_is_collected() -> Result {
-        let slots = Slots::new()?;
+        let slots = OnePage::new()?;
         let tasks = slots.fill()?;
         // Dies while it is in its slot.
-        slots.gc.evict(&tasks[0]);
+        slots.evict(&tasks[0]);
 
         let late = task()?;
         assert!(slots.enter(&late, &insn(FIRST_SLOTS), true).is_some());
-        slots.gc.evict(&late);
+        slots.evict(&late);
         slots.evict_all(&tasks);
         Ok(())
     }
 
     #[test]
     fn evicting_a_task_without_a_slot_changes_nothing() -> Result {
-        let slots = Slots::new()?;
+        let slots = OnePage::new()?;
         let late = task()?;
         let new = insn(FIRST_SLOTS);
         // Before all others on the list of those that are asked.
@@ -368,10 +423,10 @@ mod uprobes_xol {
         assert!(cached(&late).is_none());
 
         let unlisted = task()?;
-        slots.gc.evict(&unlisted);
+        slots.evict(&unlisted);
         // All are asked, the last one too: tasks are in all slots.
         assert!(slots.enter(&late, &new, true).is_none());
-        slots.gc.evict(&late);
+        slots.evict(&late);
         slots.evict_all(&tasks);
         Ok(())
     }
@@ -399,6 +454,7 @@ mod uprobes_xol {
     #[test]
     fn area_grows() -> Result {
         let area = XolArea::new(VADDR)?;
+        area.mapped();
         assert!(area.page(0).is_some());
         let mut tasks = KVec::with_capacity(SLOTS_PER_PAGE, GFP_KERNEL)?;
         for probe in 0..FIRST_SLOTS {
@@ -423,149 +479,28 @@ mod uprobes_xol {
         Ok(())
     }
 
-    /// Where the probed program goes on.
-    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-    const NEXT: usize = 0x40_1234;
-
-    /// Times to look for a slot again: grace periods of RCU Tasks Trace are over long before.
-    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-    const TRIES: usize = 100;
-
-    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
+    /// Checks that an area does not grow beyond what is mapped.
     #[test]
-    fn boosted_slot_is_for_an_instruction_and_a_place() -> Result {
+    fn area_that_is_mapped_in_part_does_not_grow() -> Result {
         let area = XolArea::new(VADDR)?;
-        let first = area.boost(&insn(0), NEXT).ok_or(ENOMEM)?;
-        assert!((VADDR + SLOT_SIZE..VADDR + PAGE_SIZE).contains(&first));
-        assert_eq!(area.boost(&insn(0), NEXT), Some(first));
-
-        let elsewhere = area.boost(&insn(0), NEXT + 1).ok_or(ENOMEM)?;
-        let other = area.boost(&insn(1), NEXT).ok_or(ENOMEM)?;
-        assert!(first != elsewhere && first != other && elsewhere != other);
-        assert_eq!(area.boost(&insn(0), NEXT), Some(first));
-        assert_eq!(area.boost(&insn(0), NEXT + 1), Some(elsewhere));
-
-        // Who steps the same instruction does so in another slot.
-        let task = task()?;
-        let task = task.as_arc_borrow();
-        let stepped = get(&area, task, &insn(0))?;
-        assert!(![first, elsewhere, other].contains(&stepped));
-        assert!(area.boosted_at(stepped).is_none());
-        area.put(&task);
-        area.evict(&task);
-        Ok(())
-    }
-
-    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-    #[test]
-    fn boosted_slot_is_known_by_its_addresses() -> Result {
-        let area = XolArea::new(VADDR)?;
-        assert!(area.boosted_at(VADDR + SLOT_SIZE).is_none());
-        let vaddr = area.boost(&insn(0), NEXT).ok_or(ENOMEM)?;
-        for ip in vaddr..vaddr + BOOSTED_SIZE {
-            let boosted = area.boosted_at(ip).ok_or(EINVAL)?;
-            assert_eq!(boosted.vaddr, vaddr);
-            assert_eq!(boosted.next, NEXT);
-            assert!(boosted.insn == insn(0));
-        }
-        let end = VADDR + PAGES * PAGE_SIZE;
-        for ip in [
-            0,
-            VADDR - 1,
-            VADDR,
-            vaddr - 1,
-            vaddr + BOOSTED_SIZE,
-            end,
-            usize::MAX,
-        ] {
-            assert!(area.boosted_at(ip).is_none());
-        }
-        Ok(())
-    }
-
-    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-    #[test]
-    fn no_slot_jumps_to_nowhere() -> Result {
-        let area = XolArea::new(VADDR)?;
-        assert!(area.boost(&insn(0), 0).is_none());
-        Ok(())
-    }
-
-    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-    #[test]
-    fn boosted_slot_is_not_collected() -> Result {
-        let slots = Slots::new()?;
-        let next = NonZeroUsize::new(NEXT).ok_or(EINVAL)?;
-        let slot = slots.gc.boost(&slots.table, &insn(0), next, |_| None);
-        assert!(slot.is_some());
-
-        // Many more than there are slots, each of which is taken away.
-        let task = task()?;
-        for probe in 0..4 * SLOTS_PER_PAGE {
-            assert!(slots.enter(&task, &insn(probe), true) != slot);
-            slots.leave(&task);
-        }
-        assert_eq!(slots.table.find_boosted(&insn(0), next), slot);
-        slots.gc.evict(&task);
-        Ok(())
-    }
-
-    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-    #[test]
-    fn half_the_slots_are_not_boosted() -> Result {
-        let area = XolArea::new(VADDR)?;
-        for probe in 0..MAX_BOOSTED {
-            assert!(area.boost(&insn(probe), NEXT + probe).is_some());
-        }
-        assert!(area.boost(&insn(0), NEXT).is_some());
-        assert!(area.boost(&insn(0), NEXT + MAX_BOOSTED).is_none());
-
-        // Steps have the others.
-        let mut tasks = KVec::with_capacity(SLOT_COUNT, GFP_KERNEL)?;
-        for probe in 0..SLOT_COUNT - 1 - MAX_BOOSTED {
+        let mut tasks = KVec::with_capacity(SLOTS_PER_PAGE, GFP_KERNEL)?;
+        for probe in 0..FIRST_SLOTS {
             let task = task()?;
-            assert!(get(&area, task.as_arc_borrow(), &insn(probe)).is_ok());
+            assert!(get(&area, task.as_arc_borrow(), &insn(probe))? < VADDR + PAGE_SIZE);
             tasks.push(task, GFP_KERNEL)?;
         }
+        let late = task()?;
+        assert!(area.get(late.as_arc_borrow(), &insn(FIRST_SLOTS)).is_none());
+        assert!(area.page(1).is_none());
+
+        // A slot that is left is enough.
+        area.put(&tasks[0]);
+        assert!(get(&area, late.as_arc_borrow(), &insn(FIRST_SLOTS))? < VADDR + PAGE_SIZE);
+        area.put(&late);
+        area.evict(&late);
         for task in &tasks {
-            area.put(task);
             area.evict(task);
         }
-        Ok(())
-    }
-
-    #[cfg(CONFIG_UPROBES_XOL_BOOST)]
-    #[test]
-    fn slots_of_probes_that_are_gone_are_boosted_again() -> Result {
-        let area = XolArea::new(VADDR)?;
-        for probe in 0..MAX_BOOSTED {
-            assert!(area.boost(&insn(probe), NEXT + probe).is_some());
-        }
-        let vaddr = area.boost(&insn(0), NEXT).ok_or(ENOMEM)?;
-        let other = NEXT + MAX_BOOSTED;
-        assert!(area.boost(&insn(0), other).is_none());
-
-        // The current process has no breakpoint in any of these places.
-        let mut again = None;
-        for _ in 0..TRIES {
-            again = area.boost(&insn(0), other);
-            if again.is_some() {
-                break;
-            }
-            fsleep(Delta::from_millis(RETRY_AFTER.into()));
-        }
-        let again = again.ok_or(EINVAL)?;
-        let boosted = area.boosted_at(again).ok_or(EINVAL)?;
-        assert_eq!(boosted.next, other);
-        // Slots are used from the first one on.
-        assert_eq!(again, vaddr);
-
-        // All of them, and no more.
-        for probe in 1..MAX_BOOSTED {
-            assert!(area.boost(&insn(probe), other + probe).is_some());
-        }
-        assert_eq!(area.boost(&insn(0), other), Some(again));
-        assert!(area.boost(&insn(0), other + MAX_BOOSTED).is_none());
         Ok(())
     }
 }

@@ -1,20 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Slots for instructions that uprobes execute out of line.
+//! Slots for instructions that uprobes execute out of line (XOL).
 //!
-//! These are the entry points for the uprobe core in C, declared in
-//! [`kernel/events/uprobes_xol.h`](srctree/kernel/events/uprobes_xol.h), and nothing else. How it
-//! works, and why it is correct, is told in
-//! [`Documentation/trace/uprobes-xol.rst`](srctree/Documentation/trace/uprobes-xol.rst).
+//! This file has the entry points for the uprobe core, which
+//! [`kernel/events/uprobes_xol.h`](srctree/kernel/events/uprobes_xol.h) declares, and nothing else.
+//! [`Documentation/trace/uprobes-xol-design.rst`] explains how slot management works, and why it is
+//! correct.
+//!
+//! [`Documentation/trace/uprobes-xol-design.rst`]: srctree/Documentation/trace/uprobes-xol-design.rst
 
 mod area;
-#[cfg(CONFIG_UPROBES_XOL_BOOST)]
-mod boosted;
+mod batch;
+// The only place that knows whether slots are boosted: other modules use the same names.
+#[cfg_attr(not(CONFIG_UPROBES_XOL_BOOST), path = "boost/off.rs")]
+mod boost;
 mod events;
+mod ffi;
+mod free;
 mod gc;
+mod hash;
 mod insn;
 mod page;
+mod queue;
+mod record;
 mod slot;
+mod slots;
 mod table;
 mod task;
 #[cfg(CONFIG_UPROBES_XOL_RUST_KUNIT_TEST)]
@@ -22,10 +32,9 @@ mod tests;
 
 use area::XolArea;
 use core::{pin::Pin, ptr};
+use ffi::{arch_uprobe, page, uprobe_task, xol_area};
 use insn::Insn;
 use kernel::{
-    bindings,
-    error::to_result,
     prelude::*,
     sync::{Arc, ArcBorrow}, //
 };
@@ -35,27 +44,29 @@ const __LOG_PREFIX: &[u8] = b"uprobes_xol\0";
 
 /// Creates the area of the current process, mapped at `vaddr`, or anywhere if that is 0.
 ///
-/// May sleep; takes the mmap lock. Returns null when memory or room in the address space cannot be
-/// had, when the process has an area already, or when it is being killed.
+/// May sleep; takes the mmap lock. Returns null when there is no memory, or no room in the address
+/// space, when the process has an area already, or when it is being killed.
 ///
 /// # Safety
 ///
 /// Process context of a task with an `mm`.
 #[export]
-pub unsafe extern "C" fn uprobe_xol_create_area(vaddr: usize) -> *mut bindings::xol_area {
+pub unsafe extern "C" fn uprobe_xol_create_area(vaddr: usize) -> *mut xol_area {
     let Ok(area) = XolArea::new(vaddr) else {
         return ptr::null_mut();
     };
     // SAFETY: Nothing is moved: the pointer is to the same allocation.
     let area = KBox::into_raw(unsafe { Pin::into_inner_unchecked(area) });
 
-    // SAFETY: `area` begins with a `struct xol_area`; if it gets reachable from the `mm`, then it
-    // stays allocated until `uprobe_xol_free_area()`.
-    if to_result(unsafe { bindings::uprobe_xol_add_vma(area.cast()) }).is_err() {
-        // SAFETY: From `KBox::into_raw` above, and nobody else got to see it.
+    // SAFETY: `area` begins with a `struct xol_area`. If it gets reachable from the `mm`, it stays
+    // allocated until `uprobe_xol_free_area()`.
+    if unsafe { ffi::add_vma(area.cast()) }.is_err() {
+        // SAFETY: From `KBox::into_raw` above, and no other task has seen it.
         drop(unsafe { KBox::from_raw(area) });
         return ptr::null_mut();
     }
+    // SAFETY: The area lives as long as the current task's `mm`.
+    unsafe { &*area }.mapped();
     area.cast()
 }
 
@@ -65,7 +76,7 @@ pub unsafe extern "C" fn uprobe_xol_create_area(vaddr: usize) -> *mut bindings::
 ///
 /// `area` comes from `uprobe_xol_create_area()` and is freed once, after all its tasks.
 #[export]
-pub unsafe extern "C" fn uprobe_xol_free_area(area: *mut bindings::xol_area) {
+pub unsafe extern "C" fn uprobe_xol_free_area(area: *mut xol_area) {
     // SAFETY: From `KBox::into_raw` in `uprobe_xol_create_area()`, by the safety requirements, and
     // it is not moved.
     drop(unsafe { KBox::from_raw(area.cast::<XolArea>()) });
@@ -73,30 +84,28 @@ pub unsafe extern "C" fn uprobe_xol_free_area(area: *mut bindings::xol_area) {
 
 /// Allocates a zeroed `struct uprobe_task` and what belongs to it. May sleep.
 ///
-/// Returns null when memory cannot be had.
+/// Returns null when there is no memory.
 ///
 /// # Safety
 ///
 /// Process context.
 #[export]
-pub unsafe extern "C" fn uprobe_xol_alloc_utask() -> *mut bindings::uprobe_task {
+pub unsafe extern "C" fn uprobe_xol_alloc_utask() -> *mut uprobe_task {
     match Arc::pin_init(Task::new(), GFP_KERNEL) {
         Ok(task) => Arc::into_raw(task).cast_mut().cast(),
         Err(_) => ptr::null_mut(),
     }
 }
 
-/// Frees a `struct uprobe_task` and gives back the slot it may have in `area`, which may be null.
+/// Frees a `struct uprobe_task`, and gives back the slot that it may have in `area`, which may be
+/// null. Does not sleep.
 ///
 /// # Safety
 ///
 /// `utask` comes from `uprobe_xol_alloc_utask()`, is freed once, and its owner does not use it any
 /// more. `area` is that of the owner's process.
 #[export]
-pub unsafe extern "C" fn uprobe_xol_free_utask(
-    area: *mut bindings::xol_area,
-    utask: *mut bindings::uprobe_task,
-) {
+pub unsafe extern "C" fn uprobe_xol_free_utask(area: *mut xol_area, utask: *mut uprobe_task) {
     // SAFETY: From `Arc::into_raw` in `uprobe_xol_alloc_utask()`, by the safety requirements.
     let task = unsafe { Arc::from_raw(utask.cast::<Task>()) };
     // SAFETY: By the safety requirements an area, if there is one, and it outlives its tasks.
@@ -108,17 +117,17 @@ pub unsafe extern "C" fn uprobe_xol_free_utask(
 /// Gets a slot in `area` for the current task, and returns the address at which to execute the
 /// instruction `arch` there. A copy of `arch` is then in the `struct uprobe_xol_task`.
 ///
-/// May sleep, but not for other tasks: returns 0 when no slot is to be had at once, and
-/// `uprobe_xol_wait_slot()` is called next, for which the copy is enough.
+/// May sleep, but not for other tasks. Returns 0 when there is no slot at once. The core calls
+/// `uprobe_xol_wait_slot()` then, which needs only the copy.
 ///
 /// # Safety
 ///
 /// `area` and `utask` are those of the current task, and `arch` does not change.
 #[export]
 pub unsafe extern "C" fn uprobe_xol_get_slot(
-    area: *mut bindings::xol_area,
-    utask: *mut bindings::uprobe_task,
-    arch: *const bindings::arch_uprobe,
+    area: *mut xol_area,
+    utask: *mut uprobe_task,
+    arch: *const arch_uprobe,
 ) -> usize {
     // SAFETY: By the safety requirements an area, which outlives its tasks.
     let area = unsafe { &*area.cast::<XolArea>() };
@@ -139,8 +148,8 @@ pub unsafe extern "C" fn uprobe_xol_get_slot(
 /// `area` and `utask` are those of the current task, which asked for a slot and did not get one.
 #[export]
 pub unsafe extern "C" fn uprobe_xol_wait_slot(
-    area: *mut bindings::xol_area,
-    utask: *mut bindings::uprobe_task,
+    area: *mut xol_area,
+    utask: *mut uprobe_task,
 ) -> usize {
     // SAFETY: By the safety requirements an area, which outlives its tasks.
     let area = unsafe { &*area.cast::<XolArea>() };
@@ -150,87 +159,27 @@ pub unsafe extern "C" fn uprobe_xol_wait_slot(
     area.wait(task).unwrap_or(0)
 }
 
-/// The current task does not need its slot for now: the instruction was executed, or is not going
-/// to be.
+/// The current task does not need its slot for now: the instruction was executed, or will not be.
+/// Does not sleep.
 ///
 /// # Safety
 ///
 /// `area` and `utask` are those of the current task, which got a slot and did not put it yet.
 #[export]
-pub unsafe extern "C" fn uprobe_xol_put_slot(
-    area: *mut bindings::xol_area,
-    utask: *mut bindings::uprobe_task,
-) {
+pub unsafe extern "C" fn uprobe_xol_put_slot(area: *mut xol_area, utask: *mut uprobe_task) {
     // SAFETY: By the safety requirements an area, which outlives its tasks.
     let area = unsafe { &*area.cast::<XolArea>() };
     // SAFETY: From `Arc::into_raw`, and the reference belongs to the current task.
     area.put(unsafe { &*utask.cast::<Task>() });
 }
 
-/// Gets a slot in `area` that executes `arch` and goes on at `next` by itself, and returns its
-/// address; or 0 if the instruction is to be stepped. There is nothing to put afterwards.
-///
-/// May sleep, but not for other tasks.
-///
-/// # Safety
-///
-/// `area` is that of the current task, which is an RCU Tasks Trace reader until it has the address
-/// for its instruction pointer, and `arch` does not change.
-#[cfg(CONFIG_UPROBES_XOL_BOOST)]
-#[export]
-pub unsafe extern "C" fn uprobe_xol_boost(
-    area: *mut bindings::xol_area,
-    arch: *const bindings::arch_uprobe,
-    next: usize,
-) -> usize {
-    // SAFETY: By the safety requirements an area, which outlives its tasks.
-    let area = unsafe { &*area.cast::<XolArea>() };
-    // SAFETY: It does not change, by the safety requirements, and was zeroed when it was allocated.
-    let insn = unsafe { Insn::from_raw(arch) };
-
-    area.boost(insn, next).unwrap_or(0)
-}
-
-/// Tells what the boosted slot of `area` is for that `ip` is in. Returns whether it is in one.
-///
-/// For any context.
-///
-/// # Safety
-///
-/// `area` comes from `uprobe_xol_create_area()` and is not freed meanwhile; `boosted` is valid for
-/// writes.
-#[cfg(CONFIG_UPROBES_XOL_BOOST)]
-#[export]
-pub unsafe extern "C" fn uprobe_xol_boosted_at(
-    area: *mut bindings::xol_area,
-    ip: usize,
-    boosted: *mut bindings::uprobe_xol_boosted,
-) -> bool {
-    // SAFETY: By the safety requirements.
-    let area = unsafe { &*area.cast::<XolArea>() };
-    let Some(found) = area.boosted_at(ip) else {
-        return false;
-    };
-    // SAFETY: `boosted` is valid for writes, and an instruction is a `struct arch_uprobe`, padding
-    // included: what is done with it compares all of it.
-    unsafe {
-        (&raw mut (*boosted).vaddr).write(found.vaddr);
-        (&raw mut (*boosted).next).write(found.next);
-        (&raw mut (*boosted).arch).cast::<Insn>().write(found.insn);
-    }
-    true
-}
-
-/// Returns the page with this index of `area`, or null if it has none there.
+/// Returns the page with this index of `area`, or null if it has none there. Any context.
 ///
 /// # Safety
 ///
 /// `area` comes from `uprobe_xol_create_area()` and is not freed meanwhile.
 #[export]
-pub unsafe extern "C" fn uprobe_xol_page(
-    area: *mut bindings::xol_area,
-    index: usize,
-) -> *mut bindings::page {
+pub unsafe extern "C" fn uprobe_xol_page(area: *mut xol_area, index: usize) -> *mut page {
     // SAFETY: By the safety requirements.
     let area = unsafe { &*area.cast::<XolArea>() };
     area.page(index).unwrap_or(ptr::null_mut())

@@ -28,30 +28,27 @@ pub use new_wait_queue;
 /// A queue of tasks that wait for a condition to come true.
 ///
 /// Exposes the kernel's [`struct wait_queue_head`] for a condition that is *not* protected by one
-/// lock, which is where it differs from [`CondVar`]: the condition is a closure, usually made of
-/// atomics or of a lock that it takes itself, and whoever makes it true may first look whether
-/// anybody waits at all.
+/// lock. [`CondVar`] is for a condition that is. Here the condition is a closure, usually made of
+/// atomics or of a lock that it takes itself, and a task that makes it true may first check whether
+/// any task waits at all.
 ///
-/// All waiters of a queue wait for the same condition, in turn: one event wakes one of them, a
-/// waiter keeps its place until it leaves, and wakes the next one when it does. So a waiter that is
-/// killed after it was woken does not take the event with it. The condition is told whether it is
-/// the waiter's turn, that is, whether it is the first in the queue; others can thus leave to those
-/// who came first what they were woken for.
+/// All waiters are exclusive: one event wakes one of them, the first that sleeps. A waiter keeps
+/// its place until it leaves. Each waiter has a key, and [`wake_all`] wakes the waiters that have a
+/// given one, wherever they are in the queue.
 ///
-/// An event may also serve all those, and only those, who wait for the same thing: each waiter has
-/// a key, and [`wake_all`] wakes the waiters that have a given one, whether it is their turn or
-/// not.
+/// A waiter that leaves does not wake another one. If it was killed after an event had woken it,
+/// the event is lost for the others, unless the caller wakes one.
 ///
 /// # Looking before waking
 ///
-/// [`is_active`] is a plain load. A task that changes what a condition reads and then skips the
-/// wake-up because nobody seems to wait needs a full barrier in between:
+/// [`is_active`] is a plain load. A task that changes what a condition reads, and then skips the
+/// wake-up because no task seems to wait, needs a full barrier in between:
 ///
 /// ```text
 /// waker                                waiter
 ///   change the condition                 enqueue
 ///   full barrier                         full barrier (in the wait)
-///   is_active()?                         ask for the condition
+///   is_active()?                         check the condition
 /// ```
 ///
 /// Without it both can miss each other, and the wake-up is lost. The barrier may be part of the
@@ -69,7 +66,7 @@ pub use new_wait_queue;
 ///
 /// #[pin_data]
 /// struct Token {
-///     free: Atomic<u32>,
+///     free: Atomic<bool>,
 ///     #[pin]
 ///     waiters: WaitQueue,
 /// }
@@ -77,20 +74,24 @@ pub use new_wait_queue;
 /// impl Token {
 ///     fn new() -> impl PinInit<Self> {
 ///         pin_init!(Self {
-///             free: Atomic::new(1),
+///             free: Atomic::new(true),
 ///             waiters <- new_wait_queue!(),
 ///         })
 ///     }
 ///
 ///     fn take(&self) -> Result {
-///         self.waiters
-///             .wait_killable(NonZeroUsize::MIN, |_turn| {
-///                 (self.free.xchg(0, Full) == 1).then_some(())
-///             })
+///         let taken = self
+///             .waiters
+///             .wait_killable(NonZeroUsize::MIN, |_first| self.free.xchg(false, Full).then_some(()));
+///         if taken.is_err() {
+///             // This task may have been woken before it was killed.
+///             self.waiters.wake_one();
+///         }
+///         taken
 ///     }
 ///
 ///     fn give_back(&self) {
-///         self.free.xchg(1, Full);
+///         self.free.xchg(true, Full);
 ///         if self.waiters.is_active() {
 ///             self.waiters.wake_one();
 ///         }
@@ -131,7 +132,8 @@ unsafe impl Sync for WaitQueue {}
 ///
 /// # Invariants
 ///
-/// All that are enqueued in a [`WaitQueue`] are such, with [`wake_matching`] as their function.
+/// All entries that are enqueued in a [`WaitQueue`] are of this type, with [`wake_matching`] as
+/// their function.
 #[repr(C)]
 struct Entry {
     entry: bindings::wait_queue_entry,
@@ -154,9 +156,8 @@ unsafe extern "C" fn wake_matching(
     if !key.is_null() && key as usize != own.get() {
         return 0;
     }
-    // The entry is left where it is, so that its place is kept until the task leaves; after
-    // `autoremove_wake_function()` a newcomer would find an empty queue, and take what the task was
-    // woken for.
+    // The entry keeps its place until the task leaves. After `autoremove_wake_function()` a task
+    // that comes later would find an empty queue, and take what this task was woken for.
     //
     // SAFETY: By the safety requirements.
     unsafe { bindings::default_wake_function(entry, mode, flags, key) }
@@ -175,10 +176,10 @@ impl WaitQueue {
         })
     }
 
-    /// Returns whether somebody waits.
+    /// Returns whether a task waits.
     ///
     /// Takes no lock and orders nothing: see [the type's documentation](Self#looking-before-waking)
-    /// for what a waker owes. May be called in any context.
+    /// for the barrier that a waker needs. Any context.
     #[inline]
     pub fn is_active(&self) -> bool {
         // SAFETY: `head` was initialised by the constructor; reading it without its lock is what
@@ -186,7 +187,7 @@ impl WaitQueue {
         unsafe { bindings::waitqueue_active(self.head.get()) != 0 }
     }
 
-    /// Wakes the waiter that has slept longest, if any.
+    /// Wakes the first waiter that sleeps, if any.
     ///
     /// Takes the queue's own spinlock; may be called in any context in which a
     /// [`SpinLock`](super::SpinLock) may be taken.
@@ -208,8 +209,8 @@ impl WaitQueue {
     /// Waits until `condition` returns a value, and returns that value.
     ///
     /// `condition` is called after the task was enqueued, and again whenever it was woken. Its
-    /// argument tells whether it is the task's turn: whether it is the first in the queue. `key` is
-    /// for [`wake_all`](Self::wake_all).
+    /// argument tells whether the task is the first in the queue. `key` is for
+    /// [`wake_all`](Self::wake_all).
     ///
     /// `condition` is called with the task's state already set for sleeping: it must not sleep.
     /// This function itself may, and thus needs process context without spinlocks held.
@@ -223,16 +224,14 @@ impl WaitQueue {
         key: NonZeroUsize,
         mut condition: impl FnMut(bool) -> Option<T>,
     ) -> Result<T> {
-        let task = current!().as_ptr();
         let storage = Opaque::<Entry>::uninit();
         let entry = storage.get().cast::<bindings::wait_queue_entry>();
 
         // INVARIANT: An `Entry` with its function.
         //
-        // SAFETY: `entry` begins an `Entry` and is valid for writes; `task`, the current one,
-        // outlives it.
+        // SAFETY: `entry` begins an `Entry` and is valid for writes.
         unsafe {
-            bindings::init_waitqueue_entry(entry, task);
+            bindings::init_wait_entry(entry, 0);
             (*entry).func = Some(wake_matching);
             (&raw mut (*storage.get()).key).write(key);
         }
@@ -247,29 +246,28 @@ impl WaitQueue {
                     bindings::TASK_KILLABLE as c_int,
                 )
             };
-            // Whoever leaves wakes the one who is the first then: it asks again.
-            //
-            // SAFETY: Both are initialised.
-            let turn = unsafe { bindings::wait_queue_is_first(self.head.get(), entry) };
-            if let Some(value) = condition(turn) {
+            if let Some(value) = condition(self.is_first(entry)) {
                 break Ok(value);
             }
             // SAFETY: Process context; the entry makes sure that a wake-up finds this task.
             unsafe { bindings::schedule() };
-            // SAFETY: `task` is the current task.
-            if unsafe { bindings::fatal_signal_pending(task) } != 0 {
+            // SAFETY: The task is the current one.
+            if unsafe { bindings::fatal_signal_pending(current!().as_ptr()) } != 0 {
                 break Err(EINTR);
             }
         };
 
         // SAFETY: Both are initialised; afterwards nothing refers to `entry`.
         unsafe { bindings::finish_wait(self.head.get(), entry) };
-
-        // The event that woke this task may serve the next one too, or this task died before it
-        // could use it.
-        if self.is_active() {
-            self.wake_one();
-        }
         result
+    }
+
+    /// Returns whether `entry` is the first of the queue, as far as can be told without its lock.
+    fn is_first(&self, entry: *mut bindings::wait_queue_entry) -> bool {
+        // SAFETY: `head` was initialised by the constructor. Other tasks change the link under the
+        // queue's lock, by a store that is not torn (`__list_add()`, `__list_del()`).
+        let first = unsafe { (&raw const (*self.head.get()).head.next).read_volatile() };
+        // SAFETY: `entry` is valid. Only its address is used.
+        ptr::eq(first, unsafe { &raw const (*entry).entry })
     }
 }

@@ -67,10 +67,11 @@ fn main() {
         .unwrap();
         for (file, text) in sources(&tree, mutant) {
             let path = folder.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(&path, text).unwrap();
-            add_module(&mut modules, &path);
+            add_module(&mut modules, file, &path);
         }
-        add_module(&mut modules, &here.join("src/scenarios.rs"));
+        add_module(&mut modules, "scenarios.rs", &here.join("src/scenarios.rs"));
         writeln!(modules, "}}").unwrap();
         writeln!(
             list,
@@ -95,8 +96,13 @@ fn original(tree: &Path, file: &str) -> PathBuf {
     tree.join(folder).join(file)
 }
 
-fn add_module(modules: &mut String, path: &Path) {
-    let name = path.file_stem().unwrap().to_str().unwrap();
+/// Adds `file` as a module, unless a module that it lies in does so.
+fn add_module(modules: &mut String, file: &str, path: &Path) {
+    let name = file.strip_suffix(".rs").unwrap();
+    let name = name.strip_suffix("/mod").unwrap_or(name);
+    if name.contains('/') {
+        return;
+    }
     writeln!(modules, "    #[path = {path:?}]\n    pub mod {name};").unwrap();
 }
 
@@ -127,7 +133,7 @@ fn apply(text: &mut String, mutant: &Mutant, &(find, replace): &Edit) {
     let count = text.matches(find).count();
     assert!(
         count == 1,
-        "mutant {}: {count} places in {} to edit, not one; mend the table (src/mutants.rs):\n{find}",
+        "mutant {}: {count} places in {} to edit, not one; fix the table (src/mutants.rs):\n{find}",
         mutant.name,
         mutant.file
     );
@@ -147,14 +153,14 @@ fn use_own_wait_queue(file: &str, mut text: String) -> String {
                 "use ::kernel::sync::LockClassKey",
             )
         }
-        "gc.rs" => {
-            let text = text
-                .replace("new_wait_queue, ", "")
-                .replace(", WaitQueue}", "}")
-                .replace(
-                    "new_wait_queue!(\"uprobes_xol::waiters\")",
-                    "WaitQueue::new(kernel::optional_name!(), kernel::static_lock_class!())",
-                );
+        "queue.rs" => {
+            const IMPORT: &str = "    sync::{new_wait_queue, WaitQueue}, //\n";
+            const NEW: &str = "new_wait_queue!(\"uprobes_xol::queue\")";
+            assert!(text.contains(IMPORT) && text.contains(NEW));
+            let text = text.replace(IMPORT, "").replace(
+                NEW,
+                "WaitQueue::new(kernel::optional_name!(), kernel::static_lock_class!())",
+            );
             text + "\nuse super::wait_queue::WaitQueue;\n"
         }
         _ => text,

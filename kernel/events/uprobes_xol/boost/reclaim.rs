@@ -1,78 +1,77 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The slots of an area that are boosted, and how they get to serve another instruction.
+//! How boosted slots become unused.
 //!
-//! A task leaves a boosted slot without telling anybody, so that there is nobody to ask whether it
-//! is in one. But its instruction pointer tells, if somebody looks when the task is not running, or
-//! interrupts it:
+//! A task leaves a boosted slot by its jump, without telling. But its instruction pointer says
+//! whether it is in the slot, if the task does not run, or is interrupted:
 //!
 //! ```text
-//!     .------.        there is no slot to boost           .--------.
+//!     .------.        a hit finds no slot to boost        .--------.
 //!     | IDLE | -----------------------------------------> | SEARCH |
 //!     '------'                                            '--------'
 //!       ^                                                     |
-//!       | what nobody was in                                  | slots without a probe
-//!       | is unused                                           | are retired
+//!       | slots that no task                                  | slots without a probe
+//!       | was in are unused                                   | are retired
 //!       |                                                     v
-//!     .------.      a grace period later: who found       .-------.
+//!     .------.      a grace period later: tasks that      .-------.
 //!     | LOOK | <----------------------------------------- | GRACE |
-//!     '------'      a slot before has got there           '-------'
+//!     '------'      found such a slot have got there      '-------'
 //! ```
 //!
-//! A hit looks for a slot, and sets the instruction pointer of its task to what it finds, as one
-//! reader of RCU Tasks Trace. So after a grace period each task that found a retired slot has it
-//! for its instruction pointer, or had, and no other will (litmus/boosted-grace.litmus). One that
-//! is seen elsewhere then does not come back: nothing but the slot's own address in the instruction
-//! pointer leads there, and nobody is told that one, be it by a signal or by a debugger.
+//! A hit looks for a slot, and makes what it finds the instruction pointer of its task, as one
+//! reader of RCU Tasks Trace. So after a grace period each task that found a retired slot has, or
+//! had, the slot's address for its instruction pointer, and no other task will
+//! (litmus/boosted-grace.litmus). A task that is seen elsewhere then does not come back: only the
+//! slot's address in the instruction pointer leads there, and neither a signal nor a debugger ever
+//! gets to know that address.
 //!
-//! The task that needs a slot does all that is to be done for it, one or two steps per hit, and
-//! goes on without one meanwhile. Nobody has to tell that a probe is gone: every [`RETRY_AFTER`]
-//! milliseconds, a hit that there is no slot for looks again. The others do nothing, so that
-//! neither a search, nor somebody who holds up the grace period, costs more than that.
+//! The task that needs a slot does all this, one or two steps per hit, and is stepped meanwhile.
+//! The removal of a probe does not tell. Instead, every [`RETRY_AFTER`](super::RETRY_AFTER) milliseconds a hit that
+//! finds no slot looks again. The other hits do nothing, so that neither a search nor a long grace
+//! period costs more than that.
 
 use super::{
-    insn::Insn,
-    slot::{Slot, SLOT_COUNT}, //
+    super::{
+        ffi::{count, Counter},
+        gc::BATCH,
+        slot::{Slot, SLOT_COUNT},
+        slots::{Inner, Slots},
+        table::Table,
+    },
+    ffi::{is_probed, visit_ips},
+    reclaimed,
+    table::Boosted, //
 };
-use core::num::NonZeroUsize;
 use kernel::{
-    bindings,
     bitmap::BitmapVec,
-    ffi::{c_ulong, c_void},
+    ffi::c_long,
     prelude::*,
-    time::{Jiffies, Msecs}, //
+    sync::rcu_tasks_trace::GracePeriod, //
 };
 
-/// For how long hits do not ask for a slot to boost when there is none: long enough for what they
-/// do otherwise not to matter.
-pub(crate) const RETRY_AFTER: Msecs = 100;
-
-/// Slots of an area that may be boosted: half of them, so that the others are there for steps.
-pub(crate) const MAX_BOOSTED: usize = (SLOT_COUNT - 1) / 2;
-
-/// What is done about boosted slots whose probes are gone.
+/// What happens to boosted slots whose probes are gone.
 enum Phase {
-    /// Nothing is retired.
+    /// No slot is retired.
     Idle,
-    /// A task searches, or looks: it alone adds to what is retired, and takes from it.
+    /// A task searches, or looks: only this task retires slots, and reclaims them.
     Busy,
-    /// The slots are retired that were found.
+    /// The slots that were found are retired.
     Grace(GracePeriod),
 }
 
 /// What a task has to do next.
-pub(crate) enum Job {
+pub(super) enum Job {
     /// To retire the slots whose probes are gone.
     Search,
-    /// To look which of the slots that are retired a task is in, now that the grace period is over.
+    /// To look in which of the retired slots a task is, now that the grace period is over.
     Look(GracePeriod),
 }
 
-/// The boosted slots of an area. For the GC lock to protect.
+/// The boosted slots of an area. For the area's lock to protect.
 ///
 /// # Invariants
 ///
-/// - `count` is the number of boosted slots, at most [`MAX_BOOSTED`].
+/// - `count` is the number of boosted slots.
 /// - `retired` are those of them that cannot be found any more.
 pub(crate) struct BoostedSlots {
     count: usize,
@@ -81,11 +80,11 @@ pub(crate) struct BoostedSlots {
 }
 
 impl BoostedSlots {
-    /// None.
+    /// No slot is boosted. May sleep.
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`] when memory for the bitmap cannot be had.
+    /// [`ENOMEM`] when there is no memory.
     pub(crate) fn new() -> Result<Self> {
         // INVARIANT: There are none.
         Ok(Self {
@@ -95,24 +94,20 @@ impl BoostedSlots {
         })
     }
 
-    /// How many there are.
-    pub(crate) fn count(&self) -> usize {
+    /// The number of boosted slots.
+    pub(super) fn count(&self) -> usize {
         self.count
     }
 
-    /// Whether there may be no more.
-    pub(crate) fn is_full(&self) -> bool {
-        self.count == MAX_BOOSTED
-    }
-
-    /// A slot is boosted now; there was room.
-    pub(crate) fn add(&mut self) {
-        // INVARIANT: There were fewer, and one was made.
+    /// A slot is boosted from now on.
+    pub(super) fn add(&mut self) {
+        // INVARIANT: One was made.
         self.count += 1;
+        count(Counter::Boosted, 1);
     }
 
-    /// What the caller has to do for slots to become unused, if anything.
-    pub(crate) fn begin(&mut self) -> Option<Job> {
+    /// Returns what the caller has to do for slots to become unused, if anything.
+    pub(super) fn begin(&mut self) -> Option<Job> {
         let job = match &self.phase {
             Phase::Idle => Job::Search,
             Phase::Grace(grace) if grace.is_over() => Job::Look(*grace),
@@ -122,93 +117,134 @@ impl BoostedSlots {
         Some(job)
     }
 
-    /// The search found this slot. It is taken out of the table next.
-    pub(crate) fn retire(&mut self, slot: Slot) {
-        // INVARIANT: The lock is held until it cannot be found.
-        self.retired.set_bit(slot.number() as usize);
-    }
-
     /// The search is over. If it found slots, `grace` began then.
-    pub(crate) fn searched(&mut self, grace: Option<GracePeriod>) {
+    fn searched(&mut self, grace: Option<GracePeriod>) {
         self.phase = grace.map_or(Phase::Idle, Phase::Grace);
     }
 
-    /// A task is in `slot`. Returns whether it was retired, and is to be found again.
-    pub(crate) fn reinstate(&mut self, slot: Slot) -> bool {
-        let number = slot.number() as usize;
-        let was_retired = self.retired.next_bit(number) == Some(number);
-        if was_retired {
-            // INVARIANT: The lock is held until it can be found.
-            self.retired.clear_bit(number);
-        }
-        was_retired
-    }
-
-    /// Not all tasks could be looked at: another one is to do so.
-    pub(crate) fn look_again(&mut self, over: GracePeriod) {
+    /// Not all tasks could be looked at: another task must look.
+    fn look_again(&mut self, over: GracePeriod) {
         self.phase = Phase::Grace(over);
     }
 
-    /// Takes a slot that is retired, and is not to be boosted any more.
-    pub(crate) fn remove_retired(&mut self) -> Option<Slot> {
-        let number = self.retired.next_bit(0)?;
-        // INVARIANT: The lock is held until it is not boosted.
-        self.retired.clear_bit(number);
-        self.count -= 1;
-        Slot::new(number as u32)
-    }
-
-    /// All slots were looked for, and those are unused that no task is in.
-    pub(crate) fn looked(&mut self) {
+    /// All tasks were looked at, and all slots that no task is in were reclaimed.
+    fn looked(&mut self) {
         self.phase = Phase::Idle;
     }
-}
 
-/// The time. For any context.
-pub(crate) fn now() -> Jiffies {
-    // SAFETY: Always safe to call.
-    unsafe { bindings::uprobe_xol_now() }
-}
-
-/// A time after which all hits are over that were not when it began, as far as they look for a
-/// slot.
-#[derive(Clone, Copy)]
-pub(crate) struct GracePeriod(c_ulong);
-
-impl GracePeriod {
-    /// A grace period begins. With no lock held.
-    pub(crate) fn start() -> Self {
-        // SAFETY: Always safe to call.
-        Self(unsafe { bindings::uprobe_xol_start_grace() })
+    /// Whether `slot` cannot be found from now on, although it is boosted.
+    fn set_retired(&mut self, slot: Slot, retired: bool) {
+        let number = slot.number() as usize;
+        if retired {
+            self.retired.set_bit(number);
+        } else {
+            self.retired.clear_bit(number);
+        }
     }
 
-    /// Whether it is over. For any context.
-    fn is_over(self) -> bool {
-        // SAFETY: From `uprobe_xol_start_grace()`.
-        unsafe { bindings::uprobe_xol_grace_is_over(self.0) }
+    /// The first retired slot.
+    fn first_retired(&self) -> Option<Slot> {
+        Slot::new(self.retired.next_bit(0)? as u32)
+    }
+
+    /// Returns whether `slot` is retired.
+    fn is_retired(&self, slot: Slot) -> bool {
+        let number = slot.number() as usize;
+        self.retired.next_bit(number) == Some(number)
     }
 }
 
-/// Whether there is a breakpoint where the current process has the instruction in front of `next`.
-/// Does not sleep: if that is not in memory, there is none.
-pub(crate) fn is_probed(insn: &Insn, next: NonZeroUsize) -> bool {
-    // SAFETY: An instruction.
-    unsafe { bindings::uprobe_xol_is_probed(insn.as_raw(), next.get()) }
+impl Drop for BoostedSlots {
+    fn drop(&mut self) {
+        count(Counter::Boosted, -(self.count as c_long));
+    }
 }
 
-/// Calls `visit` with the instruction pointer of each task of the current process, as it is at some
-/// moment during the call. Does not sleep, nor may `visit`.
-///
-/// Returns false if some task could not be looked at.
-pub(crate) fn visit_ips<F: FnMut(usize)>(mut visit: F) -> bool {
-    /// # Safety
+impl Inner {
+    /// Retires a boosted slot. The caller searches.
+    fn retire(&mut self, table: &Table, slot: &Boosted<'_>) {
+        // INVARIANT: No task can find it when the lock is released.
+        self.boosted.set_retired(slot.slot(), true);
+        table.retire(slot, &mut self.locked);
+    }
+
+    /// A task is in `slot`: makes tasks find it again, if it was retired. The caller looks.
+    fn reinstate(&mut self, table: &Table, slot: &Boosted<'_>) {
+        if self.boosted.is_retired(slot.slot()) {
+            // INVARIANT: Tasks can find it when the lock is released.
+            self.boosted.set_retired(slot.slot(), false);
+            table.reinstate(slot, &mut self.locked);
+        }
+    }
+
+    /// Reclaims some of the retired slots, which no task is in. Returns whether there were any.
+    fn reclaim(&mut self, table: &Table) -> bool {
+        let mut any = false;
+        for _ in 0..BATCH {
+            let first = self.boosted.first_retired();
+            let Some(slot) = first.and_then(|slot| table.at(slot)) else {
+                break;
+            };
+            // INVARIANT: It is not boosted when the lock is released.
+            self.boosted.set_retired(slot.slot(), false);
+            self.boosted.count -= 1;
+            table.unboost(slot, &mut self.locked);
+            reclaimed(slot.slot());
+            self.free.put(slot.slot());
+            any = true;
+        }
+        any
+    }
+}
+
+impl Slots {
+    /// Retires boosted slots whose probes are gone. Does not sleep.
     ///
-    /// `visit` is valid for reads and writes of an `F`.
-    unsafe extern "C" fn call<F: FnMut(usize)>(visit: *mut c_void, ip: c_ulong) {
-        // SAFETY: By the function's requirements.
-        (unsafe { &mut *visit.cast::<F>() })(ip);
+    /// The caller has the job to search.
+    pub(super) fn search(&self) {
+        let mut any = false;
+        for slot in (0..SLOT_COUNT).filter_map(|number| Slot::new(number as u32)) {
+            // No other task makes it another slot now.
+            let boosted = self.table.at(slot).and_then(Boosted::new);
+            let Some(boosted) = boosted.filter(|it| !is_probed(it.insn(), it.next())) else {
+                continue;
+            };
+            // The lock is taken for one slot at a time.
+            self.inner.lock().retire(&self.table, &boosted);
+            any = true;
+        }
+        let grace = any.then(GracePeriod::start);
+        self.inner.lock().boosted.searched(grace);
     }
 
-    // SAFETY: `call` gets what it requires, and the function does not keep it.
-    unsafe { bindings::uprobe_xol_visit_ips(Some(call::<F>), (&raw mut visit).cast()) }
+    /// Reclaims the retired slots that no task is in. Does not sleep. Returns false if another task
+    /// has to do it. `boosted_at` tells which slot an instruction pointer is in.
+    ///
+    /// The caller has the job to look, because the grace period that began when the slots were
+    /// retired is `over`.
+    pub(super) fn look<'a>(
+        &'a self,
+        over: GracePeriod,
+        boosted_at: impl Fn(usize) -> Option<Boosted<'a>>,
+    ) -> bool {
+        let all_seen = visit_ips(|ip| {
+            if let Some(slot) = boosted_at(ip) {
+                self.inner.lock().reinstate(&self.table, &slot);
+            }
+        });
+        if !all_seen {
+            self.inner.lock().boosted.look_again(over);
+            return false;
+        }
+        loop {
+            let mut inner = self.inner.lock();
+            if !inner.reclaim(&self.table) {
+                inner.boosted.looked();
+                inner.allow_boosting(&self.table);
+                break;
+            }
+        }
+        self.queue.wake_first();
+        true
+    }
 }

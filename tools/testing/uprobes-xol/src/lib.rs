@@ -13,31 +13,57 @@
     reason = "with one slot, none may be boosted"
 )]
 
+// The kernel has this crate by its own name.
+extern crate kernel as pin_init;
+
 #[path = "../../../../kernel/events/uprobes_xol/area.rs"]
 mod area;
-#[path = "../../../../kernel/events/uprobes_xol/boosted.rs"]
-mod boosted;
+#[path = "../../../../kernel/events/uprobes_xol/batch.rs"]
+mod batch;
+#[path = "../../../../kernel/events/uprobes_xol/boost/mod.rs"]
+mod boost;
 #[path = "../../../../kernel/events/uprobes_xol/events.rs"]
 mod events;
-pub mod explore;
+#[path = "../../../../kernel/events/uprobes_xol/ffi.rs"]
+mod ffi;
+#[path = "../../../../kernel/events/uprobes_xol/free.rs"]
+mod free;
 #[path = "../../../../kernel/events/uprobes_xol/gc.rs"]
 mod gc;
+#[path = "../../../../kernel/events/uprobes_xol/hash.rs"]
+mod hash;
 #[path = "../../../../kernel/events/uprobes_xol/insn.rs"]
 mod insn;
-/// The kernel's KUnit tests, run by the host's threads.
-#[cfg(all(test, not(any(feature = "loom", feature = "shuttle"))))]
-#[path = "../../../../kernel/events/uprobes_xol/tests.rs"]
-mod kunit;
-pub mod mutants;
 #[path = "../../../../kernel/events/uprobes_xol/page.rs"]
 mod page;
-mod scenarios;
+#[path = "../../../../kernel/events/uprobes_xol/queue.rs"]
+mod queue;
+#[path = "../../../../kernel/events/uprobes_xol/record.rs"]
+mod record;
 #[path = "../../../../kernel/events/uprobes_xol/slot.rs"]
 mod slot;
+#[path = "../../../../kernel/events/uprobes_xol/slots.rs"]
+mod slots;
 #[path = "../../../../kernel/events/uprobes_xol/table.rs"]
 mod table;
 #[path = "../../../../kernel/events/uprobes_xol/task.rs"]
 mod task;
+
+pub mod explore;
+pub mod mutants;
+mod scenarios;
+
+/// The kernel's KUnit tests, run by the host's threads.
+#[cfg(all(test, not(any(feature = "loom", feature = "shuttle"))))]
+#[path = "../../../../kernel/events/uprobes_xol/tests.rs"]
+mod kunit;
+#[cfg(all(test, not(any(feature = "loom", feature = "shuttle"))))]
+#[path = "../../../../kernel/events/uprobes_xol/boost/tests.rs"]
+mod kunit_boost;
+
+/// The same where no slot is boosted. It has to compile.
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+mod without_boosting;
 
 pub use scenarios::SCENARIOS;
 

@@ -59,8 +59,8 @@ pub const MUTANTS: &[Mutant] = &[
         name: "enter-relaxed",
         file: "task.rs",
         edits: &[(
-            "cmpxchg(IDLE, IN_USE, Acquire)",
-            "cmpxchg(IDLE, IN_USE, Relaxed)",
+            "cmpxchg(State::Idle, State::InUse, Acquire)",
+            "cmpxchg(State::Idle, State::InUse, Relaxed)",
         )],
         build: Build::OneSlot,
         scenario: "vacated-owner",
@@ -69,7 +69,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "leave-release",
         file: "task.rs",
-        edits: &[("xchg(IDLE, Full)", "xchg(IDLE, Release)")],
+        edits: &[("xchg(State::Idle, Full)", "xchg(State::Idle, Release)")],
         build: Build::OneSlot,
         scenario: "left-idle",
         caught_by: "no lost wake-up",
@@ -77,7 +77,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "leave-acquire",
         file: "task.rs",
-        edits: &[("xchg(IDLE, Full)", "xchg(IDLE, Acquire)")],
+        edits: &[("xchg(State::Idle, Full)", "xchg(State::Idle, Acquire)")],
         build: Build::OneSlot,
         scenario: "two-tasks",
         caught_by: "no write while anyone is inside",
@@ -94,8 +94,8 @@ pub const MUTANTS: &[Mutant] = &[
         name: "vacate-take-relaxed",
         file: "task.rs",
         edits: &[(
-            "cmpxchg(IDLE, RECYCLED, Acquire)",
-            "cmpxchg(IDLE, RECYCLED, Relaxed)",
+            "cmpxchg(State::Idle, State::Recycled, Acquire)",
+            "cmpxchg(State::Idle, State::Recycled, Relaxed)",
         )],
         build: Build::OneSlot,
         scenario: "two-tasks",
@@ -104,7 +104,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "vacate-restore-relaxed",
         file: "task.rs",
-        edits: &[("store(IDLE, Release)", "store(IDLE, Relaxed)")],
+        edits: &[("store(State::Idle, Release)", "store(State::Idle, Relaxed)")],
         build: Build::OneSlot,
         scenario: "vacated-owner",
         caught_by: "no stale slot after it was taken away",
@@ -127,7 +127,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "offers-relaxed",
-        file: "table.rs",
+        file: "record.rs",
         edits: &[(
             "let version = self.version.load(Acquire)",
             "let version = self.version.load(Relaxed)",
@@ -138,7 +138,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "open-relaxed",
-        file: "table.rs",
+        file: "record.rs",
         edits: &[(
             "self.version.store(version, Release)",
             "self.version.store(version, Relaxed)",
@@ -149,7 +149,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "close-release",
-        file: "table.rs",
+        file: "record.rs",
         edits: &[(
             "self.version.xchg(version, Full)",
             "self.version.xchg(version, Release)",
@@ -160,7 +160,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "close-acquire",
-        file: "table.rs",
+        file: "record.rs",
         edits: &[(
             "self.version.xchg(version, Full)",
             "self.version.xchg(version, Acquire)",
@@ -173,7 +173,10 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "enter-while-recycled",
         file: "task.rs",
-        edits: &[("Err(RECYCLED) => cpu_relax()", "Err(RECYCLED) => break")],
+        edits: &[(
+            "Err(State::Recycled) => cpu_relax()",
+            "Err(State::Recycled) => break",
+        )],
         build: Build::OneSlot,
         scenario: "vacated-owner",
         caught_by: "no stale slot after it was taken away",
@@ -182,8 +185,10 @@ pub const MUTANTS: &[Mutant] = &[
         name: "vacate-in-use",
         file: "task.rs",
         edits: &[(
-            "if self.state.cmpxchg(IDLE, RECYCLED, Acquire).is_err() {",
-            "if self.state.xchg(RECYCLED, Acquire) == RECYCLED {",
+            "let idle = self.state.cmpxchg(State::Idle, State::Recycled, Acquire);
+        if idle.is_err() {",
+            "let state = self.state.xchg(State::Recycled, Acquire);
+        if state == State::Recycled {",
         )],
         build: Build::OneSlot,
         scenario: "vacated-owner",
@@ -194,16 +199,16 @@ pub const MUTANTS: &[Mutant] = &[
         file: "task.rs",
         edits: &[
             (
-                "            // INVARIANT: Others write while `RECYCLED`.
+                "            // INVARIANT: Another task writes while `Recycled`.
             self.cached.store(NO_SLOT, Relaxed);
 ",
-                "            self.state.store(IDLE, Release);
-            // INVARIANT: Others write while `RECYCLED`.
+                "            self.state.store(State::Idle, Release);
+            // INVARIANT: Another task writes while `Recycled`.
             self.cached.store(NO_SLOT, Relaxed);
 ",
             ),
             (
-                "        self.state.store(IDLE, Release);
+                "        self.state.store(State::Idle, Release);
         None",
                 "        None",
             ),
@@ -216,7 +221,7 @@ pub const MUTANTS: &[Mutant] = &[
         name: "vacate-leaves-slot",
         file: "task.rs",
         edits: &[(
-            "            // INVARIANT: Others write while `RECYCLED`.
+            "            // INVARIANT: Another task writes while `Recycled`.
             self.cached.store(NO_SLOT, Relaxed);
 ",
             "",
@@ -228,7 +233,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "vacate-does-not-restore",
         file: "task.rs",
-        edits: &[("self.state.store(IDLE, Release);", "")],
+        edits: &[("self.state.store(State::Idle, Release);", "")],
         build: Build::OneSlot,
         scenario: "vacated-owner",
         caught_by: "no livelock",
@@ -297,7 +302,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "evict-leaves-state",
         file: "task.rs",
-        edits: &[("self.state.store(IDLE, Relaxed);", "")],
+        edits: &[("self.state.store(State::Idle, Relaxed);", "")],
         build: Build::OneSlot,
         scenario: "death-in-slot",
         caught_by: "no warning",
@@ -306,11 +311,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "offer-writes-nothing",
         file: "table.rs",
-        edits: &[(
-            "            page.page.write(&unused, insn);
-",
-            "",
-        )],
+        edits: &[("            unused.write(insn.bytes());\n", "")],
         build: Build::OneSlot,
         scenario: "alternating",
         caught_by: "the slot holds the instruction",
@@ -318,7 +319,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "offer-writes-always",
         file: "table.rs",
-        edits: &[("if !self.holds(slot, insn, locked) {", "if true {")],
+        edits: &[("if !record.holds(insn) {", "if true {")],
         build: Build::TwoSlots,
         scenario: "written-before",
         caught_by: "what a slot holds is not written again",
@@ -337,8 +338,8 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "offer-trusts-zeroes",
-        file: "table.rs",
-        edits: &[("!record.is_version(0) && ", "")],
+        file: "record.rs",
+        edits: &[("!self.is_version(0) && ", "")],
         build: Build::OneSlot,
         scenario: "zeroes",
         caught_by: "the slot holds the instruction",
@@ -359,10 +360,10 @@ pub const MUTANTS: &[Mutant] = &[
         name: "restore-does-not-link",
         file: "table.rs",
         edits: &[(
-            "        record.next.store(head.load(Relaxed), Relaxed);
-        head.store(slot.number(), Relaxed);
+            "        record.open();
+        self.link(self.head(&record.insn.get()), slot, locked);
 ",
-            "",
+            "        record.open();\n",
         )],
         build: Build::OneSlot,
         scenario: "shared-slot",
@@ -371,15 +372,15 @@ pub const MUTANTS: &[Mutant] = &[
     // Who gets a slot.
     Mutant {
         name: "take-out-of-turn",
-        file: "gc.rs",
+        file: "slots.rs",
         edits: &[
             (
-                "inner.take(table, entered, insn, spare(self.nobody_waits()))",
-                "inner.take(table, entered, insn, spare(true))",
+                "inner.take(&self.table, entered, insn, spare(self.queue.is_empty()))",
+                "inner.take(&self.table, entered, insn, spare(true))",
             ),
             (
-                "self.try_take(table, entered, insn, self.nobody_waits())",
-                "self.try_take(table, entered, insn, true)",
+                "self.try_take(entered, insn, self.queue.is_empty())",
+                "self.try_take(entered, insn, true)",
             ),
         ],
         build: Build::OneSlot,
@@ -388,7 +389,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "take-spares-none",
-        file: "gc.rs",
+        file: "slots.rs",
         edits: &[("usize::from(!turn)", "usize::from(turn && !turn)")],
         build: Build::OneSlot,
         scenario: "freed-to-waiter",
@@ -396,7 +397,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "take-spares-always",
-        file: "gc.rs",
+        file: "slots.rs",
         edits: &[("usize::from(!turn)", "usize::from(turn || !turn)")],
         build: Build::OneSlot,
         scenario: "two-tasks",
@@ -404,7 +405,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "take-keeps-slot",
-        file: "gc.rs",
+        file: "slots.rs",
         edits: &[(
             "        entered.forget();
 ",
@@ -416,9 +417,9 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "take-wakes-nobody",
-        file: "gc.rs",
+        file: "slots.rs",
         edits: &[(
-            "        self.wake_one();
+            "        self.queue.wake_first();
         self.wake_alike(insn);",
             "        self.wake_alike(insn);",
         )],
@@ -428,7 +429,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "take-wakes-for-its-own-slot",
-        file: "gc.rs",
+        file: "slots.rs",
         edits: &[
             (
                 "        entered.forget();
@@ -438,10 +439,10 @@ pub const MUTANTS: &[Mutant] = &[
         let held = self.take_or_grow",
             ),
             (
-                "        self.wake_one();
+                "        self.queue.wake_first();
         self.wake_alike(insn);",
                 "        if had_slot {
-            self.wake_one();
+            self.queue.wake_first();
         }
         self.wake_alike(insn);",
             ),
@@ -452,7 +453,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "take-enlists-nobody",
-        file: "gc.rs",
+        file: "slots.rs",
         edits: &[(
             "        self.enlist(entered);
 ",
@@ -466,10 +467,7 @@ pub const MUTANTS: &[Mutant] = &[
         name: "take-keeps-nothing-retracted",
         file: "gc.rs",
         edits: &[
-            (
-                "match slots.find(|&slot| table",
-                "match slots.find(|&slot| false && table",
-            ),
+            ("slots.find(|slot| slot", "slots.find(|slot| false && slot"),
             (
                 "const TASKS_AT_ONCE: usize = 32;",
                 "const TASKS_AT_ONCE: usize = 1;",
@@ -483,15 +481,7 @@ pub const MUTANTS: &[Mutant] = &[
         name: "take-spoils-what-it-keeps",
         file: "gc.rs",
         edits: &[
-            (
-                "                self.batch.remove(slot);
-                table.restore(slot, &mut self.locked);
-                slot
-",
-                "                table.restore(slot, &mut self.locked);
-                slot
-",
-            ),
+            ("        self.gc.batch.remove(slot.slot());\n", ""),
             (
                 "const TASKS_AT_ONCE: usize = 32;",
                 "const TASKS_AT_ONCE: usize = 1;",
@@ -503,7 +493,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "killed-stays-in-use",
-        file: "gc.rs",
+        file: "slots.rs",
         edits: &[("Err(_) => entered.leave(),", "Err(_) => {}")],
         build: Build::OneSlot,
         scenario: "killed-waiter",
@@ -514,15 +504,15 @@ pub const MUTANTS: &[Mutant] = &[
         name: "collect-loses-task",
         file: "gc.rs",
         edits: &[(
-            "            self.tasks.push_back(task);
+            "            self.gc.tasks.push_back(task);
         }
     }
 
-    /// All",
+    /// Recycles",
             "        }
     }
 
-    /// All",
+    /// Recycles",
         )],
         build: Build::OneSlot,
         scenario: "claim-retract",
@@ -531,7 +521,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "collect-asks-nobody",
         file: "gc.rs",
-        edits: &[("let mut left = inner.task_count;", "let mut left = 0;")],
+        edits: &[("let mut left = inner.gc.task_count;", "let mut left = 0;")],
         build: Build::OneSlot,
         scenario: "two-tasks",
         caught_by: "no write while anyone is inside",
@@ -540,7 +530,10 @@ pub const MUTANTS: &[Mutant] = &[
         name: "collect-asks-first-only",
         file: "gc.rs",
         edits: &[
-            ("if left == 0 || inner.batch", "if left < 99 || inner.batch"),
+            (
+                "if left == 0 || inner.gc.batch",
+                "if left < 99 || inner.gc.batch",
+            ),
             (
                 "const TASKS_AT_ONCE: usize = 32;",
                 "const TASKS_AT_ONCE: usize = 1;",
@@ -554,12 +547,12 @@ pub const MUTANTS: &[Mutant] = &[
         name: "collect-ignores-answer",
         file: "gc.rs",
         edits: &[(
-            "                self.batch.remove(slot);
-                table.restore(slot, &mut self.locked);
-            }
-            self.tasks",
-            "            }
-            self.tasks",
+            "                self.gc.batch.remove(slot);
+                if let Some(slot) = table.at(slot) {
+                    table.restore(slot, &mut self.locked);
+                }
+",
+            "",
         )],
         build: Build::OneSlot,
         scenario: "two-tasks",
@@ -569,13 +562,11 @@ pub const MUTANTS: &[Mutant] = &[
         name: "collect-restores-nothing",
         file: "gc.rs",
         edits: &[(
-            "                self.batch.remove(slot);
-                table.restore(slot, &mut self.locked);
-            }
-            self.tasks",
-            "                self.batch.remove(slot);
-            }
-            self.tasks",
+            "                if let Some(slot) = table.at(slot) {
+                    table.restore(slot, &mut self.locked);
+                }
+",
+            "",
         )],
         build: Build::OneSlot,
         scenario: "two-tasks",
@@ -618,7 +609,7 @@ pub const MUTANTS: &[Mutant] = &[
         name: "collect-leaves-slot",
         file: "gc.rs",
         edits: &[(
-            "            self.put_unused(slot);
+            "            self.free.put(slot);
         }
         !batch",
             "        }
@@ -656,8 +647,8 @@ pub const MUTANTS: &[Mutant] = &[
             "        if self.slot().is_some() {
             events::task_lost_slot();
         }
-        // ORDERING: Relaxed. With",
-            "        // ORDERING: Relaxed. With",
+        // ORDERING: Relaxed. No task",
+            "        // ORDERING: Relaxed. No task",
         )],
         build: Build::OneSlot,
         scenario: "alternating",
@@ -674,18 +665,18 @@ pub const MUTANTS: &[Mutant] = &[
     // Boosting.
     Mutant {
         name: "boosted-relaxed",
-        file: "table.rs",
-        edits: &[("self.target.load(Acquire)", "self.target.load(Relaxed)")],
+        file: "boost/table.rs",
+        edits: &[("self.0.load(Acquire)", "self.0.load(Relaxed)")],
         build: Build::TwoSlots,
         scenario: "boosted-seen",
         caught_by: "the slot holds the instruction",
     },
     Mutant {
         name: "boost-relaxed",
-        file: "table.rs",
+        file: "boost/table.rs",
         edits: &[(
-            "self.target.store(target.get(), Release)",
-            "self.target.store(target.get(), Relaxed)",
+            "self.0.store(target.get(), Release)",
+            "self.0.store(target.get(), Relaxed)",
         )],
         build: Build::TwoSlots,
         scenario: "boosted-seen",
@@ -693,20 +684,16 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "boost-writes-later",
-        file: "table.rs",
+        file: "boost/table.rs",
         edits: &[
+            ("        unused.write(&boosted_insn(insn, next));\n", ""),
             (
-                "        page.page.write_boosted(&unused, insn, next);
+                "        self.link(self.boosted_head(next), slot, locked);
+        slot.slot()
 ",
-                "",
-            ),
-            (
-                "        record.boost(next);
-        self.link(head, slot, record);
-",
-                "        record.boost(next);
-        self.link(head, slot, record);
-        page.page.write_boosted(&unused, insn, next);
+                "        self.link(self.boosted_head(next), slot, locked);
+        Unused::new(slot, locked).write(&boosted_insn(insn, next));
+        slot.slot()
 ",
             ),
         ],
@@ -716,13 +703,12 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "boost-does-not-link",
-        file: "table.rs",
+        file: "boost/table.rs",
         edits: &[(
-            "        record.boost(next);
-        self.link(head, slot, record);
+            "        self.link(self.boosted_head(next), slot, locked);
+        slot.slot()
 ",
-            "        record.boost(next);
-",
+            "        slot.slot()\n",
         )],
         build: Build::TwoSlots,
         scenario: "boosted-alike",
@@ -730,12 +716,11 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "boost-offers",
-        file: "gc.rs",
+        file: "boost/mod.rs",
         edits: &[(
-            "        table.boost(unused, insn, next, &mut self.locked);
-",
-            "        table.boost(unused, insn, next, &mut self.locked);
-        table.restore(slot, &mut self.locked);
+            "        let slot = table.boost(unused, insn, next, &mut self.locked);\n",
+            "        let slot = table.boost(unused, insn, next, &mut self.locked);
+        table.restore(table.at(slot)?, &mut self.locked);
 ",
         )],
         build: Build::TwoSlots,
@@ -744,12 +729,11 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "boost-puts-back",
-        file: "gc.rs",
+        file: "boost/mod.rs",
         edits: &[(
-            "        table.boost(unused, insn, next, &mut self.locked);
-",
-            "        table.boost(unused, insn, next, &mut self.locked);
-        self.put_unused(slot);
+            "        let slot = table.boost(unused, insn, next, &mut self.locked);\n",
+            "        let slot = table.boost(unused, insn, next, &mut self.locked);
+        self.free.put(slot);
 ",
         )],
         build: Build::TwoSlots,
@@ -758,7 +742,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "boost-does-not-look-again",
-        file: "gc.rs",
+        file: "boost/mod.rs",
         edits: &[(
             "let found = table.find_boosted(insn, next);
         if found",
@@ -771,15 +755,15 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "boost-takes-all",
-        file: "gc.rs",
-        edits: &[(" || self.boosted.is_full() {", " {")],
+        file: "boost/mod.rs",
+        edits: &[(" || self.is_full() {", " {")],
         build: Build::TwoSlots,
         scenario: "boosted-by-many",
         caught_by: "slots are boosted up to half of them",
     },
     Mutant {
         name: "boost-does-not-count",
-        file: "gc.rs",
+        file: "boost/mod.rs",
         edits: &[(
             "        self.boosted.add();
 ",
@@ -791,20 +775,16 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "boost-tells-nothing",
-        file: "gc.rs",
-        edits: &[(
-            "        events::boosted();
-",
-            "",
-        )],
+        file: "boost/reclaim.rs",
+        edits: &[("        count(Counter::Boosted, 1);\n", "")],
         build: Build::TwoSlots,
         scenario: "boosted-alike",
         caught_by: "what is counted is what there is",
     },
     Mutant {
         name: "boost-always-locks",
-        file: "gc.rs",
-        edits: &[("if table.is_boosting_vain() {", "if false {")],
+        file: "boost/mod.rs",
+        edits: &[("if self.table.boosted.is_vain() {", "if false {")],
         build: Build::TwoSlots,
         scenario: "boosted-by-many",
         caught_by: "a slot is found again without a lock",
@@ -812,23 +792,17 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "boost-gives-up",
         file: "gc.rs",
-        edits: &[(
-            "                let found = inner.put_batch();
-                inner.allow_boosting(table);
-",
-            "                let found = inner.put_batch();
-",
-        )],
+        edits: &[("                inner.allow_boosting(&self.table);\n", "")],
         build: Build::TwoPages,
         scenario: "boosted-later",
         caught_by: "slots are boosted up to half of them",
     },
     Mutant {
         name: "boost-out-of-turn",
-        file: "gc.rs",
+        file: "boost/mod.rs",
         edits: &[(
-            "inner.boost(table, insn, next, spare(self.nobody_waits()))",
-            "inner.boost(table, insn, next, spare(true))",
+            "let spare = spare(self.queue.is_empty());",
+            "let spare = spare(true);",
         )],
         build: Build::TwoSlots,
         scenario: "boosted-or-waited",
@@ -836,7 +810,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "boost-does-not-grow",
-        file: "gc.rs",
+        file: "boost/mod.rs",
         edits: &[("let mut may_grow = true;", "let mut may_grow = false;")],
         build: Build::TwoPages,
         scenario: "boosted-grown",
@@ -844,9 +818,9 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "boost-gives-up-for-good",
-        file: "gc.rs",
+        file: "slots.rs",
         edits: &[(
-            "            inner.allow_boosting(table);
+            "            inner.allow_boosting(&self.table);
             events::grown",
             "            events::grown",
         )],
@@ -856,8 +830,8 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "boost-tries-for-good",
-        file: "gc.rs",
-        edits: &[("if may_grow && inner.pages", "if inner.pages")],
+        file: "boost/mod.rs",
+        edits: &[("if may_grow && pages", "if pages")],
         build: Build::TwoPages,
         scenario: "boosted-without-memory",
         caught_by: "no livelock",
@@ -867,8 +841,8 @@ pub const MUTANTS: &[Mutant] = &[
         name: "link-relaxed",
         file: "table.rs",
         edits: &[(
-            "head.store(slot.number(), Release)",
-            "head.store(slot.number(), Relaxed)",
+            "head.store(slot.slot().number(), Release)",
+            "head.store(slot.slot().number(), Relaxed)",
         )],
         build: Build::TwoSlots,
         scenario: "boosted-chain",
@@ -876,10 +850,10 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "find-boosted-relaxed",
-        file: "table.rs",
+        file: "boost/table.rs",
         edits: &[(
-            "boosted_head(next)?.load(Acquire)",
-            "boosted_head(next)?.load(Relaxed)",
+            "boosted_head(next).load(Acquire)",
+            "boosted_head(next).load(Relaxed)",
         )],
         build: Build::TwoSlots,
         scenario: "boosted-chain",
@@ -887,7 +861,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "boosted-again-relaxed",
-        file: "table.rs",
+        file: "boost/table.rs",
         edits: &[(
             "let before = self.version.load(Acquire)",
             "let before = self.version.load(Relaxed)",
@@ -906,7 +880,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "unboost-release",
-        file: "table.rs",
+        file: "boost/table.rs",
         edits: &[("xchg(even, Full)", "xchg(even, Release)")],
         build: Build::TwoSlots,
         scenario: "boosted-again-seen",
@@ -914,7 +888,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "unboost-acquire",
-        file: "table.rs",
+        file: "boost/table.rs",
         edits: &[("xchg(even, Full)", "xchg(even, Acquire)")],
         build: Build::TwoSlots,
         scenario: "boosted-again-seen",
@@ -922,29 +896,23 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "unboost-keeps-the-target",
-        file: "table.rs",
-        edits: &[("        self.target.store(0, Relaxed);\n", "")],
+        file: "boost/table.rs",
+        edits: &[("        self.target.0.store(0, Relaxed);\n", "")],
         build: Build::TwoSlots,
         scenario: "boosted-again-seen",
         caught_by: "the slot holds the instruction",
     },
     Mutant {
         name: "retire-does-not-unlink",
-        file: "gc.rs",
-        edits: &[(
-            "        self.boosted.retire(slot);
-        table.retire(slot, &mut self.locked);
-",
-            "        self.boosted.retire(slot);
-",
-        )],
+        file: "boost/reclaim.rs",
+        edits: &[("        table.retire(slot, &mut self.locked);\n", "")],
         build: Build::TwoSlots,
         scenario: "boosted-again",
         caught_by: "no write while anyone is inside",
     },
     Mutant {
         name: "look-without-grace",
-        file: "boosted.rs",
+        file: "boost/reclaim.rs",
         edits: &[(
             "Phase::Grace(grace) if grace.is_over() =>",
             "Phase::Grace(grace) =>",
@@ -955,7 +923,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "grace-before-retiring",
-        file: "gc.rs",
+        file: "boost/reclaim.rs",
         edits: &[
             (
                 "        let grace = any.then(GracePeriod::start);
@@ -977,10 +945,9 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "look-at-nobody",
-        file: "gc.rs",
+        file: "boost/reclaim.rs",
         edits: &[(
-            "                self.inner.lock().reinstate(table, slot);
-",
+            "                self.inner.lock().reinstate(&self.table, &slot);\n",
             "",
         )],
         build: Build::TwoSlots,
@@ -989,7 +956,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "look-at-some",
-        file: "gc.rs",
+        file: "boost/reclaim.rs",
         edits: &[("if !all_seen {", "if false {")],
         build: Build::TwoSlots,
         scenario: "boosted-while-in",
@@ -997,7 +964,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "look-once",
-        file: "boosted.rs",
+        file: "boost/reclaim.rs",
         edits: &[(
             "self.phase = Phase::Grace(over);",
             "self.phase = Phase::Idle;",
@@ -1008,7 +975,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "looked-for-good",
-        file: "gc.rs",
+        file: "boost/reclaim.rs",
         edits: &[("                inner.boosted.looked();\n", "")],
         build: Build::TwoSlots,
         scenario: "boosted-while-in",
@@ -1016,7 +983,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "reinstate-does-not-link",
-        file: "gc.rs",
+        file: "boost/reclaim.rs",
         edits: &[("            table.reinstate(slot, &mut self.locked);\n", "")],
         build: Build::TwoSlots,
         scenario: "boosted-while-in",
@@ -1024,7 +991,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "search-for-those-that-are-probed",
-        file: "gc.rs",
+        file: "boost/reclaim.rs",
         edits: &[("!is_probed(", "is_probed(")],
         build: Build::TwoSlots,
         scenario: "boosted-again-seen",
@@ -1032,7 +999,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "retry-never",
-        file: "table.rs",
+        file: "boost/table.rs",
         edits: &[("left as isize > 0", "left != 0")],
         build: Build::TwoSlots,
         scenario: "boosted-when-gone",
@@ -1040,14 +1007,14 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "retry-at-once",
-        file: "gc.rs",
+        file: "boost/mod.rs",
         edits: &[(
-            "        table.forbid_boosting(&mut self.locked);
+            "        table.boosted.forbid(&mut self.locked);
         self.boosted.begin()
 ",
             "        let job = self.boosted.begin();
         if job.is_none() {
-            table.forbid_boosting(&mut self.locked);
+            table.boosted.forbid(&mut self.locked);
         }
         job
 ",
@@ -1058,21 +1025,20 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "boost-leaves-nothing-to-steps",
-        file: "gc.rs",
-        edits: &[("usize::from(self.pages < PAGES)", "0")],
+        file: "boost/mod.rs",
+        edits: &[("usize::from(self.free.pages() < self.limit)", "0")],
         build: Build::TwoPages,
         scenario: "boosted-or-stepped",
         caught_by: "no lost wake-up",
     },
     Mutant {
         name: "reclaim-wakes-nobody",
-        file: "gc.rs",
+        file: "boost/reclaim.rs",
         edits: &[(
-            "        self.wake_one();
+            "        self.queue.wake_first();
         true
 ",
-            "        true
-",
+            "        true\n",
         )],
         build: Build::TwoSlots,
         scenario: "boosted-for-waiter",
@@ -1080,16 +1046,16 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "reclaim-does-not-count",
-        file: "boosted.rs",
-        edits: &[("        self.count -= 1;\n", "")],
+        file: "boost/reclaim.rs",
+        edits: &[("            self.boosted.count -= 1;\n", "")],
         build: Build::TwoSlots,
         scenario: "boosted-again-seen",
         caught_by: "slots are boosted up to half of them",
     },
     Mutant {
         name: "reclaim-tells-nothing",
-        file: "gc.rs",
-        edits: &[("            events::reclaimed(slot);\n", "")],
+        file: "boost/reclaim.rs",
+        edits: &[("            reclaimed(slot.slot());\n", "")],
         build: Build::TwoSlots,
         scenario: "boosted-again-seen",
         caught_by: "what is counted is what there is",
@@ -1097,18 +1063,18 @@ pub const MUTANTS: &[Mutant] = &[
     // Growing.
     Mutant {
         name: "grow-twice",
-        file: "gc.rs",
-        edits: &[("if inner.pages == index {", "if true {")],
+        file: "slots.rs",
+        edits: &[("if inner.free.pages() == index && ", "if ")],
         build: Build::TwoPages,
         scenario: "two-grow",
         caught_by: "no sleep where it is forbidden",
     },
     Mutant {
         name: "grow-wakes-nobody",
-        file: "gc.rs",
+        file: "slots.rs",
         edits: &[(
-            "        drop(inner);
-        self.wake_one();
+            "        drop(guard);
+        self.queue.wake_first();
         Ok(())",
             "        Ok(())",
         )],
@@ -1118,12 +1084,10 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "grow-in-the-wait",
-        file: "gc.rs",
+        file: "slots.rs",
         edits: &[(
-            "            if turn {
-                self.try_take(table, &entered, insn, turn)",
-            "            if turn {
-                self.take_or_grow(table, &entered, insn)",
+            "self.try_take(&entered, insn, turn)",
+            "self.take_or_grow(&entered, insn)",
         )],
         build: Build::TwoPages,
         scenario: "grown-for-waiter",
@@ -1132,16 +1096,16 @@ pub const MUTANTS: &[Mutant] = &[
     // Waking those who wait.
     Mutant {
         name: "leave-looks-first",
-        file: "gc.rs",
+        file: "slots.rs",
         edits: &[(
             "        let slot = task.slot();
         task.leave();
-        self.moved(table, slot);",
+        self.moved(slot);",
             "        let slot = task.slot();
-        let active = self.waiters.is_active();
+        let active = !self.queue.is_empty();
         task.leave();
         if active {
-            self.hand_over(table, slot);
+            self.hand_over(slot);
         }",
         )],
         build: Build::OneSlot,
@@ -1150,17 +1114,17 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "leave-hands-nothing-over",
-        file: "gc.rs",
-        edits: &[("if inner.unused == 0 {", "if false {")],
+        file: "slots.rs",
+        edits: &[("if inner.free.unused() == 0 {", "if false {")],
         build: Build::OneSlot,
         scenario: "left-to-waiter",
         caught_by: "those who wait come first",
     },
     Mutant {
         name: "leave-wakes-nobody",
-        file: "gc.rs",
+        file: "slots.rs",
         edits: &[(
-            "        self.waiters.wake_one();
+            "        self.queue.wake_first();
     }
 
     /// Wakes",
@@ -1175,54 +1139,34 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "move-hands-nothing-over",
         file: "area.rs",
-        edits: &[(
-            "                self.gc.moved(&self.table, before);
-",
-            "",
-        )],
+        edits: &[("                self.slots.moved(before);\n", "")],
         build: Build::TwoSlots,
         scenario: "moved-on",
         caught_by: "no lost wake-up",
     },
     Mutant {
         name: "evict-looks-first",
-        file: "gc.rs",
-        edits: &[
-            (
-                "        let mut inner = self.inner.lock();
-        task.evict",
-                "        let active = self.waiters.is_active();
-        let mut inner = self.inner.lock();
-        task.evict",
-            ),
-            (
-                "            inner.task_count -= 1;
-        }
-        drop(inner);
-        self.wake_one();",
-                "            inner.task_count -= 1;
-        }
-        drop(inner);
+        file: "slots.rs",
+        edits: &[(
+            "        self.inner.lock().evict(task);
+        self.queue.wake_first();",
+            "        let active = !self.queue.is_empty();
+        self.inner.lock().evict(task);
         if active {
-            self.wake_one();
+            self.queue.wake_first();
         }",
-            ),
-        ],
+        )],
         build: Build::OneSlot,
         scenario: "death-in-slot",
         caught_by: "no lost wake-up",
     },
     Mutant {
         name: "evict-wakes-nobody",
-        file: "gc.rs",
+        file: "slots.rs",
         edits: &[(
-            "            inner.task_count -= 1;
-        }
-        drop(inner);
-        self.wake_one();",
-            "            inner.task_count -= 1;
-        }
-        drop(inner);",
+            "        self.inner.lock().evict(task);
+        self.queue.wake_first();",
+            "        self.inner.lock().evict(task);",
         )],
         build: Build::OneSlot,
         scenario: "death-in-slot",
@@ -1232,7 +1176,7 @@ pub const MUTANTS: &[Mutant] = &[
         name: "evict-leaves-task",
         file: "gc.rs",
         edits: &[(
-            "let item = unsafe { inner.tasks.remove(task) };",
+            "let item = unsafe { self.gc.tasks.remove(task) };",
             "let item = Some(());",
         )],
         build: Build::OneSlot,
@@ -1241,7 +1185,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "wake-not-those-alike",
-        file: "gc.rs",
+        file: "slots.rs",
         edits: &[(
             "            Ok(_) => self.wake_alike(insn),
 ",
@@ -1258,8 +1202,7 @@ pub const MUTANTS: &[Mutant] = &[
         file: "wait_queue.rs",
         edits: &[
             (
-                "        let result = loop {
-",
+                "        let result = loop {\n",
                 "        let result = loop {
             if let Some(value) = condition(!self.is_active()) {
                 break Ok(value);
@@ -1267,12 +1210,11 @@ pub const MUTANTS: &[Mutant] = &[
 ",
             ),
             (
-                "            if let Some(value) = condition(turn) {
+                "            if let Some(value) = condition(self.is_first(entry)) {
                 break Ok(value);
             }
 ",
-                "            let _ = turn;
-",
+                "",
             ),
         ],
         build: Build::OneSlot,
@@ -1304,7 +1246,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "wait-gets-no-turn",
         file: "wait_queue.rs",
-        edits: &[("condition(turn)", "condition(turn && !turn)")],
+        edits: &[("condition(self.is_first(entry))", "condition(false)")],
         build: Build::OneSlot,
         scenario: "killed-waiter",
         caught_by: "no lost wake-up",
@@ -1313,8 +1255,8 @@ pub const MUTANTS: &[Mutant] = &[
         name: "wait-ignores-kill",
         file: "wait_queue.rs",
         edits: &[(
-            "fatal_signal_pending(task) } != 0",
-            "fatal_signal_pending(task) } > 1",
+            "pending(current!().as_ptr()) } != 0",
+            "pending(current!().as_ptr()) } > 1",
         )],
         build: Build::OneSlot,
         scenario: "killed-waiter",
@@ -1324,8 +1266,8 @@ pub const MUTANTS: &[Mutant] = &[
         name: "wait-fails",
         file: "wait_queue.rs",
         edits: &[(
-            "fatal_signal_pending(task) } != 0",
-            "fatal_signal_pending(task) } == 0",
+            "pending(current!().as_ptr()) } != 0",
+            "pending(current!().as_ptr()) } == 0",
         )],
         build: Build::OneSlot,
         scenario: "two-tasks",
@@ -1333,15 +1275,12 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "wait-drops-baton",
-        file: "wait_queue.rs",
+        file: "queue.rs",
         edits: &[(
-            "        if self.is_active() {
-            self.wake_one();
-        }
-        result
+            "        self.wake_first();
+        found
 ",
-            "        result
-",
+            "        found\n",
         )],
         build: Build::OneSlot,
         scenario: "killed-waiter",

@@ -4,16 +4,18 @@
 
 use super::{
     area::XolArea,
-    boosted::MAX_BOOSTED,
+    boost::max_boosted,
     insn::Insn,
     slot::{Slot, PAGES, SLOTS_PER_PAGE, SLOT_COUNT, SLOT_SIZE},
-    task::{GcLocked, Task},
+    slots::Locked,
+    task::Task,
 };
 #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
 use super::{
-    gc::Gc,
-    page::SlotPage,
-    table::{SlotPageRecords, Table, Unused},
+    boost::Boosted,
+    page::{SlotPage, Unused},
+    slots::Slots,
+    table::Table,
     task::Entered,
 };
 use crate::explore::Scenario;
@@ -39,6 +41,9 @@ const VADDR: usize = 0x7000_0000;
 
 /// Slots that tasks can be in.
 const TASK_SLOTS: usize = SLOT_COUNT - 1;
+
+/// Slots that may be boosted.
+const MAX_BOOSTED: usize = max_boosted(PAGES);
 
 /// Slots of the first page that tasks can be in.
 const FIRST_SLOTS: usize = SLOTS_PER_PAGE - 1;
@@ -366,6 +371,7 @@ struct Step {
 impl Process {
     fn new() -> Shared<Self> {
         let area = XolArea::new(VADDR).unwrap();
+        area.mapped();
         let mm = mm_struct::new();
         Shared::new(Self { area, mm })
     }
@@ -583,7 +589,7 @@ fn vacated_owner() {
             }
         }
     });
-    if utask.vacate(|_| true, &mut GcLocked::new()).is_none() {
+    if utask.vacate(|_| true, &mut Locked::new()).is_none() {
         Property::NoStaleSlot.holds_if(!inside.load(Relaxed));
         taken.store(true, Relaxed);
     }
@@ -608,7 +614,7 @@ fn vacated_mover() {
             Task::enter(utask.as_arc_borrow()).forget();
         }
     });
-    if utask.vacate(|_| true, &mut GcLocked::new()).is_none() {
+    if utask.vacate(|_| true, &mut Locked::new()).is_none() {
         memory.write(number, &arch_uprobe::of_probe(1));
     }
     owner.join().unwrap();
@@ -1031,44 +1037,34 @@ fn moved_on() {
 
 /// The slots of an area, for tasks whose way to a slot is to be told in steps.
 #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-struct Slots {
-    gc: Pin<KBox<Gc>>,
-    table: Table,
+fn slots() -> Shared<Pin<KBox<Slots>>> {
+    let page = SlotPage::with_trampoline().unwrap();
+    Shared::new(KBox::pin_init(Slots::new(page), GFP_KERNEL).unwrap())
 }
 
 #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
 impl Slots {
-    fn new() -> Shared<Self> {
-        let page = SlotPage::with_trampoline().unwrap();
-        Shared::new(Self {
-            gc: KBox::pin_init(Gc::new(), GFP_KERNEL).unwrap(),
-            table: Table::new(SlotPageRecords::new(page).unwrap()).unwrap(),
-        })
-    }
-
     /// A task that is in a slot.
     fn step(&self, probe: usize) -> (Arc<Task>, Slot) {
         let utask = Arc::pin_init(Task::new(), GFP_KERNEL).unwrap();
-        let slot = self.take(&Task::enter(utask.as_arc_borrow()), probe);
+        let slot = self.take_for(&Task::enter(utask.as_arc_borrow()), probe);
         (utask, slot.unwrap())
     }
 
-    fn take(&self, entered: &Entered<'_>, probe: usize) -> Option<Slot> {
+    fn take_for(&self, entered: &Entered<'_>, probe: usize) -> Option<Slot> {
         let insn = insn(&arch_uprobe::of_probe(probe));
-        Some(self.gc.take(&self.table, entered, &insn)?.slot())
+        Some(self.take(entered, &insn)?.slot())
     }
 
     /// Waits for a slot, and leaves it.
-    fn wait(&self, utask: &Arc<Task>, probe: usize) {
+    fn wait_for(&self, utask: &Arc<Task>, probe: usize) {
         let entered = Task::enter(utask.as_arc_borrow());
-        if self.take(&entered, probe).is_none() {
+        if self.take_for(&entered, probe).is_none() {
             entered.leave_to_wait(&insn(&arch_uprobe::of_probe(probe)));
-            let waited = self
-                .gc
-                .wait(&self.table, Task::enter(utask.as_arc_borrow()));
+            let waited = self.wait(Task::enter(utask.as_arc_borrow()));
             Property::TakeNeverFails.holds_if(waited.is_ok());
         }
-        self.gc.leave(&self.table, utask);
+        self.leave(utask);
     }
 }
 
@@ -1077,7 +1073,7 @@ fn claimed_too_late() {
     if TASK_SLOTS < 2 {
         return;
     }
-    let slots = Slots::new();
+    let slots = slots();
     let crowd: Vec<_> = (0..TASK_SLOTS - 2)
         .map(|number| slots.step(CROWD + number).0)
         .collect();
@@ -1090,7 +1086,7 @@ fn claimed_too_late() {
     let waiting = Arc::pin_init(Task::new(), GFP_KERNEL).unwrap();
     let waiter = thread::spawn({
         let (slots, waiting) = (slots.clone(), waiting.clone());
-        move || slots.wait(&waiting, 2)
+        move || slots.wait_for(&waiting, 2)
     });
     wait_for_sleepers(1);
     let finder = thread::spawn({
@@ -1100,16 +1096,16 @@ fn claimed_too_late() {
             // It was found when its instruction was another one.
             let insn = insn(&arch_uprobe::of_probe(1));
             Property::NoStaleSlot.holds_if(entered.claim(slot, &insn, || false).is_none());
-            Property::TakeNeverFails.holds_if(slots.take(&entered, 1).is_some());
+            Property::TakeNeverFails.holds_if(slots.take_for(&entered, 1).is_some());
         }
     });
-    slots.gc.leave(&slots.table, &leaving);
+    slots.leave(&leaving);
     // It must not need anybody else to leave a slot, or to die.
     waiter.join().unwrap();
     finder.join().unwrap();
 
     let tasks = [sharing, leaving, late, waiting].into_iter().chain(crowd);
-    tasks.for_each(|utask| slots.gc.evict(&utask));
+    tasks.for_each(|utask| slots.evict(&utask));
 }
 
 #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
@@ -1151,8 +1147,9 @@ fn boosted_seen() {
         move || {
             // It is the first one that is unused.
             if let Some(boosted) = process.area.boosted_at(VADDR + SLOT_SIZE + 1) {
-                let is_right = boosted.insn == insn(&arch_uprobe::of_probe(0))
-                    && (boosted.vaddr, boosted.next) == (VADDR + SLOT_SIZE, next_of(0));
+                let is_right = *boosted.insn() == insn(&arch_uprobe::of_probe(0))
+                    && boosted.slot().number() == 1
+                    && boosted.next().get() == next_of(0);
                 Property::RightInstruction.holds_if(is_right);
             }
         }
@@ -1231,31 +1228,33 @@ fn boosted_process() -> Option<(Shared<Process>, Thread)> {
 #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
 fn boosted_chain() {
     let page = SlotPage::with_trampoline().unwrap();
-    let table = Shared::new(Table::new(SlotPageRecords::new(page).unwrap()).unwrap());
+    let table = Shared::new(Table::new(page).unwrap());
     let (Some(first), Some(second)) = (Slot::new(1), Slot::new(2)) else {
+        return;
+    };
+    let (Some(first), Some(second)) = (table.at(first), table.at(second)) else {
         return;
     };
     // All are in one chain.
     let next = next_of(0).try_into().unwrap();
     let insn_of = |probe| insn(&arch_uprobe::of_probe(probe));
-    let boost = |slot, probe| {
-        let mut locked = GcLocked::new();
-        let unused = Unused::new(slot, &mut locked);
-        table.boost(unused, &insn_of(probe), next, &mut locked);
+    let mut locked = Locked::new();
+    let boost = |slot, probe, locked: &mut Locked| {
+        let unused = Unused::new(slot, locked);
+        table.boost(unused, &insn_of(probe), next, locked);
     };
-    let mut locked = GcLocked::new();
-    boost(first, 0);
-    boost(second, 1);
-    table.retire(second, &mut locked);
+    boost(first, 0, &mut locked);
+    boost(second, 1, &mut locked);
+    table.retire(&Boosted::new(second).unwrap(), &mut locked);
     table.unboost(second, &mut locked);
-    table.retire(first, &mut locked);
+    table.retire(&Boosted::new(first).unwrap(), &mut locked);
 
     // It looks after the grace period for the first one began.
     let other = thread::spawn({
         let table = table.clone();
         move || table.find_boosted(&insn_of(0), next)
     });
-    boost(second, 2);
+    boost(second, 2, &mut locked);
     Property::NoStaleSlot.holds_if(other.join().unwrap().is_none());
 }
 
@@ -1361,8 +1360,8 @@ fn boosted_again_seen() {
         move || {
             if let Some(boosted) = process.area.boosted_at(VADDR + SLOT_SIZE) {
                 let is_of = |probe| {
-                    boosted.insn == insn(&arch_uprobe::of_probe(probe))
-                        && boosted.next == next_of(probe)
+                    *boosted.insn() == insn(&arch_uprobe::of_probe(probe))
+                        && boosted.next().get() == next_of(probe)
                 };
                 Property::RightInstruction.holds_if(is_of(CROWD) || is_of(1));
             }

@@ -48,6 +48,7 @@
 
 // The kernel's files are compiled against this one.
 extern crate executable_kernel as kernel;
+extern crate executable_kernel as pin_init;
 
 mod uprobes;
 mod uprobes_xol;

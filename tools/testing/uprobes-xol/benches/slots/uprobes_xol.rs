@@ -5,18 +5,32 @@
 
 #[path = "../../../../../kernel/events/uprobes_xol/area.rs"]
 mod area;
-#[path = "../../../../../kernel/events/uprobes_xol/boosted.rs"]
-mod boosted;
+#[path = "../../../../../kernel/events/uprobes_xol/batch.rs"]
+mod batch;
+#[path = "../../../../../kernel/events/uprobes_xol/boost/mod.rs"]
+mod boost;
 #[path = "../../../../../kernel/events/uprobes_xol/events.rs"]
 mod events;
+#[path = "../../../../../kernel/events/uprobes_xol/ffi.rs"]
+mod ffi;
+#[path = "../../../../../kernel/events/uprobes_xol/free.rs"]
+mod free;
 #[path = "../../../../../kernel/events/uprobes_xol/gc.rs"]
 mod gc;
+#[path = "../../../../../kernel/events/uprobes_xol/hash.rs"]
+mod hash;
 #[path = "../../../../../kernel/events/uprobes_xol/insn.rs"]
 mod insn;
 #[path = "../../../../../kernel/events/uprobes_xol/page.rs"]
 mod page;
+#[path = "../../../../../kernel/events/uprobes_xol/queue.rs"]
+mod queue;
+#[path = "../../../../../kernel/events/uprobes_xol/record.rs"]
+mod record;
 #[path = "../../../../../kernel/events/uprobes_xol/slot.rs"]
 mod slot;
+#[path = "../../../../../kernel/events/uprobes_xol/slots.rs"]
+mod slots;
 #[path = "../../../../../kernel/events/uprobes_xol/table.rs"]
 mod table;
 #[path = "../../../../../kernel/events/uprobes_xol/task.rs"]
@@ -58,6 +72,7 @@ impl Implementation for Process {
             probes,
             mapping,
         };
+        process.area.mapped();
         // All are in slots from now on: nothing is written while others execute.
         let first = process.thread();
         for arch in &process.probes {

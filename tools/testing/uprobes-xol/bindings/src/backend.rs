@@ -8,7 +8,7 @@ mod imp {
         cell::UnsafeCell,
         hint::spin_loop,
         sync::{
-            atomic::{fence, AtomicBool, AtomicU32, AtomicUsize},
+            atomic::{fence, AtomicI32, AtomicI8, AtomicIsize, AtomicUsize},
             Condvar, Mutex, MutexGuard,
         },
         thread, thread_local,
@@ -21,7 +21,7 @@ mod imp {
     pub use shuttle::{
         hint::spin_loop,
         sync::{
-            atomic::{fence, AtomicBool, AtomicU32, AtomicUsize},
+            atomic::{fence, AtomicI32, AtomicI8, AtomicIsize, AtomicUsize},
             Condvar, Mutex, MutexGuard,
         },
         thread, thread_local,
@@ -34,7 +34,7 @@ mod imp {
     pub use std::{
         hint::spin_loop,
         sync::{
-            atomic::{fence, AtomicBool, AtomicU32, AtomicUsize},
+            atomic::{fence, AtomicI32, AtomicI8, AtomicIsize, AtomicUsize},
             Condvar, Mutex, MutexGuard,
         },
         thread, thread_local,

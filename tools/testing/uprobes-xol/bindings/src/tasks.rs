@@ -129,21 +129,13 @@ pub fn sleep(millis: usize) {
 }
 
 /// The time, in milliseconds.
-///
-/// # Safety
-///
-/// Always safe.
-pub unsafe fn uprobe_xol_now() -> usize {
+pub fn now() -> usize {
     let mm = current().mm();
     mm.map_or(SLEPT.get(), |mm| mm.now.load(Relaxed))
 }
 
 /// Begins a grace period, of which it returns the number.
-///
-/// # Safety
-///
-/// Always safe.
-pub unsafe fn uprobe_xol_start_grace() -> usize {
+pub fn start_grace() -> usize {
     let Some(mm) = current().mm() else {
         return 0;
     };
@@ -151,12 +143,10 @@ pub unsafe fn uprobe_xol_start_grace() -> usize {
     mm.graces.fetch_add(1, SeqCst) + 1
 }
 
-/// Whether all read no more who did when it began.
+/// Whether all tasks that were reading when a grace period began have ended that.
 ///
-/// # Safety
-///
-/// `grace` comes from [`uprobe_xol_start_grace`].
-pub unsafe fn uprobe_xol_grace_is_over(grace: usize) -> bool {
+/// `grace` comes from [`start_grace`].
+pub fn grace_is_over(grace: usize) -> bool {
     let Some(mm) = current().mm() else {
         return true;
     };

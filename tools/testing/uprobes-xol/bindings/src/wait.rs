@@ -4,10 +4,11 @@
 
 use crate::{
     backend::{fence, AtomicUsize, Mutex},
-    sched::{current, not_atomic, task_struct, TASK_RUNNING},
+    sched::{current, get_current, not_atomic, task_struct, TASK_RUNNING},
 };
 use std::{
     ffi::{c_char, c_int, c_uint, c_void},
+    ptr::null_mut,
     sync::{
         atomic::Ordering::{Relaxed, SeqCst},
         Arc,
@@ -16,9 +17,11 @@ use std::{
 
 /// The head of a wait queue.
 pub struct wait_queue_head {
+    /// What is seen of the list without the lock: the first entry. Not the explorer's.
+    pub head: list_head,
     /// What `lock` protects: the list.
     entries: Mutex<Vec<Queued>>,
-    /// What is seen of the list without the lock: whether it is empty.
+    /// What else is seen of the list without the lock: whether it is empty.
     len: AtomicUsize,
 }
 
@@ -38,8 +41,14 @@ pub type wait_queue_func_t = Option<
     ) -> c_int,
 >;
 
+/// A list, or a link of one. Only the head's `next` is kept.
+pub struct list_head {
+    pub next: *mut list_head,
+}
+
 /// An entry, known by its address.
 pub struct wait_queue_entry {
+    pub entry: list_head,
     task: *mut task_struct,
     pub func: wait_queue_func_t,
 }
@@ -67,6 +76,7 @@ pub unsafe fn __init_waitqueue_head(
     _key: *mut lock_class_key,
 ) {
     let new = wait_queue_head {
+        head: list_head { next: null_mut() },
         entries: Mutex::new(Vec::new()),
         len: AtomicUsize::new(0),
     };
@@ -77,11 +87,12 @@ pub unsafe fn __init_waitqueue_head(
 /// # Safety
 ///
 /// `entry` is valid for writes.
-pub unsafe fn init_waitqueue_entry(entry: *mut wait_queue_entry, task: *mut task_struct) {
+pub unsafe fn init_wait_entry(entry: *mut wait_queue_entry, _flags: c_int) {
     // SAFETY: By the function's requirements.
     unsafe {
         entry.write(wait_queue_entry {
-            task,
+            entry: list_head { next: null_mut() },
+            task: get_current(),
             func: Some(default_wake_function),
         })
     };
@@ -108,6 +119,10 @@ pub unsafe fn prepare_to_wait_exclusive(
     entry: *mut wait_queue_entry,
     state: c_int,
 ) -> bool {
+    let first = |entries: &[Queued]| {
+        // SAFETY: By the function's requirements.
+        unsafe { set_first(head, entries) }
+    };
     // SAFETY: By the function's requirements.
     let head = unsafe { &*head };
     let task = current();
@@ -119,6 +134,7 @@ pub unsafe fn prepare_to_wait_exclusive(
         was_empty = entries.is_empty();
         let _task = task.clone();
         entries.push(Queued { entry, _task });
+        first(&entries);
         head.len.store(entries.len(), Relaxed);
     }
     // set_current_state()
@@ -131,6 +147,10 @@ pub unsafe fn prepare_to_wait_exclusive(
 ///
 /// `head` and `entry` are initialised.
 pub unsafe fn finish_wait(head: *mut wait_queue_head, entry: *mut wait_queue_entry) {
+    let first = |entries: &[Queued]| {
+        // SAFETY: By the function's requirements.
+        unsafe { set_first(head, entries) }
+    };
     // SAFETY: By the function's requirements.
     let head = unsafe { &*head };
     current().set_state(TASK_RUNNING);
@@ -138,6 +158,7 @@ pub unsafe fn finish_wait(head: *mut wait_queue_head, entry: *mut wait_queue_ent
     not_atomic();
     let mut entries = head.entries.lock().unwrap();
     entries.retain(|queued| !std::ptr::eq(queued.entry, entry));
+    first(&entries);
     head.len.store(entries.len(), Relaxed);
     if entries.is_empty() {
         // Nobody drops a head in C.
@@ -178,15 +199,15 @@ pub unsafe fn __wake_up(head: *mut wait_queue_head, mode: u32, nr: c_int, key: *
     }
 }
 
+/// Makes the head show the first entry.
+///
 /// # Safety
 ///
-/// `head` and `entry` are initialised.
-pub unsafe fn wait_queue_is_first(
-    head: *mut wait_queue_head,
-    entry: *mut wait_queue_entry,
-) -> bool {
+/// `head` is initialised, and its lock is held.
+unsafe fn set_first(head: *mut wait_queue_head, entries: &[Queued]) {
+    // SAFETY: An entry that is in the queue is valid.
+    let link = |queued: &Queued| unsafe { &raw mut (*queued.entry).entry };
+    let first = entries.first().map_or(null_mut(), link);
     // SAFETY: By the function's requirements.
-    let entries = unsafe { &*head }.entries.lock().unwrap();
-    let first = entries.first();
-    first.is_some_and(|queued| std::ptr::eq(queued.entry, entry))
+    unsafe { (&raw mut (*head).head.next).write_volatile(first) };
 }

@@ -18,6 +18,15 @@ pub mod code {
     pub const EINVAL: Error = Error(22);
 }
 
+/// What C returns: 0, or the negative of an error number.
+pub fn to_result(errno: i32) -> Result {
+    if errno < 0 {
+        Err(Error(-errno))
+    } else {
+        Ok(())
+    }
+}
+
 impl From<Infallible> for Error {
     fn from(never: Infallible) -> Self {
         match never {}

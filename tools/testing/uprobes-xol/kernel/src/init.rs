@@ -80,7 +80,7 @@ macro_rules! try_pin_init {
 pub struct Flags(());
 
 pub const GFP_KERNEL: Flags = Flags(());
-pub const GFP_HIGHUSER: Flags = Flags(());
+pub const GFP_KERNEL_ACCOUNT: Flags = Flags(());
 pub const __GFP_ZERO: Flags = Flags(());
 
 impl BitOr for Flags {
@@ -105,6 +105,21 @@ pub trait InPlaceInit<T>: Sized {
     }
 }
 
+/// An initialiser of an array whose elements `make_init` initialises.
+pub fn init_array_from_fn<I, const N: usize, T, E>(
+    mut make_init: impl FnMut(usize) -> I,
+) -> impl PinInit<[T; N], E>
+where
+    I: PinInit<T>,
+{
+    Closure::new(move || {
+        Ok(std::array::from_fn(|i| match make_init(i).make() {
+            Ok(element) => element,
+            Err(never) => match never {},
+        }))
+    })
+}
+
 /// Owns a value on the heap.
 pub struct KBox<T>(Box<T>);
 
@@ -126,13 +141,23 @@ impl<T> Deref for KBox<T> {
     }
 }
 
-/// A vector.
-pub struct KVVec<T>(Vec<T>);
-
 /// The same on the host.
-pub type KVec<T> = KVVec<T>;
+pub type KVBox<T> = KBox<T>;
 
-impl<T> KVVec<T> {
+impl<T> KBox<T> {
+    pub fn init<E>(init: impl PinInit<T, E>, _: Flags) -> Result<Self>
+    where
+        Error: From<E>,
+    {
+        bindings::might_sleep();
+        Ok(Self(Box::new(init.make()?)))
+    }
+}
+
+/// A vector.
+pub struct KVec<T>(Vec<T>);
+
+impl<T> KVec<T> {
     pub fn from_elem(value: T, number: usize, _: Flags) -> Result<Self>
     where
         T: Clone,
@@ -151,13 +176,13 @@ impl<T> KVVec<T> {
     }
 }
 
-impl<T> DerefMut for KVVec<T> {
+impl<T> DerefMut for KVec<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         &mut self.0
     }
 }
 
-impl<'a, T> IntoIterator for &'a KVVec<T> {
+impl<'a, T> IntoIterator for &'a KVec<T> {
     type Item = &'a T;
     type IntoIter = std::slice::Iter<'a, T>;
 
@@ -166,7 +191,7 @@ impl<'a, T> IntoIterator for &'a KVVec<T> {
     }
 }
 
-impl<T> Deref for KVVec<T> {
+impl<T> Deref for KVec<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {

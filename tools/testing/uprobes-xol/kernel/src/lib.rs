@@ -16,6 +16,8 @@ pub mod time;
 pub mod types;
 
 pub use bindings;
+pub use init::init_array_from_fn;
+
 pub mod ffi {
     pub use std::ffi::{c_int, c_long, c_uint, c_void};
 

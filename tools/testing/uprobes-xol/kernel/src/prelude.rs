@@ -5,8 +5,13 @@
 pub use crate::{
     error::{code::*, Error, Result},
     ffi::c_void,
-    init::{InPlaceInit as _, KBox, KVVec, KVec, PinInit, GFP_HIGHUSER, GFP_KERNEL, __GFP_ZERO},
+    init::{
+        InPlaceInit as _, KBox, KVBox, KVec, PinInit, __GFP_ZERO, GFP_KERNEL, GFP_KERNEL_ACCOUNT,
+    },
     pin_init, static_assert, try_pin_init,
 };
-pub use macros::{kunit_tests, pin_data};
-pub use std::{mem::size_of, pin::Pin};
+pub use macros::{export, kunit_tests, pin_data};
+pub use std::{
+    mem::{align_of, size_of, size_of_val},
+    pin::Pin,
+};

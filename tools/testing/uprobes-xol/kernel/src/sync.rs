@@ -6,6 +6,7 @@ pub mod atomic;
 
 mod arc;
 mod raw_spinlock;
+pub mod rcu_tasks_trace;
 mod set_once;
 
 /// The kernel's own file.

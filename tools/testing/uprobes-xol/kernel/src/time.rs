@@ -21,6 +21,13 @@ impl Delta {
     }
 }
 
+pub mod jiffies {
+    /// The time. Time does not pass by itself.
+    pub fn now() -> super::Jiffies {
+        bindings::now()
+    }
+}
+
 pub mod delay {
     use super::Delta;
 

@@ -10,6 +10,12 @@ pub fn pin_data(_: TokenStream, item: TokenStream) -> TokenStream {
     without_pin(item)
 }
 
+/// Leaves a function that C calls as it is.
+#[proc_macro_attribute]
+pub fn export(_: TokenStream, item: TokenStream) -> TokenStream {
+    item
+}
+
 /// Leaves a module of tests as it is.
 #[proc_macro_attribute]
 pub fn kunit_tests(_: TokenStream, item: TokenStream) -> TokenStream {

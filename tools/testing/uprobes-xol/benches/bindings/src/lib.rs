@@ -13,6 +13,8 @@ mod counts;
 mod mm;
 #[path = "../../../bindings/src/model.rs"]
 pub mod model;
+#[path = "../../../bindings/src/random.rs"]
+mod random;
 #[path = "../../../bindings/src/sched.rs"]
 mod sched;
 #[path = "../../../bindings/src/seam.rs"]
@@ -25,6 +27,7 @@ mod wait;
 pub use barrier::*;
 pub use counts::*;
 pub use mm::*;
+pub use random::*;
 pub use sched::*;
 pub use seam::*;
 pub use tasks::*;

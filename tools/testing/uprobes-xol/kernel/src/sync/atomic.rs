@@ -6,9 +6,12 @@
 //! - One that fails orders nothing.
 
 use bindings::{backend, smp_mb__after_atomic, smp_mb__before_atomic};
-use std::sync::{
-    atomic::Ordering::{self as Std, AcqRel},
-    Mutex, OnceLock, PoisonError,
+use std::{
+    marker::PhantomData,
+    sync::{
+        atomic::Ordering::{self as Std, AcqRel},
+        Mutex, OnceLock, PoisonError,
+    },
 };
 
 pub struct Relaxed;
@@ -48,66 +51,91 @@ impl AcquireOrRelaxed for Acquire {}
 impl ReleaseOrRelaxed for Relaxed {}
 impl ReleaseOrRelaxed for Release {}
 
-/// A type that the backend has an atomic for.
-pub trait AtomicType: Copy {
-    type Repr: 'static;
-
-    fn repr(self) -> Self::Repr;
-    /// Where the zeroes are that [`make_zeroes`] made.
-    fn zeroes() -> &'static Mutex<Vec<Self::Repr>>;
-    fn is_zero(self) -> bool;
-    fn load(repr: &Self::Repr, order: Std) -> Self;
-    fn store(self, repr: &Self::Repr, order: Std);
-    fn swap(self, repr: &Self::Repr, order: Std) -> Self;
-    fn compare_exchange(self, new: Self, repr: &Self::Repr, order: Std) -> Result<Self, Self>;
+/// A type that can be an atomic: as large as its representation.
+///
+/// # Safety
+///
+/// As for the kernel's.
+pub unsafe trait AtomicType: Sized + Copy {
+    type Repr: AtomicImpl;
 }
 
-macro_rules! atomic_type {
-    ($($value:ty => $repr:ident)*) => {$(
-        impl AtomicType for $value {
-            type Repr = backend::$repr;
+/// An integer that the backend has an atomic for.
+pub trait AtomicImpl: Copy + PartialEq + Default + 'static {
+    type Backend: 'static;
 
-            fn repr(self) -> Self::Repr {
-                backend::$repr::new(self)
+    fn backend(self) -> Self::Backend;
+    /// Where the zeroes are that [`make_zeroes`] made.
+    fn zeroes() -> &'static Mutex<Vec<Self::Backend>>;
+    fn load(backend: &Self::Backend, order: Std) -> Self;
+    fn store(self, backend: &Self::Backend, order: Std);
+    fn swap(self, backend: &Self::Backend, order: Std) -> Self;
+    fn compare_exchange(self, new: Self, backend: &Self::Backend, order: Std)
+        -> Result<Self, Self>;
+}
+
+macro_rules! atomic_impl {
+    ($($repr:ty => $backend:ident for $($value:ty)+;)*) => {$(
+        impl AtomicImpl for $repr {
+            type Backend = backend::$backend;
+
+            fn backend(self) -> Self::Backend {
+                backend::$backend::new(self)
             }
 
-            fn zeroes() -> &'static Mutex<Vec<Self::Repr>> {
-                static ZEROES: Mutex<Vec<backend::$repr>> = Mutex::new(Vec::new());
+            fn zeroes() -> &'static Mutex<Vec<Self::Backend>> {
+                static ZEROES: Mutex<Vec<backend::$backend>> = Mutex::new(Vec::new());
                 &ZEROES
             }
 
-            fn is_zero(self) -> bool {
-                self == <$value>::default()
+            fn load(backend: &Self::Backend, order: Std) -> Self {
+                backend.load(order)
             }
 
-            fn load(repr: &Self::Repr, order: Std) -> Self {
-                repr.load(order)
+            fn store(self, backend: &Self::Backend, order: Std) {
+                backend.store(self, order)
             }
 
-            fn store(self, repr: &Self::Repr, order: Std) {
-                repr.store(self, order)
-            }
-
-            fn swap(self, repr: &Self::Repr, order: Std) -> Self {
-                repr.swap(self, order)
+            fn swap(self, backend: &Self::Backend, order: Std) -> Self {
+                backend.swap(self, order)
             }
 
             fn compare_exchange(
                 self,
                 new: Self,
-                repr: &Self::Repr,
+                backend: &Self::Backend,
                 order: Std,
             ) -> Result<Self, Self> {
-                repr.compare_exchange(self, new, order, Std::Relaxed)
+                backend.compare_exchange(self, new, order, Std::Relaxed)
             }
         }
+
+        $(
+            // SAFETY: As large, and each of its values is one of the representation.
+            unsafe impl AtomicType for $value {
+                type Repr = $repr;
+            }
+        )+
     )*};
 }
 
-atomic_type! {
-    bool => AtomicBool
-    u32 => AtomicU32
-    usize => AtomicUsize
+atomic_impl! {
+    i8 => AtomicI8 for bool;
+    i32 => AtomicI32 for u32;
+    isize => AtomicIsize for usize;
+}
+
+fn repr_of<T: AtomicType>(value: T) -> T::Repr {
+    // SAFETY: By the trait's requirements.
+    unsafe { std::mem::transmute_copy(&value) }
+}
+
+/// # Safety
+///
+/// `repr` comes from a `T`.
+unsafe fn value_of<T: AtomicType>(repr: T::Repr) -> T {
+    // SAFETY: By the function's and the trait's requirements.
+    unsafe { std::mem::transmute_copy(&repr) }
 }
 
 /// Makes what atomics that are zero at first are made of, as if before all threads.
@@ -115,73 +143,88 @@ atomic_type! {
 /// Otherwise the first access makes them, which loom takes for one that the accesses of other
 /// threads have to be ordered with.
 pub fn make_zeroes() {
-    fn make<T: AtomicType + Default>() {
+    fn make<T: AtomicImpl>() {
         const NUMBER: usize = 128;
 
         let mut zeroes = T::zeroes().lock().unwrap_or_else(PoisonError::into_inner);
-        *zeroes = (0..NUMBER).map(|_| T::default().repr()).collect();
+        *zeroes = (0..NUMBER).map(|_| T::default().backend()).collect();
     }
-    make::<u32>();
-    make::<usize>();
+    make::<i32>();
+    make::<isize>();
 }
 
 /// A value that several threads may access at once.
 pub struct Atomic<T: AtomicType> {
-    initial: T,
+    initial: T::Repr,
     /// Made at the first access, because loom's cannot be made in a constant.
-    repr: OnceLock<T::Repr>,
+    backend: OnceLock<<T::Repr as AtomicImpl>::Backend>,
+    _type: PhantomData<T>,
 }
 
 impl<T: AtomicType> Atomic<T> {
     pub const fn new(value: T) -> Self {
+        /// Two names for the same bits.
+        union Cast<T: Copy, R: Copy> {
+            value: T,
+            repr: R,
+        }
+
         Self {
-            initial: value,
-            repr: OnceLock::new(),
+            // SAFETY: By the requirements of `AtomicType`.
+            initial: unsafe { Cast { value }.repr },
+            backend: OnceLock::new(),
+            _type: PhantomData,
         }
     }
 
-    fn repr(&self) -> &T::Repr {
-        self.repr.get_or_init(|| {
+    fn backend(&self) -> &<T::Repr as AtomicImpl>::Backend {
+        self.backend.get_or_init(|| {
             let made = || {
-                T::zeroes()
+                T::Repr::zeroes()
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .pop()
             };
-            let zero = self.initial.is_zero().then(made).flatten();
-            zero.unwrap_or_else(|| self.initial.repr())
+            let is_zero = self.initial == T::Repr::default();
+            let zero = is_zero.then(made).flatten();
+            zero.unwrap_or_else(|| self.initial.backend())
         })
     }
 
     pub fn load<O: AcquireOrRelaxed>(&self, _: O) -> T {
-        T::load(self.repr(), O::RMW)
+        let repr = T::Repr::load(self.backend(), O::RMW);
+        // SAFETY: Only a `T` is ever stored, here and below.
+        unsafe { value_of(repr) }
     }
 
     pub fn store<O: ReleaseOrRelaxed>(&self, value: T, _: O) {
-        value.store(self.repr(), O::RMW);
+        repr_of(value).store(self.backend(), O::RMW);
     }
 
     pub fn xchg<O: Ordering>(&self, value: T, _: O) -> T {
-        let repr = self.repr();
+        let backend = self.backend();
         if O::FULL {
             smp_mb__before_atomic();
         }
-        let old = value.swap(repr, O::RMW);
+        let old = repr_of(value).swap(backend, O::RMW);
         if O::FULL {
             smp_mb__after_atomic();
         }
-        old
+        // SAFETY: See `load`.
+        unsafe { value_of(old) }
     }
 
     pub fn cmpxchg<O: Ordering>(&self, old: T, new: T, _: O) -> Result<T, T> {
-        let repr = self.repr();
+        let backend = self.backend();
         if O::FULL {
             smp_mb__before_atomic();
         }
-        let result = old.compare_exchange(new, repr, O::RMW);
+        let result = repr_of(old).compare_exchange(repr_of(new), backend, O::RMW);
         if O::FULL && result.is_ok() {
             smp_mb__after_atomic();
         }
-        result
+        // SAFETY: See `load`.
+        let value = |repr| unsafe { value_of(repr) };
+        result.map(value).map_err(value)
     }
 }

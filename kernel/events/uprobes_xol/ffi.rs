@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What slot management shares with C, and what it calls there.
+//!
+//! C headers: [`kernel/events/uprobes_xol.h`](srctree/kernel/events/uprobes_xol.h) and
+//! [`include/linux/uprobes.h`](srctree/include/linux/uprobes.h).
+//!
+//! No other file uses `kernel::bindings`, except that of [`boost`](super::boost), for what exists
+//! only where slots are boosted.
+
+pub(crate) use kernel::bindings::{arch_uprobe, page, uprobe_task, uprobe_xol_task, xol_area};
+
+use core::slice;
+use kernel::{
+    bindings,
+    error::to_result,
+    ffi::{c_long, c_void},
+    page::Page,
+    prelude::*, //
+};
+
+/// Pages that an area asks for.
+pub(crate) const PAGES: usize = bindings::UPROBE_XOL_PAGES as usize;
+/// Slots of a page.
+pub(crate) const SLOTS_PER_PAGE: usize = bindings::UPROBE_XOL_SLOTS_PER_PAGE as usize;
+/// Bytes from one slot to the next.
+pub(crate) const SLOT_SIZE: usize = bindings::UPROBE_XOL_SLOT_SIZE as usize;
+/// Bytes of an instruction as it is copied into a slot.
+pub(crate) const INSN_SIZE: usize = bindings::UPROBE_XOL_INSN_SIZE as usize;
+
+/// Maps an area for the current process, and makes it known to the process's other tasks. May
+/// sleep; takes the mmap lock.
+///
+/// # Errors
+///
+/// An error number if there is no room, if the process has an area already, or if it is being
+/// killed. No other task has seen the area then.
+///
+/// # Safety
+///
+/// `area` is the head of an area, which stays allocated until `uprobe_xol_free_area()` if this
+/// succeeds.
+pub(crate) unsafe fn add_vma(area: *mut xol_area) -> Result {
+    // SAFETY: By the function's requirements.
+    to_result(unsafe { bindings::uprobe_xol_add_vma(area) })
+}
+
+/// Writes `bytes` to `page`, at `offset` from the beginning of the area, for all CPUs to execute.
+/// Does not sleep.
+///
+/// # Safety
+///
+/// The bytes fit into the page, with what the architecture puts after an instruction, and are as
+/// aligned as a `struct arch_uprobe` if `offset` is that of a slot which holds an instruction. No
+/// CPU executes or writes what is there.
+#[inline]
+pub(crate) unsafe fn write_insn(page: &Page, offset: usize, bytes: &[u8]) {
+    let from: *const c_void = bytes.as_ptr().cast();
+    // SAFETY: The bytes are only read. Of the address, only its offset in a page is used, except
+    // that 0 stands for the trampoline. The rest is by the function's requirements.
+    unsafe {
+        bindings::arch_uprobe_copy_ixol(page.as_ptr(), offset, from.cast_mut(), bytes.len());
+    }
+}
+
+/// The code that a probed function returns to.
+pub(crate) fn trampoline() -> &'static [u8] {
+    let mut size = 0;
+    // SAFETY: Writes the size, and may be called at any time.
+    let code = unsafe { bindings::arch_uretprobe_trampoline(&mut size) };
+    if size == 0 {
+        return &[];
+    }
+    // SAFETY: The code has this size, and never changes.
+    unsafe { slice::from_raw_parts(code.cast(), size) }
+}
+
+/// Random numbers that no user can guess.
+pub(crate) fn random<const N: usize>() -> [u64; N] {
+    let mut numbers = [0; N];
+    // SAFETY: The array is valid for writes of its size, and may have any value.
+    unsafe { bindings::get_random_bytes((&raw mut numbers).cast(), size_of_val(&numbers)) };
+    numbers
+}
+
+/// What is counted over all areas.
+#[derive(Clone, Copy)]
+#[allow(dead_code, reason = "only boosting counts boosted slots")]
+pub(crate) enum Counter {
+    /// Slots that hold an instruction.
+    Slots = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_SLOTS as isize,
+    Pages = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_PAGES as isize,
+    /// Tasks that have a slot.
+    Tasks = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_TASKS as isize,
+    /// Slots that were recycled.
+    Recycles = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_RECYCLES as isize,
+    /// Times that a task queued for a slot.
+    Waits = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_WAITS as isize,
+    /// Slots that end with a jump.
+    Boosted = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_BOOSTED as isize,
+    /// Hits that found no slot to boost.
+    Unboosted = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_UNBOOSTED as isize,
+    /// Boosted slots that were reclaimed.
+    Reclaims = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_RECLAIMS as isize,
+}
+
+/// Changes a count by `change`. Any context.
+#[inline(always)]
+pub(crate) fn count(counter: Counter, change: c_long) {
+    if cfg!(CONFIG_DEBUG_FS) {
+        // SAFETY: One of C's counts.
+        unsafe { bindings::uprobe_xol_count(counter as bindings::uprobe_xol_counter, change) };
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The slots of an area that are unused, and the pages that it has.
+
+use super::{
+    events,
+    page::Unused,
+    slot::{Slot, SLOTS_PER_PAGE, SLOT_COUNT},
+    slots::Locked,
+    table::Table, //
+};
+use kernel::{bitmap::BitmapVec, prelude::*};
+
+/// The unused slots. For the area's lock to protect.
+///
+/// # Invariants
+///
+/// - A slot's bit is set in `used` unless the slot is unused. The bits of slot 0, and of slots on
+///   pages that the area does not have, are set.
+/// - `unused` is the number of bits that are not set.
+/// - `pages` is the number of pages, which the table has, too.
+pub(crate) struct FreeSlots {
+    used: BitmapVec,
+    unused: usize,
+    pages: usize,
+}
+
+impl FreeSlots {
+    /// The slots of an area with one page. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] when there is no memory.
+    pub(crate) fn new() -> Result<Self> {
+        let mut used = BitmapVec::new(SLOT_COUNT, GFP_KERNEL)?;
+        for number in 0..SLOT_COUNT {
+            used.set_bit(number);
+        }
+        // INVARIANT: All bits are set, until the page is added.
+        let mut free = Self {
+            used,
+            unused: 0,
+            pages: 0,
+        };
+        free.add_page();
+        Ok(free)
+    }
+
+    /// The number of unused slots.
+    pub(crate) fn unused(&self) -> usize {
+        self.unused
+    }
+
+    /// The number of pages.
+    pub(crate) fn pages(&self) -> usize {
+        self.pages
+    }
+
+    /// Takes an unused slot, if there are more than `spare`.
+    pub(crate) fn take<'a>(
+        &mut self,
+        table: &'a Table,
+        spare: usize,
+        locked: &mut Locked,
+    ) -> Option<Unused<'a>> {
+        if self.unused <= spare {
+            return None;
+        }
+        let number = self.used.next_zero_bit(0)?;
+        let slot = table.at(Slot::new(number as u32)?)?;
+        // INVARIANT: The bit is set for the caller, who uses the slot.
+        self.used.set_bit(number);
+        self.unused -= 1;
+        events::used();
+        Some(Unused::new(slot, locked))
+    }
+
+    /// A slot that was used is unused from now on.
+    pub(crate) fn put(&mut self, slot: Slot) {
+        // INVARIANT: The slot was used up to now, so that the page is there.
+        self.used.clear_bit(slot.number() as usize);
+        self.unused += 1;
+    }
+
+    /// The table has got a page.
+    pub(crate) fn add_page(&mut self) {
+        let first = self.pages * SLOTS_PER_PAGE;
+        self.pages += 1;
+        // INVARIANT: No task has used these slots. Slot 0 stays the trampoline's.
+        for slot in (first..first + SLOTS_PER_PAGE).filter_map(|n| Slot::new(n as u32)) {
+            self.put(slot);
+        }
+        events::page_added();
+    }
+}
+
+impl Drop for FreeSlots {
+    fn drop(&mut self) {
+        // All but the trampoline's.
+        let slots = self.pages * SLOTS_PER_PAGE - 1;
+        events::freed(slots - self.unused, self.pages);
+    }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which chain of the table an instruction belongs to.
+//!
+//! User space chooses the instructions. If it could choose them so that they all fall into one
+//! chain, each search would take as long as the chain is. The hash functions are therefore chosen
+//! at random for each area, out of a universal family (multiply-shift): whatever the instructions
+//! are, two that differ collide with a probability of about one to the number of chains.
+
+use super::{
+    ffi,
+    insn::{Insn, HASHED_WORDS},
+    slot::SLOT_COUNT, //
+};
+use core::num::NonZeroUsize;
+
+/// The logarithm of the number of chains that slots are spread over: four slots in each.
+const BUCKET_BITS: u32 = {
+    let wanted = (SLOT_COUNT / 4).next_power_of_two().ilog2();
+    if wanted < 4 {
+        4
+    } else {
+        wanted
+    }
+};
+
+/// The number of chains.
+pub(crate) const BUCKETS: usize = 1 << BUCKET_BITS;
+
+/// Numbers that are drawn for each table.
+const KEYS: usize = 2 * HASHED_WORDS + 2;
+
+/// A hash value. The highest bits are the best ones.
+#[derive(Clone, Copy)]
+pub(crate) struct Hash(u64);
+
+impl Hash {
+    /// The chain, less than [`BUCKETS`].
+    #[inline]
+    pub(crate) fn bucket(self) -> usize {
+        (self.0 >> (u64::BITS - BUCKET_BITS)) as usize
+    }
+
+    /// A number that tasks have in common which wait for the same instruction.
+    pub(crate) fn key(self) -> NonZeroUsize {
+        NonZeroUsize::MIN | (self.0 >> (u64::BITS / 2)) as usize
+    }
+}
+
+/// The hash functions of a table.
+pub(crate) struct Hasher([u64; KEYS]);
+
+impl Hasher {
+    /// Draws hash functions.
+    pub(crate) fn new() -> Self {
+        Self(ffi::random())
+    }
+
+    /// The hash of an instruction.
+    #[inline]
+    pub(crate) fn insn(&self, insn: &Insn) -> Hash {
+        let mut sum = self.0[0];
+        for (word, keys) in insn.hashed().iter().zip(self.0[2..].chunks_exact(2)) {
+            let word = *word as u64;
+            let (low, high) = (word & u64::from(u32::MAX), word >> u32::BITS);
+            sum = sum.wrapping_add(keys[0].wrapping_mul(low));
+            sum = sum.wrapping_add(keys[1].wrapping_mul(high));
+        }
+        Hash(sum)
+    }
+
+    /// The hash of an address.
+    #[inline(always)]
+    #[allow(dead_code, reason = "only boosted slots are found by an address")]
+    pub(crate) fn address(&self, address: NonZeroUsize) -> Hash {
+        // One product is enough for a number of one word, if the factor is odd.
+        Hash((address.get() as u64).wrapping_mul(self.0[1] | 1))
+    }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The queue of tasks that wait for a slot.
+//!
+//! A task that finds no slot waits until one is left. The first task in the queue comes first: it
+//! has its *turn*, and only it looks for slots that no task is in. The others wait for their turn,
+//! or until there is a slot for the same instruction, which they can share.
+//!
+//! A task keeps its place until it leaves the queue, and then wakes the first of those that remain.
+//! So a task that is killed after it was woken does not take the wake-up with it.
+
+use core::num::NonZeroUsize;
+use kernel::{
+    prelude::*,
+    sync::{new_wait_queue, WaitQueue}, //
+};
+
+/// The queue of tasks that wait for a slot of an area.
+#[pin_data]
+pub(crate) struct Queue {
+    #[pin]
+    tasks: WaitQueue,
+}
+
+impl Queue {
+    /// Returns an initialiser of an empty queue.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            tasks <- new_wait_queue!("uprobes_xol::queue"),
+        })
+    }
+
+    /// Returns whether no task waits.
+    ///
+    /// Takes no lock and orders nothing. A task that changes what another one may wait for has a
+    /// full barrier in between, or changes it under the area's lock: a task that waits looks for
+    /// slots under that lock. If it looks before the change, it is seen here in the queue;
+    /// otherwise it sees the change (litmus/evict-wait.litmus).
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.tasks.is_active()
+    }
+
+    /// Wakes the first task, if any.
+    pub(crate) fn wake_first(&self) {
+        if !self.is_empty() {
+            self.tasks.wake_one();
+        }
+    }
+
+    /// Wakes all tasks that wait for an instruction whose hash has this `key`, if there are any
+    /// tasks at all.
+    pub(crate) fn wake_alike(&self, key: impl FnOnce() -> NonZeroUsize) {
+        if !self.is_empty() {
+            self.tasks.wake_all(key());
+        }
+    }
+
+    /// Waits until `find` returns a slot, and returns that.
+    ///
+    /// `find` is called when the task is in the queue, and whenever it was woken. Its argument says
+    /// whether it is the task's turn. It must not sleep. `key` is for
+    /// [`wake_alike`](Self::wake_alike).
+    ///
+    /// Sleeps. The caller holds no spinlock.
+    ///
+    /// # Errors
+    ///
+    /// [`EINTR`] when the task got a fatal signal before there was a slot.
+    pub(crate) fn wait<T>(
+        &self,
+        key: NonZeroUsize,
+        find: impl FnMut(bool) -> Option<T>,
+    ) -> Result<T> {
+        let found = self.tasks.wait_killable(key, find);
+        // The event that woke this task may serve the next one, too, or this task was killed before
+        // it could use what it was woken for.
+        self.wake_first();
+        found
+    }
+}
