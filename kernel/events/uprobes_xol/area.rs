@@ -58,7 +58,8 @@ impl XolArea {
                 core: Opaque::new(xol_area { vaddr, pages: PAGES }),
                 slots <- Slots::new(first),
             }),
-            GFP_KERNEL,
+            // C reads the head of the area.
+            GFP_KERNEL_ACCOUNT | __GFP_ZERO,
         )
     }
 

@@ -22,7 +22,7 @@ use pin_init::init_array_from_fn;
 pub(crate) fn array<T, const N: usize>(new: impl Fn() -> T) -> Result<KVBox<[T; N]>> {
     KVBox::init(
         init_array_from_fn::<_, N, _, Error>(|_| new()),
-        GFP_KERNEL,
+        GFP_KERNEL_ACCOUNT,
     )
 }
 
@@ -46,7 +46,7 @@ impl SlotPage {
     pub(crate) fn new() -> Result<Self> {
         // INVARIANT: No slot is used yet.
         Ok(Self {
-            memory: Page::alloc_page(GFP_KERNEL | __GFP_ZERO)?,
+            memory: Page::alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO)?,
             records: array(Record::new)?,
         })
     }

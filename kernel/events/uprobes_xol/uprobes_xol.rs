@@ -91,7 +91,8 @@ pub unsafe extern "C" fn uprobe_xol_free_area(area: *mut xol_area) {
 /// Process context.
 #[export]
 pub unsafe extern "C" fn uprobe_xol_alloc_utask() -> *mut uprobe_task {
-    match Arc::pin_init(Task::new(), GFP_KERNEL) {
+    // C reads the memory: KMSAN knows that it is initialised if the allocator zeroes it.
+    match Arc::pin_init(Task::new(), GFP_KERNEL_ACCOUNT | __GFP_ZERO) {
         Ok(task) => Arc::into_raw(task).cast_mut().cast(),
         Err(_) => ptr::null_mut(),
     }

@@ -89,7 +89,7 @@ impl BoostedSlots {
         // INVARIANT: There are none.
         Ok(Self {
             count: 0,
-            retired: BitmapVec::new(SLOT_COUNT, GFP_KERNEL)?,
+            retired: BitmapVec::new(SLOT_COUNT, GFP_KERNEL_ACCOUNT)?,
             phase: Phase::Idle,
         })
     }
