@@ -3,9 +3,12 @@
 //! Which chain of the table an instruction belongs to.
 //!
 //! User space chooses the instructions. If it could choose them so that they all fall into one
-//! chain, each search would take as long as the chain is. The hash functions are therefore chosen
-//! at random for each area, out of a universal family (multiply-shift): whatever the instructions
-//! are, two that differ collide with a probability of about one to the number of chains.
+//! chain, each search would take as long as the chain is. The hash functions are therefore drawn at
+//! random for each area, out of a universal family (multiply-shift): whatever the instructions are,
+//! two that differ collide with a probability of about one to the number of chains.
+//!
+//! Such a function is linear. With an unlucky key, numbers that follow each other, as addresses do,
+//! would all fall into a few chains. A fixed step at the end scatters them.
 
 use super::{
     ffi,
@@ -30,11 +33,21 @@ pub(crate) const BUCKETS: usize = 1 << BUCKET_BITS;
 /// Numbers that are drawn for each table.
 const KEYS: usize = 2 * HASHED_WORDS + 2;
 
+/// 2^64 divided by the golden ratio. The highest bits of a product with it depend on all bits of
+/// the other factor.
+const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// A hash value. The highest bits are the best ones.
 #[derive(Clone, Copy)]
 pub(crate) struct Hash(u64);
 
 impl Hash {
+    /// Scatters what a linear function has left next to each other.
+    #[inline(always)]
+    fn scattered(linear: u64) -> Self {
+        Self((linear ^ (linear >> (u64::BITS / 2))).wrapping_mul(FACTOR))
+    }
+
     /// The chain, less than [`BUCKETS`].
     #[inline]
     pub(crate) fn bucket(self) -> usize {
@@ -66,7 +79,7 @@ impl Hasher {
             sum = sum.wrapping_add(keys[0].wrapping_mul(low));
             sum = sum.wrapping_add(keys[1].wrapping_mul(high));
         }
-        Hash(sum)
+        Hash::scattered(sum)
     }
 
     /// The hash of an address.
@@ -74,6 +87,6 @@ impl Hasher {
     #[allow(dead_code, reason = "only boosted slots are found by an address")]
     pub(crate) fn address(&self, address: NonZeroUsize) -> Hash {
         // One product is enough for a number of one word, if the factor is odd.
-        Hash((address.get() as u64).wrapping_mul(self.0[1] | 1))
+        Hash::scattered((address.get() as u64).wrapping_mul(self.0[1] | 1))
     }
 }

@@ -1039,7 +1039,9 @@ fn moved_on() {
 #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
 fn slots() -> Shared<Pin<KBox<Slots>>> {
     let page = SlotPage::with_trampoline().unwrap();
-    Shared::new(KBox::pin_init(Slots::new(page), GFP_KERNEL).unwrap())
+    let slots = KBox::pin_init(Slots::new(page), GFP_KERNEL).unwrap();
+    slots.set_limit(PAGES);
+    Shared::new(slots)
 }
 
 #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
