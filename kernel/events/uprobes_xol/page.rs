@@ -20,10 +20,7 @@ use pin_init::init_array_from_fn;
 ///
 /// [`ENOMEM`] when there is no memory.
 pub(crate) fn array<T, const N: usize>(new: impl Fn() -> T) -> Result<KVBox<[T; N]>> {
-    KVBox::init(
-        init_array_from_fn::<_, N, _, Error>(|_| new()),
-        GFP_KERNEL_ACCOUNT,
-    )
+    KVBox::init(init_array_from_fn(|_| new()), GFP_KERNEL_ACCOUNT)
 }
 
 /// A page that is mapped as part of `[uprobes]`.

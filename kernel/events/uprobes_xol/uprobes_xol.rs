@@ -32,7 +32,7 @@ mod tests;
 
 use area::XolArea;
 use core::{pin::Pin, ptr};
-use ffi::{arch_uprobe, page, uprobe_task, xol_area};
+use ffi::{arch_uprobe, uprobe_task, xol_area};
 use insn::Insn;
 use kernel::{
     prelude::*,
@@ -180,7 +180,7 @@ pub unsafe extern "C" fn uprobe_xol_put_slot(area: *mut xol_area, utask: *mut up
 ///
 /// `area` comes from `uprobe_xol_create_area()` and is not freed meanwhile.
 #[export]
-pub unsafe extern "C" fn uprobe_xol_page(area: *mut xol_area, index: usize) -> *mut page {
+pub unsafe extern "C" fn uprobe_xol_page(area: *mut xol_area, index: usize) -> *mut ffi::page {
     // SAFETY: By the safety requirements.
     let area = unsafe { &*area.cast::<XolArea>() };
     area.page(index).unwrap_or(ptr::null_mut())

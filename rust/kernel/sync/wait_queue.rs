@@ -9,7 +9,6 @@ use crate::{
     current,
     ffi::{c_int, c_uint, c_void},
     prelude::*,
-    str::{CStr, CStrExt as _},
     task::TASK_NORMAL,
     types::Opaque,
 };
@@ -224,6 +223,7 @@ impl WaitQueue {
         key: NonZeroUsize,
         mut condition: impl FnMut(bool) -> Option<T>,
     ) -> Result<T> {
+        let task = current!().as_ptr();
         let storage = Opaque::<Entry>::uninit();
         let entry = storage.get().cast::<bindings::wait_queue_entry>();
 
@@ -251,8 +251,8 @@ impl WaitQueue {
             }
             // SAFETY: Process context; the entry makes sure that a wake-up finds this task.
             unsafe { bindings::schedule() };
-            // SAFETY: The task is the current one.
-            if unsafe { bindings::fatal_signal_pending(current!().as_ptr()) } != 0 {
+            // SAFETY: `task` is the current task.
+            if unsafe { bindings::fatal_signal_pending(task) } != 0 {
                 break Err(EINTR);
             }
         };

@@ -51,7 +51,7 @@ pub(crate) const fn max_boosted(pages: usize) -> usize {
 /// `area` is that of the current task, which is an RCU Tasks Trace reader until it has the address
 /// for its instruction pointer, and `arch` does not change.
 #[export]
-pub unsafe extern "C" fn uprobe_xol_boost(
+unsafe extern "C" fn uprobe_xol_boost(
     area: *mut xol_area,
     arch: *const arch_uprobe,
     next: usize,
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn uprobe_xol_boost(
 /// `area` comes from `uprobe_xol_create_area()` and is not freed meanwhile. `boosted` is valid for
 /// writes.
 #[export]
-pub unsafe extern "C" fn uprobe_xol_boosted_at(
+unsafe extern "C" fn uprobe_xol_boosted_at(
     area: *mut xol_area,
     ip: usize,
     boosted: *mut uprobe_xol_boosted,

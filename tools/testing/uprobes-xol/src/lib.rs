@@ -63,6 +63,7 @@ mod kunit_boost;
 
 /// The same where no slot is boosted. It has to compile.
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
+#[allow(clippy::duplicate_mod, reason = "with other modules beside them")]
 mod without_boosting;
 
 pub use scenarios::SCENARIOS;

@@ -1255,8 +1255,8 @@ pub const MUTANTS: &[Mutant] = &[
         name: "wait-ignores-kill",
         file: "wait_queue.rs",
         edits: &[(
-            "pending(current!().as_ptr()) } != 0",
-            "pending(current!().as_ptr()) } > 1",
+            "fatal_signal_pending(task) } != 0",
+            "fatal_signal_pending(task) } > 1",
         )],
         build: Build::OneSlot,
         scenario: "killed-waiter",
@@ -1266,8 +1266,8 @@ pub const MUTANTS: &[Mutant] = &[
         name: "wait-fails",
         file: "wait_queue.rs",
         edits: &[(
-            "pending(current!().as_ptr()) } != 0",
-            "pending(current!().as_ptr()) } == 0",
+            "fatal_signal_pending(task) } != 0",
+            "fatal_signal_pending(task) } == 0",
         )],
         build: Build::OneSlot,
         scenario: "two-tasks",

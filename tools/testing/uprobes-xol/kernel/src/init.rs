@@ -110,13 +110,11 @@ pub fn init_array_from_fn<I, const N: usize, T, E>(
     mut make_init: impl FnMut(usize) -> I,
 ) -> impl PinInit<[T; N], E>
 where
-    I: PinInit<T>,
+    I: PinInit<T, E>,
 {
     Closure::new(move || {
-        Ok(std::array::from_fn(|i| match make_init(i).make() {
-            Ok(element) => element,
-            Err(never) => match never {},
-        }))
+        let elements: Result<Vec<T>, E> = (0..N).map(|i| make_init(i).make()).collect();
+        Ok(elements?.try_into().unwrap_or_else(|_| unreachable!()))
     })
 }
 

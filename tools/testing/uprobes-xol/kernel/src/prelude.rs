@@ -5,11 +5,12 @@
 pub use crate::{
     error::{code::*, Error, Result},
     ffi::c_void,
-    init::{
-        InPlaceInit as _, KBox, KVBox, KVec, PinInit, __GFP_ZERO, GFP_KERNEL, GFP_KERNEL_ACCOUNT,
-    },
-    pin_init, static_assert, try_pin_init,
+    init::{InPlaceInit as _, KBox, KVBox, KVec, PinInit, GFP_KERNEL, GFP_KERNEL_ACCOUNT},
+    pin_init, static_assert,
+    str::{CStr, CStrExt as _},
+    try_pin_init,
 };
+pub use crate::init::__GFP_ZERO;
 pub use macros::{export, kunit_tests, pin_data};
 pub use std::{
     mem::{align_of, size_of, size_of_val},
