@@ -29,7 +29,7 @@ use kernel::{
 #[pin_data]
 #[repr(C)]
 pub(crate) struct XolArea {
-    /// What the C core knows of the area. First, so that C's pointer is one to the whole.
+    /// The part that the C core knows. First, so that C's pointer is one to the whole.
     core: Opaque<xol_area>,
     #[pin]
     pub(crate) slots: Slots,
@@ -147,7 +147,7 @@ impl XolArea {
         self.slots.evict(task);
     }
 
-    /// What is mapped at the page `index` of the area, if it has grown that far. Any context.
+    /// Returns the page with the index `index`, if the area has grown that far. Any context.
     pub(crate) fn page(&self, index: usize) -> Option<*mut ffi::page> {
         self.slots.table.page(index)
     }

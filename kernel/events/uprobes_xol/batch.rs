@@ -39,7 +39,7 @@ impl Batch {
             .filter_map(move |i| Slot::new((self.first + i) as u32))
     }
 
-    /// Those of the slots for which `keep` says so.
+    /// The slots of the batch that `keep` returns true for.
     pub(crate) fn filter(self, mut keep: impl FnMut(Slot) -> bool) -> Self {
         let mut kept = Self { slots: 0, ..self };
         for slot in self.slots().filter(|&slot| keep(slot)) {

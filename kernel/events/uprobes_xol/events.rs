@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What happens to slots, told to those who watch: tracepoints and counts.
+//! Tracepoints and counts of what happens to slots.
 //!
 //! C header: [`include/trace/events/uprobes_xol.h`](srctree/include/trace/events/uprobes_xol.h).
 //!

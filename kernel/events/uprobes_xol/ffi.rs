@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What slot management shares with C, and what it calls there.
+//! The types that slot management shares with C, and the functions that it calls there.
 //!
 //! C headers: [`kernel/events/uprobes_xol.h`](srctree/kernel/events/uprobes_xol.h) and
 //! [`include/linux/uprobes.h`](srctree/include/linux/uprobes.h).
@@ -83,7 +83,7 @@ pub(crate) fn random<const N: usize>() -> [u64; N] {
     numbers
 }
 
-/// What is counted over all areas.
+/// The counts over all areas.
 #[derive(Clone, Copy)]
 #[allow(dead_code, reason = "only boosting counts boosted slots")]
 pub(crate) enum Counter {

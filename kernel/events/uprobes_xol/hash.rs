@@ -61,12 +61,19 @@ impl Hash {
 }
 
 /// The hash functions of a table.
+///
+/// # Invariants
+///
+/// The second key, of addresses, is odd.
 pub(crate) struct Hasher([u64; KEYS]);
 
 impl Hasher {
     /// Draws hash functions.
     pub(crate) fn new() -> Self {
-        Self(ffi::random())
+        let mut keys: [u64; KEYS] = ffi::random();
+        // INVARIANT: A random odd number.
+        keys[1] |= 1;
+        Self(keys)
     }
 
     /// The hash of an instruction.
@@ -86,7 +93,7 @@ impl Hasher {
     #[inline(always)]
     #[allow(dead_code, reason = "only boosted slots are found by an address")]
     pub(crate) fn address(&self, address: NonZeroUsize) -> Hash {
-        // One product is enough for a number of one word, if the factor is odd.
-        Hash::scattered((address.get() as u64).wrapping_mul(self.0[1] | 1))
+        // One product is enough for a number of one word, because the factor is odd.
+        Hash::scattered((address.get() as u64).wrapping_mul(self.0[1]))
     }
 }

@@ -42,7 +42,7 @@ impl Insn {
         unsafe { &*arch.cast::<Self>() }
     }
 
-    /// What goes into a slot: the beginning of the structure, as aligned as the structure is.
+    /// The bytes that go into a slot: the beginning of the structure, and as aligned.
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
         &AsBytes::as_bytes(&self.0)[..INSN_SIZE]
@@ -77,8 +77,8 @@ impl InsnCell {
             .all(|(cell, word)| cell.load(Relaxed) == *word)
     }
 
-    /// Returns what the place holds, if no task writes it meanwhile. What the caller reads next
-    /// comes after.
+    /// Returns what the place holds, if no task writes it meanwhile. The caller's
+    /// next reads come after.
     pub(crate) fn get(&self) -> Insn {
         // ORDERING: Acquire pairs with the full barrier in `Record::unboost`: a task that reads a
         // word written after it also reads the version of that time, or a later one

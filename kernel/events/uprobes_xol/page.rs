@@ -96,7 +96,7 @@ impl<'a> SlotRef<'a> {
         self.slot
     }
 
-    /// What the slot holds.
+    /// The record of what the slot holds.
     #[inline]
     pub(crate) fn record(self) -> &'a Record {
         // The index is less than the length of the array, as the compiler can tell.
@@ -123,7 +123,7 @@ impl<'a> Unused<'a> {
         self.0
     }
 
-    /// What the slot holds.
+    /// The record of what the slot holds.
     pub(crate) fn record(&self) -> &'a Record {
         self.0.record()
     }

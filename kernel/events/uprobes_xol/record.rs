@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a slot holds, and whether tasks may get into it.
+//! A record for each slot: what it holds, and whether tasks may get into it.
 
 use super::{
     boost::Target,
@@ -15,7 +15,7 @@ use kernel::{
 /// No slot, as a number: the end of a chain.
 pub(crate) const END: u32 = 0;
 
-/// What a slot holds.
+/// A record of what a slot holds.
 ///
 /// # Invariants
 ///

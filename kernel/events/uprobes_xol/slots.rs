@@ -45,7 +45,7 @@ pub(crate) struct Slots {
     pub(crate) inner: RawSpinLock<Inner>,
 }
 
-/// What the area's lock protects.
+/// The data that the area's lock protects.
 #[repr(align(64))]
 pub(crate) struct Inner {
     pub(crate) free: FreeSlots,
@@ -204,7 +204,7 @@ impl Slots {
         let mut wake = false;
         let mut inner = self.inner.lock();
         let held = loop {
-            // What was collected is taken before other tasks see it.
+            // This task takes what it collected before other tasks see it.
             let held = inner.take(&self.table, entered, insn, spare(turn));
             if held.is_some() || !inner.gc.begin() {
                 break held;

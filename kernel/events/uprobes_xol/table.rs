@@ -30,8 +30,9 @@ use kernel::{
 };
 
 /// Slots of a chain that a search looks at. The hash function is drawn at random, so that a chain
-/// is hardly ever as long. If one is, an instruction may get a second slot.
-const LONGEST_SEARCH: usize = 32;
+/// is hardly ever as long. If one is, an instruction may get a second slot. A chain that changes
+/// during a search might lead in circles.
+pub(crate) const LONGEST_SEARCH: usize = 32;
 
 /// The heads of chains that slots are spread over.
 pub(crate) struct Chains(KVBox<[Atomic<u32>; BUCKETS]>);
@@ -53,7 +54,7 @@ impl Chains {
     }
 }
 
-/// What the slots of an area hold.
+/// The table of what the slots of an area hold.
 pub(crate) struct Table {
     chains: Chains,
     hasher: Hasher,
@@ -99,18 +100,6 @@ impl Table {
         Some(SlotRef::new(slot, page))
     }
 
-    /// The slots of a chain from `first` on. Chains that change meanwhile might lead in circles.
-    #[inline(always)]
-    pub(crate) fn chain(&self, first: Option<Slot>) -> impl Iterator<Item = SlotRef<'_>> {
-        let mut next = first;
-        let follow = move || {
-            let slot = self.at(next?)?;
-            next = slot.record().next();
-            Some(slot)
-        };
-        core::iter::from_fn(follow).take(LONGEST_SEARCH)
-    }
-
     /// The hash functions of this table.
     #[inline(always)]
     pub(crate) fn hasher(&self) -> &Hasher {
@@ -130,12 +119,13 @@ impl Table {
     pub(crate) fn find(&self, entered: &Entered<'_>, insn: &Insn) -> Option<Held> {
         // ORDERING: Relaxed: decides nothing. A slot is claimed only if its own record says that it
         // holds `insn`.
-        let first = Slot::new(self.head(insn).load(Relaxed));
-        for slot in self.chain(first) {
-            let record = slot.record();
+        let mut slot = Slot::new(self.head(insn).load(Relaxed))?;
+        for _ in 0..LONGEST_SEARCH {
+            let record = self.at(slot)?.record();
             if let Some(version) = record.offers(insn) {
-                return entered.claim(slot.slot(), insn, || record.is_version(version));
+                return entered.claim(slot, insn, || record.is_version(version));
             }
+            slot = record.next()?;
         }
         None
     }
@@ -148,7 +138,7 @@ impl Table {
         locked: &mut Locked,
     ) -> SlotRef<'a> {
         let record = unused.record();
-        // What is in the slot already is not written again.
+        // An instruction that is in the slot already is not written again.
         if !record.holds(insn) {
             unused.write(insn.bytes());
             // INVARIANT: The slot is not offered, and the lock is held.

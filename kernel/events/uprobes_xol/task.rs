@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a task has of the area: the slot that it used last, and a state that tells whether the slot
+//! A task's share of the area: the slot that it used last, and a state that tells whether the slot
 //! may be taken away.
 //!
 //! | from | to | operation | ordering | function |
@@ -12,7 +12,7 @@
 //! | `InUse` | `Idle` | store | `Relaxed` | `evict` |
 //! | `Idle` | `Idle` | store | `Relaxed` | `evict` |
 //!
-//! [`Documentation/trace/uprobes-xol-design.rst`] shows the states in a picture.
+//! The [design document] shows the states in a picture.
 //!
 //! Several tasks may have the same slot cached. The slot's memory is written before any of them
 //! has, and not while one has. A task that wants to write a slot first retracts it, so that no task
@@ -22,7 +22,7 @@
 //! The comments name litmus tests, in `tools/testing/uprobes-xol/`, which check the orderings
 //! against the kernel's memory model.
 //!
-//! [`Documentation/trace/uprobes-xol-design.rst`]: srctree/Documentation/trace/uprobes-xol-design.rst
+//! [design document]: srctree/Documentation/trace/uprobes-xol-design.rst
 
 use super::{
     events,
@@ -44,7 +44,7 @@ use kernel::{
     warn_on, //
 };
 
-/// Who may use the slot that a task has cached.
+/// The state of the slot that a task has cached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(i32)]
 enum State {
@@ -263,7 +263,8 @@ impl Task {
             // INVARIANT: The owner makes `Idle` -> `InUse`.
             //
             // ORDERING: Acquire pairs with the release in `vacate`: an owner that sees the state
-            // which was restored there also sees that the slot is gone (litmus/vacate-enter.litmus).
+            // which was restored there also sees that the slot is gone
+            // (litmus/vacate-enter.litmus).
             match task.state.cmpxchg(State::Idle, State::InUse, Acquire) {
                 Ok(_) => break,
                 Err(State::Recycled) => cpu_relax(),

@@ -120,6 +120,7 @@ mod uprobes_xol {
         assert_eq!(held.map(|held| held.slot()), Some(slot));
     }
 
+    /// Checks that numbers, pages and addresses of slots belong together.
     #[test]
     fn geometry() {
         assert!(Slot::new(0).is_none());
@@ -131,6 +132,8 @@ mod uprobes_xol {
         assert_eq!(Slot::new(1).unwrap().offset(), SLOT_SIZE);
     }
 
+    /// Checks that the bytes to execute are the beginning of the structure, and that all of it is
+    /// compared.
     #[test]
     fn instruction_is_the_beginning_of_its_words() {
         let mut words = [0; INSN_WORDS];
@@ -146,7 +149,7 @@ mod uprobes_xol {
             HASHED_WORDS
         );
 
-        // What is done after the step counts, too.
+        // The part that is for after the step counts, too.
         words[INSN_WORDS - 1] ^= 1;
         assert!(insn_of(&words) != insn);
     }
@@ -237,12 +240,14 @@ mod uprobes_xol {
         Ok(())
     }
 
+    /// Checks that a task begins without a slot.
     #[test]
     fn new_task_has_no_slot() -> Result {
         assert!(cached(&task()?).is_none());
         Ok(())
     }
 
+    /// Checks that a task that leaves its slot finds it again.
     #[test]
     fn slot_is_kept() -> Result {
         let slots = OnePage::new()?;
@@ -258,6 +263,7 @@ mod uprobes_xol {
         Ok(())
     }
 
+    /// Checks that a slot can be taken away from a task that is not in it.
     #[test]
     fn idle_slot_is_vacated() -> Result {
         let mut locked = Locked::new();
@@ -276,6 +282,7 @@ mod uprobes_xol {
         Ok(())
     }
 
+    /// Checks that a slot cannot be taken away from a task that is in it.
     #[test]
     fn slot_in_use_is_not_vacated() -> Result {
         let mut locked = Locked::new();
@@ -290,6 +297,7 @@ mod uprobes_xol {
         Ok(())
     }
 
+    /// Checks that a task that claims a slot too late has none.
     #[test]
     fn claim_of_a_wrong_slot_leaves_none() -> Result {
         let task = task()?;
@@ -301,6 +309,7 @@ mod uprobes_xol {
         Ok(())
     }
 
+    /// Checks that tasks that execute the same instruction are in the same slot.
     #[test]
     fn same_instruction_shares_a_slot() -> Result {
         let slots = OnePage::new()?;
@@ -323,6 +332,7 @@ mod uprobes_xol {
         Ok(())
     }
 
+    /// Checks that different instructions are in different slots.
     #[test]
     fn slots_are_distinct() -> Result {
         let slots = OnePage::new()?;
@@ -339,6 +349,7 @@ mod uprobes_xol {
         Ok(())
     }
 
+    /// Checks that a slot is recycled only when its task has left it.
     #[test]
     fn exhausted_area_gives_nothing_until_a_slot_is_left() -> Result {
         let slots = OnePage::new()?;
@@ -347,7 +358,7 @@ mod uprobes_xol {
         let new = insn(FIRST_SLOTS);
         assert!(slots.enter(&late, &new, true).is_none());
 
-        // What is there can be shared all the same.
+        // An instruction that is there can be shared all the same.
         assert!(slots.enter(&late, &insn(0), true).is_some());
         slots.leave(&late);
 
@@ -364,6 +375,7 @@ mod uprobes_xol {
         Ok(())
     }
 
+    /// Checks that a shared slot is not recycled while one of its tasks is in it.
     #[test]
     fn slot_that_is_shared_is_kept_for_the_last() -> Result {
         let slots = OnePage::new()?;
@@ -386,6 +398,7 @@ mod uprobes_xol {
         Ok(())
     }
 
+    /// Checks that a task whose turn it is not leaves the last unused slot.
     #[test]
     fn last_unused_slot_is_left_to_those_who_wait() -> Result {
         let slots = OnePage::new()?;
@@ -404,6 +417,7 @@ mod uprobes_xol {
         Ok(())
     }
 
+    /// Checks that a slot is recycled whose task died in it.
     #[test]
     fn slot_of_a_dead_task_is_collected() -> Result {
         let slots = OnePage::new()?;
@@ -418,6 +432,7 @@ mod uprobes_xol {
         Ok(())
     }
 
+    /// Checks that all tasks are asked after one that had no slot died.
     #[test]
     fn evicting_a_task_without_a_slot_changes_nothing() -> Result {
         let slots = OnePage::new()?;
@@ -438,6 +453,7 @@ mod uprobes_xol {
         Ok(())
     }
 
+    /// Checks that no task gets the slot of the trampoline.
     #[test]
     fn area_never_uses_the_trampoline() -> Result {
         let area = XolArea::new(VADDR)?;
@@ -458,6 +474,7 @@ mod uprobes_xol {
         Ok(())
     }
 
+    /// Checks that an area gets a second page when the first one is full.
     #[test]
     fn area_grows() -> Result {
         let area = XolArea::new(VADDR)?;

@@ -4,10 +4,9 @@
 //!
 //! This file has the entry points for the uprobe core, which
 //! [`kernel/events/uprobes_xol.h`](srctree/kernel/events/uprobes_xol.h) declares, and nothing else.
-//! [`Documentation/trace/uprobes-xol-design.rst`] explains how slot management works, and why it is
-//! correct.
+//! The [design document] explains how slot management works, and why it is correct.
 //!
-//! [`Documentation/trace/uprobes-xol-design.rst`]: srctree/Documentation/trace/uprobes-xol-design.rst
+//! [design document]: srctree/Documentation/trace/uprobes-xol-design.rst
 
 mod area;
 mod batch;

@@ -79,9 +79,9 @@ pub use new_wait_queue;
 ///     }
 ///
 ///     fn take(&self) -> Result {
-///         let taken = self
-///             .waiters
-///             .wait_killable(NonZeroUsize::MIN, |_first| self.free.xchg(false, Full).then_some(()));
+///         let taken = self.waiters.wait_killable(NonZeroUsize::MIN, |_first| {
+///             self.free.xchg(false, Full).then_some(())
+///         });
 ///         if taken.is_err() {
 ///             // This task may have been woken before it was killed.
 ///             self.waiters.wake_one();

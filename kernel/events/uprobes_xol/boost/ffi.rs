@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What boosting shares with C, and what it calls there. It exists only where slots are boosted.
+//! The types that boosting shares with C, and the functions that it calls there. They exist only
+//! where slots are boosted.
 
 use super::super::insn::Insn;
 use core::num::NonZeroUsize;

@@ -209,7 +209,7 @@ impl Slots {
         next: NonZeroUsize,
         boosted_at: impl Fn(usize) -> Option<Boosted<'a>>,
     ) -> Option<Slot> {
-        if self.table.boosted.is_vain() {
+        if self.table.boosted.is_forbidden() {
             return None;
         }
         let mut may_grow = true;

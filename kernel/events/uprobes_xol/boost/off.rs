@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What stands for boosting on machines where no slot is boosted: nothing.
+//! Empty types that stand for boosting where no slot is boosted.
 
 use super::{slots::Inner, table::Table};
 use kernel::prelude::*;

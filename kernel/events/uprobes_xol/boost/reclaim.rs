@@ -26,9 +26,11 @@
 //! gets to know that address.
 //!
 //! The task that needs a slot does all this, one or two steps per hit, and is stepped meanwhile.
-//! The removal of a probe does not tell. Instead, every [`RETRY_AFTER`](super::RETRY_AFTER) milliseconds a hit that
-//! finds no slot looks again. The other hits do nothing, so that neither a search nor a long grace
+//! The removal of a probe does not tell. Instead, every [`RETRY_AFTER`] milliseconds a hit that finds
+//! no slot looks again. The other hits do nothing, so that neither a search nor a long grace
 //! period costs more than that.
+//!
+//! [`RETRY_AFTER`]: super::RETRY_AFTER
 
 use super::{
     super::{
@@ -49,7 +51,7 @@ use kernel::{
     sync::rcu_tasks_trace::GracePeriod, //
 };
 
-/// What happens to boosted slots whose probes are gone.
+/// The progress of reclaiming.
 enum Phase {
     /// No slot is retired.
     Idle,
@@ -59,7 +61,7 @@ enum Phase {
     Grace(GracePeriod),
 }
 
-/// What a task has to do next.
+/// The next job of a task.
 pub(super) enum Job {
     /// To retire the slots whose probes are gone.
     Search,

@@ -9,7 +9,7 @@ use super::{
         record::Record,
         slot::Slot,
         slots::Locked,
-        table::{Chains, Table},
+        table::{Chains, Table, LONGEST_SEARCH},
     },
     ffi::boosted_insn,
     RETRY_AFTER, //
@@ -78,11 +78,11 @@ impl Record {
     }
 }
 
-/// What is there to find boosted slots.
+/// The chains in which boosted slots are found.
 pub(crate) struct BoostedTable {
     chains: Chains,
-    /// Before this time a hit asks for a slot to boost in vain.
-    vain_until: Atomic<usize>,
+    /// Before this time no slot can be boosted.
+    not_before: Atomic<usize>,
 }
 
 impl BoostedTable {
@@ -94,29 +94,29 @@ impl BoostedTable {
     pub(crate) fn new() -> Result<Self> {
         Ok(Self {
             chains: Chains::new()?,
-            vain_until: Atomic::new(jiffies::now()),
+            not_before: Atomic::new(jiffies::now()),
         })
     }
 
     /// Returns whether no slot can be boosted for now, as was found under the lock. Takes no lock,
     /// so that hits for which there is no slot do not contend for it.
-    pub(super) fn is_vain(&self) -> bool {
+    pub(super) fn is_forbidden(&self) -> bool {
         // ORDERING: Relaxed: decides nothing but how soon a change is noticed.
-        let left = self.vain_until.load(Relaxed).wrapping_sub(jiffies::now());
+        let left = self.not_before.load(Relaxed).wrapping_sub(jiffies::now());
         left as isize > 0
     }
 
     /// No slot can be boosted, as far as is known for [`RETRY_AFTER`] milliseconds.
     pub(super) fn forbid(&self, _: &mut Locked) {
         let until = jiffies::now().wrapping_add(msecs_to_jiffies(RETRY_AFTER));
-        self.vain_until.store(until, Relaxed);
+        self.not_before.store(until, Relaxed);
     }
 
     /// Perhaps a slot can be boosted.
     pub(super) fn allow(&self, _: &mut Locked) {
         // All hits read this cache line: it is written only if that changes something.
-        if self.is_vain() {
-            self.vain_until.store(jiffies::now(), Relaxed);
+        if self.is_forbidden() {
+            self.not_before.store(jiffies::now(), Relaxed);
         }
     }
 }
@@ -137,13 +137,15 @@ impl Table {
     pub(crate) fn find_boosted(&self, insn: &Insn, next: NonZeroUsize) -> Option<Slot> {
         // ORDERING: Acquire pairs with the release in `link`: a task that gets to a slot sees what
         // follows it now, and not what did before (litmus/boost-chain.litmus).
-        let first = Slot::new(self.boosted_head(next).load(Acquire));
-        self.chain(first)
-            .find(|slot| {
-                let record = slot.record();
-                record.target.get() == Some(next) && record.insn.holds(insn)
-            })
-            .map(SlotRef::slot)
+        let mut slot = Slot::new(self.boosted_head(next).load(Acquire))?;
+        for _ in 0..LONGEST_SEARCH {
+            let record = self.at(slot)?.record();
+            if record.target.get() == Some(next) && record.insn.holds(insn) {
+                return Some(slot);
+            }
+            slot = record.next()?;
+        }
+        None
     }
 
     /// Makes a slot execute `insn` and jump to `next`. Does not sleep. Returns the slot.
@@ -170,8 +172,8 @@ impl Table {
         self.unlink(self.boosted_head(slot.next), slot.slot, locked);
     }
 
-    /// Makes tasks find a slot again that was retired. Those that were looking for a slot then have
-    /// done so.
+    /// Makes tasks find a slot again that was retired. A task that was looking for a slot when this
+    /// one was retired does so no more.
     pub(crate) fn reinstate(&self, slot: &Boosted<'_>, locked: &mut Locked) {
         self.link(self.boosted_head(slot.next), slot.slot, locked);
     }
@@ -207,7 +209,7 @@ impl<'a> Boosted<'a> {
         self.slot.slot()
     }
 
-    /// What the slot executes.
+    /// The instruction that the slot executes.
     pub(crate) fn insn(&self) -> &Insn {
         &self.insn
     }

@@ -784,7 +784,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "boost-always-locks",
         file: "boost/mod.rs",
-        edits: &[("if self.table.boosted.is_vain() {", "if false {")],
+        edits: &[("if self.table.boosted.is_forbidden() {", "if false {")],
         build: Build::TwoSlots,
         scenario: "boosted-by-many",
         caught_by: "a slot is found again without a lock",

@@ -2,6 +2,8 @@
 
 //! The most common items.
 
+pub use crate::init::__GFP_ZERO;
+
 pub use crate::{
     error::{code::*, Error, Result},
     ffi::c_void,
@@ -10,7 +12,6 @@ pub use crate::{
     str::{CStr, CStrExt as _},
     try_pin_init,
 };
-pub use crate::init::__GFP_ZERO;
 pub use macros::{export, kunit_tests, pin_data};
 pub use std::{
     mem::{align_of, size_of, size_of_val},
