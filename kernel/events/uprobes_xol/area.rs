@@ -63,8 +63,7 @@ impl XolArea {
         )
     }
 
-    /// The area is mapped, perhaps with fewer pages than it asked for: it may grow to as many. Does
-    /// not sleep.
+    /// The area is mapped, perhaps with fewer pages than it asked for: it may grow to as many.
     pub(crate) fn mapped(&self) {
         // SAFETY: By the type's invariants no task writes it any more.
         let pages = unsafe { (*self.core.get()).pages };
@@ -135,14 +134,14 @@ impl XolArea {
         vaddr
     }
 
-    /// The owner of `task` does not need its slot for now. Does not sleep.
+    /// The owner of `task` does not need its slot for now. Does not wait for other tasks.
     #[inline]
     pub(crate) fn put(&self, task: &Task) {
         self.slots.leave(task);
     }
 
     /// The owner of `task`, which is about to be freed, does not need a slot any more. Does not
-    /// sleep.
+    /// wait for other tasks.
     pub(crate) fn evict(&self, task: &Task) {
         self.slots.evict(task);
     }

@@ -105,13 +105,10 @@ impl Slots {
     }
 
     /// Lets the area grow to `pages`.
+    ///
+    /// There is no unused slot more for that: a task that waits goes on to do so.
     pub(crate) fn set_limit(&self, pages: usize) {
-        let mut inner = self.inner.lock();
-        inner.limit = pages;
-        inner.allow_boosting(&self.table);
-        drop(inner);
-        // A task may have looked for a slot since the area was mapped.
-        self.queue.wake_first();
+        self.inner.lock().limit = pages;
     }
 
     /// Gets a slot that holds `insn`, unless tasks are in all slots that there can be.
@@ -277,7 +274,7 @@ impl Slots {
             .wake_alike(|| self.table.hasher().insn(insn).key());
     }
 
-    /// The owner of `task` is gone. Does not sleep.
+    /// The owner of `task` is gone. Does not wait for other tasks.
     ///
     /// Afterwards the area does not refer to `task`. Its slot keeps the instruction, for others.
     pub(crate) fn evict(&self, task: &Task) {

@@ -98,7 +98,9 @@ pub unsafe extern "C" fn uprobe_xol_alloc_utask() -> *mut uprobe_task {
 }
 
 /// Frees a `struct uprobe_task`, and gives back the slot that it may have in `area`, which may be
-/// null. Does not sleep.
+/// null.
+///
+/// Does not wait for other tasks. Takes spinlocks, which may sleep on `PREEMPT_RT`.
 ///
 /// # Safety
 ///
@@ -160,7 +162,8 @@ pub unsafe extern "C" fn uprobe_xol_wait_slot(
 }
 
 /// The current task does not need its slot for now: the instruction was executed, or will not be.
-/// Does not sleep.
+///
+/// Does not wait for other tasks. Takes spinlocks, which may sleep on `PREEMPT_RT`.
 ///
 /// # Safety
 ///
