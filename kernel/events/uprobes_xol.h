@@ -4,7 +4,7 @@
  * core needs of an implementation, and what an implementation needs of the core.
  *
  * There are two implementations, chosen by CONFIG_UPROBES_XOL_RUST: one in C,
- * uprobes_xol/slots.c, and one in Rust, uprobes_xol/uprobes_xol.rs. Nothing here
+ * uprobes_xol/single_page.c, and one in Rust, uprobes_xol/uprobes_xol.rs. Nothing here
  * depends on that option except what is inlined for boosting, so that changing it
  * changes only constants in Rust's bindings.
  */

@@ -15,21 +15,21 @@
 
 #define SLOTS	(PAGE_SIZE / UPROBE_XOL_SLOT_BYTES)
 
-struct slots_area {
+struct single_page {
 	struct xol_area		xol;
 	struct page		*page;
 	wait_queue_head_t	wq;	/* of tasks that found all slots taken */
 	DECLARE_BITMAP(taken, SLOTS);
 };
 
-static struct slots_area *slots_area_of(struct xol_area *area)
+static struct single_page *single_page_of(struct xol_area *area)
 {
-	return container_of(area, struct slots_area, xol);
+	return container_of(area, struct single_page, xol);
 }
 
 struct xol_area *uprobe_xol_create_area(unsigned long vaddr)
 {
-	struct slots_area *slots = kzalloc_obj(*slots);
+	struct single_page *slots = kzalloc_obj(*slots);
 	unsigned long size;
 	void *trampoline;
 
@@ -58,7 +58,7 @@ free_slots:
 
 void uprobe_xol_free_area(struct xol_area *area)
 {
-	struct slots_area *slots = slots_area_of(area);
+	struct single_page *slots = single_page_of(area);
 
 	put_page(slots->page);
 	kfree(slots);
@@ -66,7 +66,7 @@ void uprobe_xol_free_area(struct xol_area *area)
 
 struct page *uprobe_xol_page(struct xol_area *area, unsigned long index)
 {
-	return index ? NULL : slots_area_of(area)->page;
+	return index ? NULL : single_page_of(area)->page;
 }
 
 struct uprobe_task *uprobe_xol_alloc_utask(void)
@@ -82,7 +82,7 @@ void uprobe_xol_free_utask(struct xol_area *area, struct uprobe_task *utask)
 }
 
 /* Takes a slot and fills it; returns its address, or 0 if there is none. */
-static unsigned long slots_take(struct slots_area *slots, struct uprobe_task *utask)
+static unsigned long single_page_take(struct single_page *slots, struct uprobe_task *utask)
 {
 	struct arch_uprobe *arch = uprobe_xol_arch(utask);
 	unsigned long slot, vaddr;
@@ -102,21 +102,21 @@ unsigned long uprobe_xol_get_slot(struct xol_area *area, struct uprobe_task *uta
 				  const struct arch_uprobe *arch)
 {
 	*uprobe_xol_arch(utask) = *arch;
-	return slots_take(slots_area_of(area), utask);
+	return single_page_take(single_page_of(area), utask);
 }
 
 unsigned long uprobe_xol_wait_slot(struct xol_area *area, struct uprobe_task *utask)
 {
-	struct slots_area *slots = slots_area_of(area);
+	struct single_page *slots = single_page_of(area);
 	unsigned long vaddr = 0;
 
-	wait_event_killable(slots->wq, (vaddr = slots_take(slots, utask)));
+	wait_event_killable(slots->wq, (vaddr = single_page_take(slots, utask)));
 	return vaddr;
 }
 
 void uprobe_xol_put_slot(struct xol_area *area, struct uprobe_task *utask)
 {
-	struct slots_area *slots = slots_area_of(area);
+	struct single_page *slots = single_page_of(area);
 	unsigned long offset = utask->xol_vaddr - area->vaddr;
 
 	if (WARN_ON_ONCE(offset >= PAGE_SIZE))
