@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What a stepped hit costs, by measures that do not depend on the machine, and
-//! by some that do.
+//! `make bench`: the cost of a hit, by figures that are the same on every machine and by times.
 
 use std::fs;
 use std::path::Path;
@@ -13,8 +12,8 @@ use crate::guest::Guest;
 use crate::jobs::measure::{self, COST, Task, machine};
 use crate::jobs::{contention, steps};
 use crate::qemu;
+use crate::report::metric::Measured;
 use crate::report::publish::Publication;
-use crate::report::record::Measured;
 use crate::report::summary::Summary;
 use crate::report::{earlier, requirements};
 use crate::stage::{Runner, read_text};
@@ -26,12 +25,12 @@ const THROUGHPUT: Task = Task {
     exact: false,
 };
 
-/// What is left in the folder.
+/// The name of the files, without an ending.
 const STEM: &str = "bench";
 const FILE: &str = "bench.json";
-/// What that was before.
+/// The previous run's file.
 const PREVIOUS: &str = "previous.json";
-/// The folder in it that is criterion's.
+/// The directory for the files of criterion.
 const CRITERION: &str = "criterion";
 
 /// An earlier run to compare with.
@@ -40,12 +39,12 @@ pub struct Earlier {
     which: &'static str,
 }
 
-/// Reads what `base` names, which must be there, or else the previous run.
+/// Reads the file `base`, or else the previous run's file if there is one.
 pub fn earlier_bench(runner: &Runner, base: Option<&Path>) -> Result<Option<Earlier>> {
     let parse = |text: &str| serde_json::from_str::<Measured>(text);
     if let Some(base) = base {
         let measured = parse(&read_text(base)?)
-            .context("BASE is not the bench.json of an earlier run; give one that is")?;
+            .context("BASE is not a bench.json of this version; give one that is")?;
         return Ok(Some(Earlier {
             measured,
             which: "the run that BASE names",
@@ -71,8 +70,8 @@ pub fn earlier_bench(runner: &Runner, base: Option<&Path>) -> Result<Option<Earl
     }
 }
 
-/// Measures the kernels of all `guests` and the slot layer on this machine, and
-/// leaves all figures, compared with those of `earlier`, in `runner.paths.bench()`.
+/// Measures the kernels of all `guests`, and the slot layer on this machine. Writes all figures,
+/// and a comparison with `earlier`, to `runner.paths.bench()`.
 ///
 /// `also_counted` are more kernels whose instructions per hit are counted.
 pub fn run_bench(
@@ -122,26 +121,26 @@ pub fn run_bench(
         }
     }
 
-    let summary = Summary(&measured.samples);
+    let summary = Summary::new(&measured.samples);
     let mut closing = Vec::new();
     if let Some(Earlier { measured, which }) = &earlier {
-        let section = earlier::section(&summary, &Summary(&measured.samples), which);
-        match section.table.row_count() {
-            0 => println!("Nothing is compared: {which} measured nothing that this run did"),
-            _ => closing.push(section),
+        let section = earlier::section(&summary, &Summary::new(&measured.samples), which);
+        if section.is_none() {
+            println!("Nothing is compared: {which} has no figure in common with this run");
         }
+        closing.extend(section);
     }
     closing.push(requirements::section(&summary));
     keep_previous(&folder)?;
     Publication {
         folder: &folder,
         stem: STEM,
-        heading: "What a stepped hit costs",
+        heading: "The cost of a hit",
     }
     .publish(runner, &measured, &closing)
 }
 
-/// Keeps what the last run left, to be compared with once more.
+/// Keeps the previous run's file for another comparison.
 fn keep_previous(folder: &Path) -> Result<()> {
     let file = folder.join(FILE);
     if file.exists() {
@@ -156,6 +155,7 @@ mod unit_tests {
     use super::*;
     use crate::stage::tests::runner;
 
+    /// Checks that the previous run's file is read, and kept under another name.
     #[test]
     fn the_previous_run_is_the_default_and_is_kept() {
         let cache = tempfile::tempdir().unwrap();
@@ -181,6 +181,7 @@ mod unit_tests {
         assert_eq!(earlier.measured, measured);
     }
 
+    /// Checks that a file of another version is an error only if the caller named it.
     #[test]
     fn what_cannot_be_read_is_an_error_only_if_it_was_asked_for() {
         let cache = tempfile::tempdir().unwrap();

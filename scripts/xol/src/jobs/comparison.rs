@@ -8,8 +8,8 @@ use crate::flavour::Flavour;
 use crate::guest::Guest;
 use crate::jobs::measure::{COST, Task, Trial, machine};
 use crate::qemu;
+use crate::report::metric::Measured;
 use crate::report::publish::Publication;
-use crate::report::record::Measured;
 use crate::report::summary::title;
 use crate::stage::Runner;
 
@@ -26,10 +26,11 @@ const THROUGHPUT: Task = Task {
     exact: false,
 };
 
-/// Boots the C and the Rust kernels of all `guests`, interleaved, prints the
-/// comparison and leaves it as Markdown, JSON and SVG in `runner.paths.report()`.
+/// Boots the C and the Rust kernels of all `guests` alternately, prints the comparison, and writes
+/// it as Markdown, JSON and SVG to `runner.paths.report()`.
 ///
-/// `also_counted` are more kernels whose instructions per hit are counted.
+/// Instructions per hit are counted on the kernels `also_counted`, too. An error reports a tool
+/// that did not count all calls.
 pub fn run_comparison(
     runner: &Runner,
     guests: &[(Arch, Guest)],
@@ -66,19 +67,12 @@ pub fn run_comparison(
     }
     .publish(runner, &measured, &[])?;
 
-    let complaints: Vec<_> = measured
-        .samples
-        .iter()
-        .filter_map(|sample| {
-            let complaint = sample.record.complaint()?;
-            Some(format!(
-                "{} kernel, {}: {complaint}",
-                title(sample.flavour),
-                sample.arch
-            ))
-        })
-        .collect();
-    match complaints.as_slice() {
+    let complaints = measured.samples.iter().filter_map(|sample| {
+        let complaint = sample.metric.complaint()?;
+        let kernel = title(sample.flavour);
+        Some(format!("{kernel} kernel, {}: {complaint}", sample.arch))
+    });
+    match &complaints.collect::<Vec<_>>()[..] {
         [] => Ok(()),
         [only] => bail!(only.clone()),
         [first, rest @ ..] => bail!("{first}; and {} more, see the tables", rest.len()),

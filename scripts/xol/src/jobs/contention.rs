@@ -1,69 +1,59 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What memory processors share while they hit probes: boots with QEMU's plugin.
+//! Memory that processors share while they hit probes: boots with QEMU's plugin.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
 
 use crate::arch::Arch;
 use crate::flavour::Flavour;
 use crate::guest::Guest;
 use crate::qemu::{self, Boot, Engine};
-use crate::report::record::{Accesses, Contention, Record, Sample, User};
-use crate::stage::{Runner, read_text};
+use crate::report::metric::{Metric, Sample};
+use crate::stage::{Runner, files_below, read_text};
 
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 
 const PROCESSORS: [usize; 4] = [2, 4, 8, 16];
 
-/// Of all processors together.
+/// The number of hits of all processors together.
 const HITS: usize = 20_000;
 
-/// What the plugin's accesses by uprobes are called.
+/// The plugin's group of functions whose accesses are reported.
 const UPROBES: &str = "uprobes";
 
-/// What the plugin writes, as far as it is of uprobes.
-#[derive(Deserialize)]
-struct Report {
-    /// Accesses per hit from which on a line counts.
-    threshold: f64,
-    runs: Vec<Run>,
-}
+/// The directories of a kernel's build in which object files belong to uprobes if their names, or
+/// their directory's, begin with `uprobes`.
+const OBJECTS: [&str; 3] = [
+    "kernel/events",
+    "arch/x86/kernel",
+    "arch/arm64/kernel/probes",
+];
 
-#[derive(Deserialize)]
-struct Run {
-    probes: u32,
-    consumed_per_hit: f64,
-    slot_bytes_per_hit: f64,
-    by_uprobes: Total,
-    lines: Vec<Line>,
-}
+/// The plugin's group of functions that uprobes call for each hit: what a probe was made for.
+const CONSUMER: &str = "consumer";
 
-#[derive(Deserialize)]
-struct Total {
-    lines: usize,
-    #[serde(flatten)]
-    accesses: Accesses,
-}
+/// More groups, so that their work within a hit is not taken for that of uprobes. Interrupts are
+/// entered on the stack that they found and on their own; x86 has many entries `*sysvec_*`.
+const FUNCTIONS: [(&str, &str); 3] = [
+    (
+        CONSUMER,
+        "uprobe_dispatcher:uretprobe_dispatcher:uprobe_multi_link_handler:\
+         uprobe_multi_link_ret_handler",
+    ),
+    (
+        "interrupt",
+        "asm_common_interrupt:common_interrupt:__common_interrupt:*sysvec_*:el0t_64_irq:\
+         el0t_64_irq_handler:el1h_64_irq:el1h_64_irq_handler:gic_handle_irq:__irq_exit_rcu:\
+         handle_softirqs",
+    ),
+    ("scheduler", "schedule:__schedule"),
+];
 
-#[derive(Deserialize)]
-struct Line {
-    symbol: Option<String>,
-    by_uprobes: Accesses,
-    by: Vec<By>,
-}
-
-#[derive(Deserialize)]
-struct By {
-    function: String,
-    cause: String,
-    called_by: Option<String>,
-    #[serde(flatten)]
-    accesses: Accesses,
-}
+/// The metrics of the plugin that are reported; others are details for its file.
+const REPORTED: [&str; 3] = ["contended_", "function_", "page_bytes"];
 
 /// A boot with the plugin.
 #[derive(Clone, Copy)]
@@ -73,7 +63,7 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// With any number of processors.
+    /// Each kernel with each number of processors.
     pub fn all(flavours: &[Flavour]) -> Vec<Self> {
         let trials = PROCESSORS.into_iter().flat_map(|processors| {
             flavours.iter().map(move |&flavour| Self {
@@ -85,15 +75,11 @@ impl Trial {
     }
 
     pub fn stage_name(&self, arch: Arch) -> String {
-        format!(
-            "contention {arch} {} {}",
-            self.flavour.name(),
-            self.processors
-        )
+        let flavour = self.flavour.name();
+        format!("contention {arch} {flavour} {}", self.processors)
     }
 
-    /// Boots, and returns what uprobes share. All that the plugin saw is left in
-    /// `folder`.
+    /// Boots, and returns what uprobes share. The plugin's whole output is written to `folder`.
     pub fn run(
         &self,
         runner: &Runner,
@@ -103,10 +89,10 @@ impl Trial {
     ) -> Result<Vec<Sample>> {
         let stage = self.stage_name(arch);
         runner.always(&stage, |progress| {
-            let output = folder.join(stage.replace(' ', "-") + ".json");
+            let output = folder.join(stage.replace(' ', "-") + ".jsonl");
             let _ = fs::remove_file(&output);
             let hits = format!("xol.hits={}", HITS / self.processors);
-            // The plugin knows functions by the addresses that they were linked at.
+            // The plugin knows functions by the addresses at which they were linked.
             let arguments = ["kunit.enable=0", "nokaslr", &hits];
             let arguments = [&arguments, self.flavour.arguments()].concat();
             let boot = Boot {
@@ -119,143 +105,160 @@ impl Trial {
                 arguments: &arguments,
                 limit: LIMIT,
             };
+            let build = runner.paths.kernel(arch, self.flavour);
             let plugin = format!(
-                "{},build={},output={}",
+                "{},{}",
                 plugin.display(),
-                runner.paths.kernel(arch, self.flavour).display(),
-                output.display()
+                options(&build, &output)?.join(",")
             );
             qemu::boot_with_plugin(runner, progress, &boot, &plugin)?.good()?;
             let text = read_text(&output)
-                .context("the plugin left nothing; did QEMU load it, and is it of this QEMU?")?;
-            let runs = parse(&text, self.processors)?;
-            let samples = runs.into_iter().map(|contention| Sample {
+                .context("the plugin wrote nothing; did QEMU load it, and is it for this QEMU?")?;
+            let metrics = parse(&text, self.processors)?.into_iter();
+            let samples = metrics.map(|metric| Sample {
                 arch,
                 flavour: self.flavour,
                 round: 1,
-                record: Record::Contention(contention),
+                metric,
             });
             Ok(samples.collect())
         })
     }
 }
 
-/// Reads what the plugin wrote, and makes sure that it saw hits.
-fn parse(text: &str, processors: usize) -> Result<Vec<Contention>> {
-    let report: Report = serde_json::from_str(text).context("the plugin's output is garbled")?;
-    if report.runs.is_empty() {
-        bail!("the plugin saw no measurement");
+/// The plugin's arguments for the kernel in `build`.
+fn options(build: &Path, output: &Path) -> Result<Vec<String>> {
+    let objects: Vec<_> = objects(build)?
+        .iter()
+        .map(|file| format!(":{}", file.display()))
+        .collect();
+    if objects.is_empty() {
+        bail!("no object file of uprobes is in {}", build.display());
     }
+    let mut options = vec![
+        format!("symbols={}", build.join("vmlinux").display()),
+        format!("output={}", output.display()),
+        "label=probes".to_owned(),
+        "pages=[uprobes]".to_owned(),
+        format!("objects={UPROBES}{}", objects.concat()),
+    ];
+    options.extend(FUNCTIONS.map(|(group, names)| format!("functions={group}:{names}")));
+    Ok(options)
+}
+
+/// The object files of uprobes.
+fn objects(build: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for run in report.runs {
-        if run.consumed_per_hit != 1.0 {
-            bail!("{} of each hit's programs ran, not 1", run.consumed_per_hit);
+    for folder in OBJECTS.map(|folder| build.join(folder)) {
+        if !folder.exists() {
+            continue;
         }
-        found.push(Contention {
-            processors,
-            probes: run.probes,
-            lines: run.by_uprobes.lines,
-            accesses: run.by_uprobes.accesses,
-            slot_bytes: run.slot_bytes_per_hit,
-            users: users(&run.lines, report.threshold),
-        });
+        for file in files_below(&folder)? {
+            let mut parts = file.strip_prefix(&folder)?.components();
+            let first = parts.next().map(|of| of.as_os_str().to_string_lossy());
+            if first.is_some_and(|first| first.starts_with("uprobes"))
+                && file.extension().is_some_and(|of| of == "o")
+            {
+                found.push(file);
+            }
+        }
     }
     Ok(found)
 }
 
-/// Who makes the accesses of uprobes, on the lines that count. With many probes
-/// there are many lines with the same users.
-fn users(lines: &[Line], threshold: f64) -> Vec<User> {
-    let mut users: Vec<User> = Vec::new();
-    let counted = lines
-        .iter()
-        .filter(|line| line.by_uprobes.both() >= threshold);
-    for line in counted {
-        for by in line.by.iter().filter(|by| by.cause == UPROBES) {
-            let same = |user: &&mut User| {
-                (&user.function, &user.called_by, &user.data)
-                    == (&by.function, &by.called_by, &line.symbol)
-            };
-            if let Some(user) = users.iter_mut().find(same) {
-                user.lines += 1;
-                user.accesses += by.accesses;
-            } else {
-                users.push(User {
-                    function: by.function.clone(),
-                    called_by: by.called_by.clone(),
-                    data: line.symbol.clone(),
-                    lines: 1,
-                    accesses: by.accesses,
-                });
+/// Reads the plugin's output, and checks that each operation was a hit.
+fn parse(text: &str, processors: usize) -> Result<Vec<Metric>> {
+    let mut found = Vec::new();
+    let mut hits = false;
+    for line in text.lines() {
+        let Some(mut metric) = Metric::parse(line)? else {
+            bail!("the plugin's output has other lines than JSON: {line}");
+        };
+        let group = metric.labels.remove("group");
+        let group = group.as_deref();
+        if metric.metric == "entries" && group == Some(CONSUMER) {
+            if metric.value != 1.0 {
+                bail!("the probe's BPF program ran {} times per hit", metric.value);
             }
+            hits = true;
+        }
+        let is_reported = REPORTED.iter().any(|of| metric.metric.starts_with(of));
+        if is_reported && group.is_none_or(|group| group == UPROBES) {
+            let labels = &mut metric.labels;
+            labels.insert("processors".to_owned(), processors.to_string());
+            found.push(metric);
         }
     }
-    users.retain(|user| user.accesses.both() >= threshold);
-    users.sort_by(|a, b| b.accesses.both().total_cmp(&a.accesses.both()));
-    users
+    match hits {
+        true => Ok(found),
+        false => bail!("the plugin saw no measurement"),
+    }
 }
 
 #[cfg(test)]
 mod unit_tests {
     use super::*;
 
-    fn by(function: &str, cause: &str, loads: f64) -> String {
-        format!(
-            r#"{{"function":"{function}","cause":"{cause}","called_by":"handle_swbp",
-            "loads":{loads},"stores":0.5,"atomics":0.25}}"#
-        )
-    }
-
-    fn line(symbol: &str, loads: f64, by: &[String]) -> String {
-        format!(
-            r#"{{"physical_address":"0x0","symbol":{symbol},"users":2,"writers":1,
-            "loads":9.0,"stores":9.0,"atomics":9.0,
-            "by_uprobes":{{"loads":{loads},"stores":0.0,"atomics":0.0}},"by":[{}]}}"#,
-            by.join(",")
-        )
-    }
-
-    fn example(consumed: f64) -> String {
-        let spin = || by("_raw_spin_lock", UPROBES, 1.5);
-        let lines = [
-            line("null", 0.5, &[spin(), by("tick", "interrupt", 8.0)]),
-            line("null", 0.5, &[spin()]),
-            line(r#""lock""#, 4.0, &[by("put_uprobe", UPROBES, 4.0)]),
-            line("null", 0.001, &[by("rarely", UPROBES, 0.001)]),
-        ];
-        format!(
-            r#"{{"threshold":0.01,"runs":[{{"probes":100,"hits":8,"consumed_per_hit":{consumed},
-            "slot_bytes_per_hit":16.0,"by_uprobes":
-            {{"lines":5,"written_lines":4,"loads":6.0,"stores":20.0,"atomics":4.0}},
-            "lines":[{}]}}]}}"#,
-            lines.join(",")
-        )
-    }
-
-    #[test]
-    fn what_the_plugin_writes_is_read() {
-        let found = parse(&example(1.0), 4).unwrap();
-        let [of] = &found[..] else {
-            panic!("{found:?}")
+    fn example(runs: f64) -> String {
+        let line = |metric: &str, labels: &[(&str, &str)], value| {
+            let labels = [&[("probes", "100")], labels].concat();
+            serde_json::to_string(&Metric::new(metric, &labels, value)).unwrap()
         };
-        assert_eq!((of.processors, of.probes, of.lines), (4, 100, 5));
-        assert_eq!(of.accesses.both(), 26.0);
-        assert_eq!(of.slot_bytes, 16.0);
-        let users: Vec<_> = of
-            .users
-            .iter()
-            .map(|user| (user.function.as_str(), user.lines, user.accesses.both()))
-            .collect();
-        assert_eq!(users, [("put_uprobe", 1, 4.5), ("_raw_spin_lock", 2, 4.0)]);
-        assert_eq!(of.users[0].data.as_deref(), Some("lock"));
+        [
+            line("entries", &[("group", UPROBES)], 9.0),
+            line("entries", &[("group", CONSUMER)], runs),
+            line("page_bytes", &[], 16.0),
+            line("contended_lines", &[("group", "all")], 7.0),
+            line("contended_lines", &[("group", UPROBES)], 5.0),
+            line("line_users", &[("line", "0x0")], 2.0),
+        ]
+        .join("\n")
     }
 
+    /// Checks that the figures of uprobes are read, with the number of processors.
+    #[test]
+    fn the_plugins_output_is_read() {
+        let labels = [("probes", "100"), ("processors", "4")];
+        let expected = [("page_bytes", 16.0), ("contended_lines", 5.0)];
+        let expected = expected.map(|(name, value)| Metric::new(name, &labels, value));
+        assert_eq!(parse(&example(1.0), 4).unwrap(), expected);
+    }
+
+    /// Checks that figures which are not of hits are refused.
     #[test]
     fn figures_without_hits_are_refused() {
         assert!(parse(&example(0.0), 4).is_err());
-        assert!(parse(r#"{"threshold":0.01,"runs":[]}"#, 4).is_err());
+        assert!(parse("", 4).is_err());
+        assert!(parse("words", 4).is_err());
     }
 
+    /// Checks which object files are those of uprobes.
+    #[test]
+    fn object_files_are_found_by_their_names() {
+        let build = tempfile::tempdir().unwrap();
+        let files = [
+            ("kernel/events/core.o", false),
+            ("kernel/events/uprobes.c", false),
+            ("kernel/events/uprobes.o", true),
+            ("kernel/events/uprobes_xol/slots.o", true),
+            ("arch/x86/kernel/uprobes_boost.o", true),
+        ];
+        for (file, _) in files {
+            let file = build.path().join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, "").unwrap();
+        }
+        let found = objects(build.path()).unwrap();
+        for (file, is_one) in files {
+            assert_eq!(found.contains(&build.path().join(file)), is_one, "{file}");
+        }
+        let options = options(build.path(), Path::new("out")).unwrap();
+        assert!(options.iter().any(|of| of.starts_with("objects=uprobes:/")));
+        let empty = tempfile::tempdir().unwrap();
+        assert!(super::options(empty.path(), Path::new("out")).is_err());
+    }
+
+    /// Checks that no two boots share a log.
     #[test]
     fn every_boot_has_a_log_of_its_own() {
         let names: Vec<_> = Trial::all(&Flavour::MEASURED)

@@ -9,20 +9,22 @@ use crate::arch::Arch;
 use crate::flavour::Flavour;
 use crate::guest::Guest;
 use crate::qemu::{self, Boot, Engine};
-use crate::report::record::{Machine, Record, Sample};
+use crate::report::metric::{Machine, Metric, Sample};
 use crate::stage::Runner;
 
+/// A guest measures for a few minutes.
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 
-/// Boots of each kernel whose figures are times; the median of them counts.
+/// The number of boots of each kernel when times are measured. Their median counts.
 pub const ROUNDS: u32 = 3;
 
-/// What a guest is booted for.
+/// The jobs of a guest that measure something, and what they need.
 pub struct Task {
     pub name: &'static str,
     pub jobs: &'static [&'static str],
     /// Needs the image with bpftrace and perf.
     pub tools: bool,
+    /// Runs one processor on QEMU's instruction clock.
     pub exact: bool,
 }
 
@@ -33,21 +35,22 @@ pub const COST: Task = Task {
     exact: true,
 };
 
-/// One boot: the nth of this kernel for the task.
+/// One boot of a kernel for a task.
 #[derive(Clone, Copy)]
 pub struct Trial {
     pub task: &'static Task,
     pub flavour: Flavour,
+    /// Counts the boots of this kernel for this task, from 1.
     pub round: u32,
 }
 
 impl Trial {
-    /// One for each kernel.
+    /// One boot of each kernel.
     pub fn each(task: &'static Task, flavours: &[Flavour]) -> Vec<Self> {
         Self::of_round(task, flavours, 1)
     }
 
-    /// The kernels in turn, several times.
+    /// Several boots of each kernel, alternately.
     pub fn in_turn(task: &'static Task, flavours: &[Flavour]) -> Vec<Self> {
         (1..=ROUNDS)
             .flat_map(|round| Self::of_round(task, flavours, round))
@@ -99,11 +102,15 @@ impl Trial {
             let outcome = qemu::boot(runner, progress, &boot)?;
             let mut samples = Vec::new();
             for line in outcome.good()? {
-                samples.extend(Record::parse(&line)?.map(|record| Sample {
+                let metric = Metric::parse(&line)?;
+                samples.extend(metric.map(|metric| Sample {
                     arch,
                     flavour: self.flavour,
                     round: self.round,
-                    record,
+                    metric: match task.exact {
+                        true => metric.of_instruction_clock(),
+                        false => metric,
+                    },
                 }));
             }
             if samples.is_empty() {
@@ -114,7 +121,7 @@ impl Trial {
     }
 }
 
-/// What guests run on when their instructions are not counted.
+/// The machine of guests that do not run on the instruction clock.
 pub fn machine(runner: &Runner, arch: Arch, engine: Engine) -> Machine {
     Machine {
         arch,
@@ -131,6 +138,7 @@ fn processors(runner: &Runner) -> usize {
 mod unit_tests {
     use super::*;
 
+    /// Checks the order of boots, and that no two share a log.
     #[test]
     fn kernels_are_booted_in_turn() {
         let trials = Trial::in_turn(&COST, &Flavour::COMPARED);

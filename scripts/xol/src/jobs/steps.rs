@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The slot layer's benchmark, on the machine that we run on.
+//! The benchmark of the slot layer, on the host.
 
 use std::fs;
 use std::path::Path;
@@ -12,23 +12,25 @@ use serde::Deserialize;
 use crate::arch::Arch;
 use crate::flavour::Flavour;
 use crate::host::EXPLORER;
-use crate::report::record::{Record, Sample};
+use crate::report::metric::{Metric, Sample};
+use crate::report::summary::{Summary, key};
 use crate::stage::{Runner, files_below, read_text};
 
 pub const STAGE: &str = "slot layer";
 
-/// With many processors there are many numbers of threads.
+/// The time for one run: with many processors there are many numbers of threads.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 
-/// Short runs, the least of which counts: a host that is slow for a while is so for few
-/// and for many threads then.
+/// The number of short runs. The least time counts; a host that is slow for a while slows down few
+/// threads and many alike.
 const ROUNDS: u32 = 7;
+/// Seconds for each benchmark of a run.
 const SECONDS: &str = "1";
 
-/// Runs the benchmark. What criterion writes is left in `folder`, by rounds.
+/// Runs the benchmark. The files of criterion stay in `folder`, by rounds.
 pub fn run(runner: &Runner, host: Arch, folder: &Path) -> Result<Vec<Sample>> {
     runner.always(STAGE, |progress| {
-        // Estimates of an earlier run must not be taken for this one's.
+        // Estimates of an earlier run must not be read as those of this run.
         match fs::remove_dir_all(folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 let outside = runner.paths.outside(folder);
@@ -47,15 +49,54 @@ pub fn run(runner: &Runner, host: Arch, folder: &Path) -> Result<Vec<Sample>> {
                 .env("CRITERION_HOME", &folder);
             let what = format!("cargo bench, {round} of {ROUNDS}");
             progress.run(&mut cargo, &what, LIMIT)?;
-            samples.extend(read(&folder, host, runner.jobs, round)?);
+            samples.extend(read(&folder, host, round)?);
         }
         for flavour in Flavour::COMPARED {
             if !samples.iter().any(|sample| sample.flavour == flavour) {
                 bail!("the benchmark has no estimates of {}", flavour.name());
             }
         }
+        samples.extend(derived(&samples, runner.jobs));
         Ok(samples)
     })
+}
+
+/// Computes how steps per second scale, from the best times.
+fn derived(samples: &[Sample], processors: usize) -> Vec<Sample> {
+    let all = Summary::new(samples);
+    let mut derived = Vec::new();
+    let names = ["probes", "threads"];
+    let threads_of = |set: &[&str]| set[1].parse::<usize>().unwrap_or(1);
+    let sets = all.distinct(&names);
+    let threads = sets.iter().map(|set| threads_of(set));
+    let most = threads.filter(|&of| of > 1 && of <= processors).max();
+    for set in &sets {
+        let count = threads_of(set) as f64;
+        for flavour in all.flavours() {
+            let kernel = all.kernel(flavour);
+            let best = |threads| kernel.with(&key(&names, &[set[0], threads])).value();
+            let Some(ns) = best(set[1]) else { continue };
+            let mut add = |name: &str, labels: &[(&str, &str)], value| {
+                let same = key(&names, set);
+                derived.push(Sample {
+                    flavour,
+                    metric: Metric::new(name, &[&same, labels].concat(), value),
+                    ..samples[0].clone()
+                });
+            };
+            add("slot_layer_steps_per_second", &[], count * 1e9 / ns);
+            if let Some(one) = best("1") {
+                let all_processors = if most == Some(threads_of(set)) {
+                    "yes"
+                } else {
+                    "no"
+                };
+                let labels = [("all_processors", all_processors)];
+                add("slot_layer_of_linear", &labels, one / ns);
+            }
+        }
+    }
+    derived
 }
 
 /// Criterion's `benchmark.json`.
@@ -67,7 +108,7 @@ struct Benchmark {
 /// Criterion's `estimates.json`.
 #[derive(Deserialize)]
 struct Estimates {
-    /// A host that does other work, too, spoils the mean.
+    /// Other work of the host distorts the mean.
     median: Estimate,
 }
 
@@ -76,10 +117,10 @@ struct Estimate {
     point_estimate: f64,
 }
 
-fn read(folder: &Path, arch: Arch, processors: usize, round: u32) -> Result<Vec<Sample>> {
+fn read(folder: &Path, arch: Arch, round: u32) -> Result<Vec<Sample>> {
     let mut samples = Vec::new();
     for file in files_below(folder)? {
-        // Beside it is `base`, for comparisons of criterion's own.
+        // The files in the directory `base` are for criterion's own comparisons.
         if !file.ends_with("new/estimates.json") {
             continue;
         }
@@ -88,25 +129,20 @@ fn read(folder: &Path, arch: Arch, processors: usize, round: u32) -> Result<Vec<
         let Some((probes, flavour, threads)) = name(&benchmark.full_id) else {
             bail!("a benchmark has an unknown name: {}", benchmark.full_id);
         };
-        samples.push(Sample {
+        let (text, number) = (probes.to_string(), threads.to_string());
+        let labels = [("probes", &*text), ("threads", &*number)];
+        let ns = estimates.median.point_estimate;
+        let metric = Metric::new("slot_layer_ns_per_step", &labels, ns);
+        let sample = Sample {
             arch,
             flavour,
             round,
-            record: Record::Step {
-                probes,
-                threads,
-                processors,
-                ns: estimates.median.point_estimate,
-            },
-        });
+            metric,
+        };
+        samples.push(((probes, threads, flavour), sample));
     }
-    samples.sort_by_key(|sample| match sample.record {
-        Record::Step {
-            probes, threads, ..
-        } => (probes, threads, sample.flavour),
-        _ => unreachable!("there are no other records here"),
-    });
-    Ok(samples)
+    samples.sort_by_key(|(order, _)| *order);
+    Ok(samples.into_iter().map(|(_, sample)| sample).collect())
 }
 
 fn parse<T: for<'a> Deserialize<'a>>(file: &Path) -> Result<T> {
@@ -114,7 +150,7 @@ fn parse<T: for<'a> Deserialize<'a>>(file: &Path) -> Result<T> {
         .with_context(|| format!("criterion's {} is garbled", file.display()))
 }
 
-/// `step/rust/4`, and `step-100/c/4` for a hundred probes in turn.
+/// Reads a name: `step/rust/4`, or `step-100/c/4` for a hundred probes in turn.
 fn name(id: &str) -> Option<(u32, Flavour, u32)> {
     let mut words = id.split('/');
     let probes = match words.next()?.strip_prefix("step")? {
@@ -133,6 +169,7 @@ fn name(id: &str) -> Option<(u32, Flavour, u32)> {
 #[cfg(test)]
 mod unit_tests {
     use super::*;
+    use crate::report::metric::tests::step;
 
     fn benchmark(home: &Path, id: &str, ns: f64) {
         for version in ["base", "new"] {
@@ -148,6 +185,7 @@ mod unit_tests {
         }
     }
 
+    /// Checks that estimates are sorted by numbers, not by names.
     #[test]
     fn estimates_are_read_in_the_order_of_threads() {
         let home = tempfile::tempdir().unwrap();
@@ -159,30 +197,38 @@ mod unit_tests {
         ] {
             benchmark(home.path(), id, ns);
         }
-        let samples = read(home.path(), Arch::X86_64, 16, 1).unwrap();
-        let read: Vec<_> = samples
-            .iter()
-            .map(|sample| match sample.record {
-                Record::Step {
-                    probes,
-                    threads,
-                    processors: 16,
-                    ns,
-                } => (sample.flavour, probes, threads, ns),
-                _ => panic!("{sample:?}"),
-            })
-            .collect();
-        assert_eq!(
-            read,
-            [
-                (Flavour::C, 1, 2, 80.0),
-                (Flavour::Rust, 1, 2, 4.25),
-                (Flavour::Rust, 1, 16, 4.5),
-                (Flavour::C, 100, 1, 40.0),
-            ]
-        );
+        let samples = read(home.path(), Arch::X86_64, 1).unwrap();
+        let expected = [
+            step(Flavour::C, (1, 2), 80.0),
+            step(Flavour::Rust, (1, 2), 4.25),
+            step(Flavour::Rust, (1, 16), 4.5),
+            step(Flavour::C, (100, 1), 40.0),
+        ];
+        assert_eq!(samples, expected);
     }
 
+    /// Checks that the best times count, and which threads have a processor each.
+    #[test]
+    fn scaling_is_that_of_all_threads_together() {
+        let samples = [
+            step(Flavour::C, (100, 1), 40.0),
+            step(Flavour::C, (100, 8), 400.0),
+            step(Flavour::C, (100, 8), 800.0),
+            step(Flavour::C, (100, 16), 4000.0),
+        ];
+        let derived = derived(&samples, 8);
+        let of = |metric: &str| {
+            let of = derived.iter().filter(|of| of.metric.metric == metric);
+            let of = of.map(|of| (of.metric.label("all_processors"), of.metric.value));
+            of.collect::<Vec<_>>()
+        };
+        let linear = [("no", 1.0), ("yes", 0.1), ("no", 0.01)];
+        assert_eq!(of("slot_layer_of_linear"), linear);
+        let rates = [("", 25e6), ("", 20e6), ("", 4e6)];
+        assert_eq!(of("slot_layer_steps_per_second"), rates);
+    }
+
+    /// Checks that a benchmark with another name is an error.
     #[test]
     fn other_benchmarks_are_refused() {
         for id in [
@@ -196,6 +242,6 @@ mod unit_tests {
         }
         let home = tempfile::tempdir().unwrap();
         benchmark(home.path(), "other/c/1", 1.0);
-        assert!(read(home.path(), Arch::X86_64, 1, 1).is_err());
+        assert!(read(home.path(), Arch::X86_64, 1).is_err());
     }
 }

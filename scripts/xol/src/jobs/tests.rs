@@ -11,7 +11,7 @@ use crate::arch::Arch;
 use crate::flavour::Flavour;
 use crate::guest::Guest;
 use crate::qemu::{self, Boot, Engine, Outcome};
-use crate::report::record::Record;
+use crate::report::metric::costs;
 use crate::report::requirements::{BOOSTED, BOOSTED_COST, EMULATED};
 use crate::report::tap::{self, Case, Verdict};
 use crate::stage::{Runner, files_below, read_text};
@@ -375,20 +375,6 @@ fn worth_saying(verdict: Verdict) -> Option<&'static str> {
     }
 }
 
-fn costs(report: &[String]) -> Costs {
-    let records = report.iter().filter_map(|line| Record::parse(line).ok()?);
-    let costs = records.filter_map(|record| match record {
-        Record::Cost {
-            instruction,
-            probed: true,
-            ns_per_hit,
-            ..
-        } => Some((instruction, ns_per_hit)),
-        _ => None,
-    });
-    costs.collect()
-}
-
 /// Whether a hit costs at most what `most` makes of its cost in C.
 fn cost_cases(c: &Costs, costs: &Costs, most: fn(f64) -> f64) -> Vec<Case> {
     if c.is_empty() || !c.keys().eq(costs.keys()) {
@@ -526,9 +512,6 @@ mod unit_tests {
         for (c, rust) in [(&none, &none), (&costs(1.0), &none)] {
             assert_eq!(cost_cases(c, rust, |c| c)[0].verdict, Verdict::Fail);
         }
-        let line = r#"{"kind":"cost","instruction":"ret","probed":true,"hits":1,"ns_per_hit":7.5}"#;
-        let report = ["words".to_owned(), line.to_owned()];
-        assert_eq!(super::costs(&report), BTreeMap::from([("ret".into(), 7.5)]));
     }
 
     #[test]

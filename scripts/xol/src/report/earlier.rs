@@ -1,67 +1,90 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The figures of a run beside those of an earlier one.
 
-use std::collections::BTreeSet;
-
 use crate::arch::Arch;
 use crate::flavour::Flavour;
-use crate::report::contention::trial;
-use crate::report::steps::step;
-use crate::report::summary::{Section, Summary, decimal, table, title, whole};
+use crate::report::layout::TABLES;
+use crate::report::summary::{Section, Summary, decimal, distinct, key, table, title};
 
-/// What a figure is of: the same in every run.
-type Name = (Arch, String);
-
-struct Figure {
-    name: Name,
+/// A figure in both runs.
+struct Pair {
+    arch: Arch,
+    figure: String,
     flavour: Flavour,
-    value: f64,
+    old: f64,
+    new: f64,
 }
 
-/// Everything that is measured in both.
-pub fn section(new: &Summary, old: &Summary, which: &str) -> Section {
-    let news = figures(new);
-    let olds = figures(old);
-    let find = |figures: &[Figure], name: &Name, flavour| {
-        let of = |figure: &&Figure| figure.name == *name && figure.flavour == flavour;
-        figures.iter().find(of).map(|figure| figure.value)
-    };
-    let in_both: Vec<&Figure> = news
-        .iter()
-        .filter(|figure| find(&olds, &figure.name, figure.flavour).is_some())
-        .collect();
-    let flavours: BTreeSet<Flavour> = in_both.iter().map(|figure| figure.flavour).collect();
-    let mut names: Vec<&Name> = Vec::new();
-    for figure in &in_both {
-        if !names.contains(&&figure.name) {
-            names.push(&figure.name);
+/// Compares all that was measured in both; none if that is nothing.
+pub fn section(new: &Summary, old: &Summary, which: &str) -> Option<Section> {
+    let pairs = pairs(new, old);
+    let mut flavours = distinct(pairs.iter().map(|pair| pair.flavour));
+    flavours.sort();
+    let mut heads = vec!["machine".to_owned(), "figure".to_owned()];
+    for &flavour in &flavours {
+        heads.extend(["old", "new", "new / old"].map(|of| format!("{}: {of}", title(flavour))));
+    }
+    let figures = distinct(pairs.iter().map(|pair| (pair.arch, &pair.figure)));
+    let rows = figures.into_iter().map(|(arch, figure)| {
+        let mut cells = vec![arch.to_string(), figure.clone()];
+        for &flavour in &flavours {
+            let same = |of: &&Pair| (of.arch, &of.figure, of.flavour) == (arch, figure, flavour);
+            let pair = pairs.iter().find(same);
+            cells.push(shown(pair.map(|pair| pair.old)));
+            cells.push(shown(pair.map(|pair| pair.new)));
+            cells.push(decimal(pair.and_then(|pair| ratio(pair.old, pair.new)), 2));
         }
-    }
-
-    let heads = flavours.iter().flat_map(|&flavour| {
-        ["old", "new", "new / old"].map(|what| format!("{}: {what}", title(flavour)))
+        cells
     });
-    let mut table = table(&["machine", "figure"], heads, 2);
-    for name in names {
-        let cells = flavours.iter().flat_map(|&flavour| {
-            let (old, new) = (find(&olds, name, flavour), find(&news, name, flavour));
-            let change = decimal(old.zip(new).and_then(|(old, new)| ratio(old, new)), 2);
-            [shown(old), shown(new), change]
-        });
-        let names = [name.0.to_string(), name.1.clone()];
-        table.add_row(names.into_iter().chain(cells));
-    }
-    Section {
-        title: "Against an earlier run",
+    (!pairs.is_empty()).then(|| Section {
+        title: "Comparison with an earlier run",
         note: format!(
             "New is this run, old is {which}. Nanoseconds and hits per second can be compared only \
-             if both ran on the same machine; the others are the same on every one."
+             if both ran on the same machine; the others are the same on every machine."
         ),
-        table,
-    }
+        table: table(heads, 2, rows.collect()),
+    })
 }
 
-/// None when something came from nothing.
+fn pairs(new: &Summary, old: &Summary) -> Vec<Pair> {
+    let mut pairs = Vec::new();
+    for layout in TABLES {
+        let labels: Vec<_> = layout.rows.iter().map(|(label, _)| *label).collect();
+        for value in layout.values {
+            let Some(name) = value.compared else {
+                continue;
+            };
+            for arch in new.archs() {
+                let new = new.on(arch).of(value.metric);
+                for row in new.distinct(&labels) {
+                    let key = key(&labels, &row);
+                    let mut figure = name.to_owned();
+                    for (label, value) in &key {
+                        figure += &format!(", {label}: {value}");
+                    }
+                    let old = old.on(arch).of(value.metric).with(&key);
+                    let new = new.with(&key);
+                    for flavour in new.flavours() {
+                        let of = |run: &Summary| run.kernel(flavour).value();
+                        let Some((old, new)) = of(&old).zip(of(&new)) else {
+                            continue;
+                        };
+                        pairs.push(Pair {
+                            arch,
+                            figure: figure.clone(),
+                            flavour,
+                            old,
+                            new,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    pairs
+}
+
+/// None where the old value is 0 and the new one is not.
 fn ratio(old: f64, new: f64) -> Option<f64> {
     if old == new {
         return Some(1.0);
@@ -69,71 +92,19 @@ fn ratio(old: f64, new: f64) -> Option<f64> {
     (old != 0.0).then(|| new / old)
 }
 
-/// Large numbers without a fraction.
+/// Shows large numbers without a fraction.
 fn shown(value: Option<f64>) -> String {
-    match value {
-        Some(value) if value >= 10_000.0 => whole(Some(value)),
-        value => decimal(value, 2),
-    }
-}
-
-fn figures(summary: &Summary) -> Vec<Figure> {
-    let mut figures = Vec::new();
-    let mut add = |arch: Arch, text: String, value: &dyn Fn(Flavour) -> Option<f64>| {
-        figures.extend(
-            summary
-                .flavours(|_| true)
-                .into_iter()
-                .filter_map(|flavour| {
-                    Some(Figure {
-                        name: (arch, text.clone()),
-                        flavour,
-                        value: value(flavour)?,
-                    })
-                }),
-        );
-    };
-    for (arch, instruction) in summary.costed() {
-        let text = format!("instructions per hit, {instruction}");
-        add(arch, text, &|of| summary.cost_of(arch, of, &instruction));
-    }
-    for (arch, trial) in summary.distinct(trial) {
-        let (processors, probes) = trial;
-        let of = |flavour| summary.contention_of(arch, flavour, trial);
-        let mut add = |what, value: &dyn Fn(Flavour) -> Option<f64>| {
-            let text = format!("{what}, processors: {processors}, probes: {probes}");
-            add(arch, text, value);
-        };
-        add("shared lines", &|f| Some(of(f)?.lines as f64));
-        add("accesses to them per hit", &|f| {
-            Some(of(f)?.accesses.both())
-        });
-        add("atomics on them per hit", &|f| {
-            Some(of(f)?.accesses.atomics)
-        });
-        add("slot bytes per hit", &|f| Some(of(f)?.slot_bytes));
-    }
-    for (arch, step) in summary.distinct(step) {
-        let (probes, threads) = step;
-        let text = format!("ns per step, probes: {probes}, threads: {threads}");
-        add(arch, text, &|of| summary.step_of(arch, of, step));
-    }
-    for (arch, (hit, threads)) in summary.timed() {
-        let (instruction, probes) = &hit;
-        let text = format!("hits/s, {instruction}, probes: {probes}, threads: {threads}");
-        add(arch, text, &|of| {
-            summary.throughput_of(arch, of, &hit, threads)
-        });
-    }
-    figures
+    let digits = if value >= Some(10_000.0) { 0 } else { 2 };
+    decimal(value, digits)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::record::{Contention, Record};
-    use crate::report::summary::tests::{rows, sample, step};
+    use crate::report::metric::tests::{sample, step};
+    use crate::report::summary::tests::rows;
 
+    /// Checks that only figures of both runs are compared.
     #[test]
     fn what_both_measured_is_compared() {
         let old = [
@@ -146,24 +117,14 @@ mod tests {
             step(Flavour::C, (1, 4), 1.0),
             step(Flavour::Rust, (1, 1), 4.0),
         ];
-        let section = section(&Summary(&new), &Summary(&old), "the previous run");
+        let section =
+            section(&Summary::new(&new), &Summary::new(&old), "the previous run").unwrap();
+        let [one, two] = [1, 2].map(|n| format!("ns per step, probes: 1, threads: {n}"));
         assert_eq!(
             rows(&section),
             [
-                [
-                    "x86_64",
-                    "ns per step, probes: 1, threads: 1",
-                    "40.00",
-                    "30.00",
-                    "0.75"
-                ],
-                [
-                    "x86_64",
-                    "ns per step, probes: 1, threads: 2",
-                    "20 000",
-                    "30 000",
-                    "1.50"
-                ],
+                ["x86_64", &one, "40.00", "30.00", "0.75"],
+                ["x86_64", &two, "20 000", "30 000", "1.50"],
             ]
         );
         assert!(section.note.contains("the previous run"));
@@ -174,34 +135,24 @@ mod tests {
         );
     }
 
+    /// Checks that a ratio to 0 is not shown.
     #[test]
     fn nothing_has_no_ratio() {
         let run = |lines| {
-            let record = Record::Contention(Contention {
-                processors: 4,
-                probes: 1,
-                lines,
-                ..Contention::default()
-            });
-            [sample(Flavour::Rust, 1, record)]
+            let labels = [("processors", "4"), ("probes", "1")];
+            [sample(Flavour::Rust, "contended_lines", &labels, lines)]
         };
-        let (old, new) = (run(0), run(3));
-        let section = section(&Summary(&new), &Summary(&old), "");
-        let changes: Vec<_> = rows(&section)
-            .into_iter()
-            .map(|row| row[4].clone())
-            .collect();
-        assert_eq!(changes, ["-", "1.00", "1.00", "1.00"]);
+        let (old, new) = (run(0.0), run(3.0));
+        let section = section(&Summary::new(&new), &Summary::new(&old), "").unwrap();
+        assert_eq!(rows(&section)[0][2..], ["0.00", "3.00", "-"]);
+        assert_eq!(ratio(0.0, 0.0), Some(1.0));
         assert_eq!(ratio(3.0, 0.0), Some(0.0));
     }
 
+    /// Checks that runs without a common figure are not compared.
     #[test]
-    fn runs_with_nothing_in_common_give_no_rows() {
-        let section = section(
-            &Summary(&[step(Flavour::C, (1, 1), 1.0)]),
-            &Summary(&[]),
-            "",
-        );
-        assert_eq!(section.table.row_count(), 0);
+    fn runs_with_nothing_in_common_give_no_table() {
+        let new = [step(Flavour::C, (1, 1), 1.0)];
+        assert!(section(&Summary::new(&new), &Summary::new(&[]), "").is_none());
     }
 }

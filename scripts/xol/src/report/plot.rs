@@ -10,9 +10,8 @@ use plotters::prelude::*;
 
 use crate::arch::Arch;
 use crate::flavour::Flavour;
-use crate::report::record::Record;
-use crate::report::summary::{Summary, title};
-use crate::report::{contention, steps};
+use crate::report::layout::{Bars, COST, LINES, Lines};
+use crate::report::summary::{Summary, key, title};
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
@@ -20,23 +19,28 @@ const COLUMNS: usize = 4;
 const PANEL: (usize, usize) = (300, 240);
 const FONT: &str = "sans-serif";
 
-/// Writes all plots there is data for into `folder`.
+/// The one plot that is made for readers of README: both kernels, all architectures.
+const OVERVIEW: &str = "instructions.svg";
+
+/// Writes all plots that there is data for into `folder`.
 pub fn write(summary: &Summary, folder: &Path) -> Result<Vec<PathBuf>> {
     let mut written = Vec::new();
+    let mut draw = |name: String, draw: &dyn Fn(&Path) -> Result<bool>| -> Result<()> {
+        let path = folder.join(name);
+        if draw(&path)? {
+            written.push(path);
+        }
+        Ok(())
+    };
+    let compared = summary.filter(|of| Flavour::COMPARED.contains(&of.flavour));
+    draw(OVERVIEW.to_owned(), &|path| bars(&compared, &COST, path))?;
     for arch in summary.archs() {
-        for (name, draw) in [
-            (
-                "instructions-per-hit",
-                cost as fn(&Summary, Arch, &Path) -> Result<bool>,
-            ),
-            ("shared-memory", shared_memory),
-            ("slot-layer", slot_layer),
-            ("hits-per-second", throughput),
-        ] {
-            let path = folder.join(format!("{name}-{arch}.svg"));
-            if draw(summary, arch, &path)? {
-                written.push(path);
-            }
+        let part = summary.on(arch);
+        let name = format!("instructions-per-hit-{arch}.svg");
+        draw(name, &|path| bars(&part, &COST, path))?;
+        for plot in LINES {
+            let name = format!("{}-{arch}.svg", plot.file);
+            draw(name, &|path| lines(&part, plot, arch, path))?;
         }
     }
     Ok(written)
@@ -52,63 +56,36 @@ fn colour(flavour: Flavour) -> RGBColor {
     }
 }
 
-/// Bars: for each instruction one of each flavour. False when there is no data.
-fn cost(summary: &Summary, arch: Arch, path: &Path) -> Result<bool> {
-    let flavours = summary.flavours(|record| matches!(record, Record::Cost { .. }));
-    let names = of_arch(arch, summary.costed());
-    let value = |name: &str, flavour| summary.cost_of(arch, flavour, name);
-    let all = names
-        .iter()
-        .flat_map(|name| flavours.iter().filter_map(|&f| value(name, f)));
-    let top = all.fold(0.0, f64::max);
-    if top == 0.0 {
+/// Draws a row of bars for each architecture. False when there is no data.
+fn bars(summary: &Summary, plot: &Bars, path: &Path) -> Result<bool> {
+    let summary = summary.of(plot.metric);
+    let flavours = summary.flavours();
+    let rows = summary.archs();
+    let names = |arch| -> Vec<&str> {
+        let names = summary.on(arch).distinct(&[plot.x]);
+        names.into_iter().map(|name| name[0]).collect()
+    };
+    let Some(most) = rows.iter().map(|&arch| names(arch).len()).max() else {
         return Ok(false);
-    }
-
-    let width = 160 + 110 * names.len() as u32;
-    let root = SVGBackend::new(path, (width, 400)).into_drawing_area();
+    };
+    let size = (160 + 110 * most as u32, 400 * rows.len() as u32);
+    let root = SVGBackend::new(path, size).into_drawing_area();
     let draw = || -> Result<(), Box<dyn std::error::Error>> {
         root.fill(&WHITE)?;
-        let caption = format!("Instructions per hit, {arch}");
-        let mut chart = ChartBuilder::on(&root)
-            .caption(caption, (FONT, 20))
-            .margin(12)
-            .x_label_area_size(34)
-            .y_label_area_size(56)
-            .build_cartesian_2d((0..names.len() - 1).into_segmented(), 0.0..top * 1.25)?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .light_line_style(WHITE)
-            .bold_line_style(RGBColor(225, 225, 225))
-            .x_labels(names.len())
-            .x_label_formatter(&|at| match at {
-                SegmentValue::CenterOf(at) => names.get(*at).cloned().unwrap_or_default(),
-                _ => String::new(),
-            })
-            .y_label_formatter(&|value| format!("{value}"))
-            .label_style((FONT, 14))
-            .draw()?;
-        // A segment holds the bars side by side, which plotters cannot say in
-        // its coordinates: so in pixels.
-        let bar = 80 / flavours.len() as i32;
-        for (nth, &flavour) in flavours.iter().enumerate() {
-            let left = nth as i32 * bar - 40;
-            let bars = names.iter().enumerate().filter_map(|(at, name)| {
-                let value = value(name, flavour)?;
-                let (x, y) = chart.backend_coord(&(SegmentValue::CenterOf(at), value));
-                let (_, zero) = chart.backend_coord(&(SegmentValue::CenterOf(at), 0.0));
-                let corners = [(x + left, y), (x + left + bar - 3, zero)];
-                Some((value, corners))
-            });
-            for (value, corners) in bars {
-                root.draw(&Rectangle::new(corners, colour(flavour).filled()))?;
-                let text = format!("{value:.0}");
-                let place = (corners[0].0, corners[0].1 - 14);
-                root.draw(&Text::new(text, place, (FONT, 12)))?;
-            }
+        for (&arch, area) in rows.iter().zip(root.split_evenly((rows.len(), 1))) {
+            let width = 160 + 110 * names(arch).len() as i32;
+            let area = area.margin(0, 0, 0, size.0 as i32 - width);
+            let title = format!("{}, {arch}", plot.title);
+            bars_of_arch(
+                &area,
+                &title,
+                (&names(arch), &flavours),
+                &|name, flavour| {
+                    let of = summary.on(arch).kernel(flavour);
+                    of.with(&[(plot.x, name)]).value()
+                },
+            )?;
         }
-        legend(&root, &flavours, (70, 44))?;
         root.present()?;
         Ok(())
     };
@@ -116,80 +93,87 @@ fn cost(summary: &Summary, arch: Arch, path: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// A panel for each number of probes: accesses over processors.
-fn shared_memory(summary: &Summary, arch: Arch, path: &Path) -> Result<bool> {
-    let trials = of_arch(arch, summary.distinct(contention::trial));
-    let flavours = summary.flavours(|record| matches!(record, Record::Contention(_)));
-    let panels = distinct(trials.iter().map(|trial| trial.1)).map(|probes| {
-        let value = |flavour, processors: u32| {
-            let of = summary.contention_of(arch, flavour, (processors as usize, probes))?;
-            Some(of.accesses.both())
-        };
-        Panel::new(&flavours, &counts(&trials, |trial| trial.0 as u32), &value)
-            .named(probes_text(probes))
-    });
-    let title = format!("Accesses to shared lines per hit over processors, {arch}");
-    draw_panels(path, &title, &flavours, &panels.collect::<Vec<_>>())
-}
-
-/// A panel for each number of probes: steps per second over threads.
-fn slot_layer(summary: &Summary, arch: Arch, path: &Path) -> Result<bool> {
-    let flavours = summary.flavours(|record| matches!(record, Record::Step { .. }));
-    let steps = of_arch(arch, summary.distinct(steps::step));
-    let panels = distinct(steps.iter().map(|step| step.0)).map(|probes| {
-        let value = |flavour, count: u32| {
-            let ns = summary.step_of(arch, flavour, (probes, count))?;
-            Some(f64::from(count) * 1000.0 / ns)
-        };
-        Panel::new(&flavours, &counts(&steps, |step| step.1), &value).named(probes_text(probes))
-    });
-    let title = format!("Million steps per second over threads, {arch}");
-    draw_panels(path, &title, &flavours, &panels.collect::<Vec<_>>())
-}
-
-/// A panel for each instruction and number of probes: hits per second over
-/// threads.
-fn throughput(summary: &Summary, arch: Arch, path: &Path) -> Result<bool> {
-    let flavours = summary.flavours(|record| matches!(record, Record::Throughput { .. }));
-    let timed = of_arch(arch, summary.timed());
-    let threads = counts(&timed, |of| of.1);
-    let panels = distinct(timed.iter().map(|of| of.0.clone())).map(|hit| {
-        let value = |flavour, count| {
-            let hits = summary.throughput_of(arch, flavour, &hit, count)?;
-            Some(hits / 1000.0)
-        };
-        let name = match &hit {
-            (instruction, 1) => instruction.clone(),
-            (instruction, probes) => format!("{instruction}, {}", probes_text(*probes)),
-        };
-        Panel::new(&flavours, &threads, &value).named(name)
-    });
-    let title = format!("Thousand hits per second over threads, {arch}");
-    draw_panels(path, &title, &flavours, &panels.collect::<Vec<_>>())
-}
-
-fn probes_text(probes: u32) -> String {
-    match probes {
-        1 => "1 probe".to_owned(),
-        n => format!("{n} probes in turn"),
-    }
-}
-
-/// Each once, in order.
-fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
-    let mut found = Vec::new();
-    for one in all {
-        if !found.contains(&one) {
-            found.push(one);
+fn bars_of_arch(
+    area: &Area,
+    title: &str,
+    (names, flavours): (&[&str], &[Flavour]),
+    value: &dyn Fn(&str, Flavour) -> Option<f64>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let all = names
+        .iter()
+        .flat_map(|name| flavours.iter().filter_map(|&of| value(name, of)));
+    let top = all.fold(0.0, f64::max).max(1e-3);
+    let mut chart = ChartBuilder::on(area)
+        .caption(title, (FONT, 20))
+        .margin(12)
+        .x_label_area_size(34)
+        .y_label_area_size(56)
+        .build_cartesian_2d((0..names.len() - 1).into_segmented(), 0.0..top * 1.25)?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .light_line_style(WHITE)
+        .bold_line_style(RGBColor(225, 225, 225))
+        .x_labels(names.len())
+        .x_label_formatter(&|at| match at {
+            SegmentValue::CenterOf(at) => names.get(*at).copied().unwrap_or_default().to_owned(),
+            _ => String::new(),
+        })
+        .y_label_formatter(&|value| format!("{value}"))
+        .label_style((FONT, 14))
+        .draw()?;
+    // A segment holds several bars side by side. Coordinates of plotters cannot express that, so
+    // the bars are drawn in pixels.
+    let (columns, rows) = area.get_pixel_range();
+    let bar = 80 / flavours.len() as i32;
+    for (nth, &flavour) in flavours.iter().enumerate() {
+        let left = nth as i32 * bar - 40;
+        for (at, name) in names.iter().enumerate() {
+            let Some(value) = value(name, flavour) else {
+                continue;
+            };
+            let pixel = |value| {
+                let (x, y) = chart.backend_coord(&(SegmentValue::CenterOf(at), value));
+                (x - columns.start, y - rows.start)
+            };
+            let ((x, y), (_, zero)) = (pixel(value), pixel(0.0));
+            let corners = [(x + left, y), (x + left + bar - 3, zero)];
+            area.draw(&Rectangle::new(corners, colour(flavour).filled()))?;
+            let place = (x + left, y - 14);
+            area.draw(&Text::new(format!("{value:.0}"), place, (FONT, 12)))?;
         }
     }
-    found.into_iter()
+    legend(area, flavours, (70, 44))
 }
 
-/// What there is along the horizontal axis.
-fn counts<T>(of: &[T], count: impl Fn(&T) -> u32) -> Vec<u32> {
-    let counts: BTreeSet<u32> = of.iter().map(count).collect();
-    counts.into_iter().collect()
+/// Draws a panel for each set of labels. False when there is no data.
+fn lines(summary: &Summary, plot: &Lines, arch: Arch, path: &Path) -> Result<bool> {
+    let summary = summary.of(plot.metric);
+    let flavours = summary.flavours();
+    let counts = summary.distinct(&[plot.x]).into_iter();
+    let counts: BTreeSet<u32> = counts.filter_map(|count| count[0].parse().ok()).collect();
+    let panels = summary.distinct(plot.panels).into_iter().map(|labels| {
+        let key = key(plot.panels, &labels);
+        let all = summary.with(&key);
+        let line = |&flavour: &Flavour| {
+            let point = |&count: &u32| {
+                let of = all.kernel(flavour).with(&[(plot.x, &count.to_string())]);
+                Some((count, of.value()? / plot.unit))
+            };
+            (flavour, counts.iter().filter_map(point).collect())
+        };
+        let name = |(label, value): &(&str, &str)| match value.parse::<u32>() {
+            Ok(_) => format!("{label}: {value}"),
+            Err(_) => (*value).to_owned(),
+        };
+        Panel {
+            name: key.iter().map(name).collect::<Vec<_>>().join(", "),
+            counts: counts.iter().copied().collect(),
+            lines: flavours.iter().map(line).collect(),
+        }
+    });
+    let title = format!("{}, {arch}", plot.title);
+    draw_panels(path, &title, &flavours, &panels.collect::<Vec<_>>())
 }
 
 /// Lines over counts of something, one for each flavour.
@@ -200,26 +184,6 @@ struct Panel {
 }
 
 impl Panel {
-    fn new(
-        flavours: &[Flavour],
-        counts: &[u32],
-        value: &dyn Fn(Flavour, u32) -> Option<f64>,
-    ) -> Self {
-        let line = |&flavour: &Flavour| {
-            let point = |&count: &u32| Some((count, value(flavour, count)?));
-            (flavour, counts.iter().filter_map(point).collect())
-        };
-        Self {
-            name: String::new(),
-            counts: counts.to_vec(),
-            lines: flavours.iter().map(line).collect(),
-        }
-    }
-
-    fn named(self, name: String) -> Self {
-        Self { name, ..self }
-    }
-
     fn draw(&self, area: &Area) -> Result<(), Box<dyn std::error::Error>> {
         let values = self.lines.iter().flat_map(|(_, points)| points);
         let top = values.map(|point| point.1).fold(0.0, f64::max);
@@ -293,14 +257,6 @@ fn legend(
     Ok(())
 }
 
-fn of_arch<T>(arch: Arch, found: Vec<(Arch, T)>) -> Vec<T> {
-    let found = found.into_iter();
-    found
-        .filter(|(of, _)| *of == arch)
-        .map(|(_, key)| key)
-        .collect()
-}
-
 fn cannot_draw(path: &Path, error: &dyn std::error::Error) -> anyhow::Error {
     anyhow!("cannot draw {}: {error}", path.display())
 }
@@ -308,78 +264,86 @@ fn cannot_draw(path: &Path, error: &dyn std::error::Error) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::record::{Accesses, Contention};
-    use crate::report::summary::tests::{cost, sample, step};
+    use crate::report::metric::Sample;
+    use crate::report::metric::tests::{cost, sample};
 
-    #[test]
-    fn plots_show_what_there_is() {
+    /// Draws all plots, and returns their names and contents.
+    fn drawn(samples: &[Sample]) -> Vec<(String, String)> {
         let folder = tempfile::tempdir().unwrap();
-        let samples = [
-            cost(Flavour::C, "endbr64", 1794.0),
-            cost(Flavour::Rust, "endbr64", 1500.0),
-        ];
-        let written = write(&Summary(&samples), folder.path()).unwrap();
-        assert_eq!(
-            written,
-            [folder.path().join("instructions-per-hit-x86_64.svg")]
-        );
-        let svg = std::fs::read_to_string(&written[0]).unwrap();
-        for text in ["endbr64", "1794", "1500", "Rust"] {
-            assert!(svg.contains(text), "{text}");
-        }
+        let written = write(&Summary::new(samples), folder.path()).unwrap();
+        let read = |path: PathBuf| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            (name, std::fs::read_to_string(&path).unwrap())
+        };
+        written.into_iter().map(read).collect()
     }
 
+    /// Checks the names of the plots of costs, and what is in them.
+    #[test]
+    fn plots_show_what_there_is() {
+        let on_arm64 = |sample| Sample {
+            arch: Arch::Arm64,
+            ..sample
+        };
+        let drawn = drawn(&[
+            cost(Flavour::C, "endbr64", 1794.0),
+            cost(Flavour::Rust, "endbr64", 1500.0),
+            cost(Flavour::Stepped, "endbr64", 1777.0),
+            on_arm64(cost(Flavour::C, "paciasp", 1430.0)),
+        ]);
+        let texts: [(&str, &[&str]); 3] = [
+            (
+                OVERVIEW,
+                &[
+                    "endbr64", "1794", "1500", "Rust", "paciasp", "1430", "arm64",
+                ],
+            ),
+            (
+                "instructions-per-hit-x86_64.svg",
+                &["endbr64", "1777", "all stepped"],
+            ),
+            ("instructions-per-hit-arm64.svg", &["paciasp", "1430"]),
+        ];
+        assert_eq!(drawn.len(), texts.len());
+        for ((name, svg), (file, texts)) in drawn.iter().zip(texts) {
+            assert_eq!(name, file);
+            texts
+                .iter()
+                .for_each(|text| assert!(svg.contains(text), "{text}"));
+        }
+        assert!(!drawn[0].1.contains("1777"));
+    }
+
+    /// Checks the panels of plots over numbers.
     #[test]
     fn lines_over_counts_are_drawn() {
-        let folder = tempfile::tempdir().unwrap();
-        let contention = |flavour, processors, probes| {
-            let of = Contention {
-                processors,
-                probes,
-                lines: 5,
-                accesses: Accesses {
-                    loads: 6.0,
-                    stores: 4.0,
-                    atomics: 4.0,
-                },
-                ..Contention::default()
-            };
-            sample(flavour, 1, Record::Contention(of))
-        };
         let hits = |probes, threads| {
-            let record = Record::Throughput {
-                instruction: "mov".into(),
-                probes,
-                probed: true,
-                threads,
-                hits: 500,
-                ns: 1_000_000,
-            };
-            sample(Flavour::C, 1, record)
+            let labels = [
+                ("instruction", "mov"),
+                ("probes", probes),
+                ("threads", threads),
+            ];
+            sample(Flavour::C, "hits_per_second", &labels, 5e5)
         };
-        let samples = [
-            contention(Flavour::C, 2, 1),
-            contention(Flavour::C, 16, 100),
-            step(Flavour::C, (1, 1), 40.0),
-            step(Flavour::Rust, (1, 1), 4.0),
-            hits(1, 1),
-            hits(100, 256),
+        let shared = |processors, probes| {
+            let labels = [("processors", processors), ("probes", probes)];
+            sample(Flavour::C, "contended_accesses", &labels, 10.0)
+        };
+        let drawn = drawn(&[
+            shared("2", "1"),
+            shared("16", "100"),
+            hits("1", "1"),
+            hits("100", "256"),
+        ]);
+        let texts: [&[&str]; 2] = [
+            &["shared lines", "probes: 1", "probes: 100", "16"],
+            &["hits per second", "mov, probes: 100", "256"],
         ];
-        let written = write(&Summary(&samples), folder.path()).unwrap();
-        let svgs: Vec<_> = written
-            .iter()
-            .map(|path| std::fs::read_to_string(path).unwrap())
-            .collect();
-        let texts: [&[&str]; 3] = [
-            &["shared lines", "1 probe", "100 probes in turn", "16"],
-            &["Million steps", "Rust"],
-            &["hits per second", "mov, 100 probes in turn", "256"],
-        ];
-        assert_eq!(svgs.len(), texts.len());
-        for (svg, texts) in svgs.iter().zip(texts) {
-            for text in texts {
-                assert!(svg.contains(text), "{text}");
-            }
+        assert_eq!(drawn.len(), texts.len());
+        for ((_, svg), texts) in drawn.iter().zip(texts) {
+            texts
+                .iter()
+                .for_each(|text| assert!(svg.contains(text), "{text}"));
         }
     }
 }

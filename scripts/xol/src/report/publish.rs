@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Leaves what a run has measured: tables on the terminal and as Markdown, all
-//! figures as JSON, plots as SVG.
+//! Publishes the measurements of a run: tables on the terminal and as Markdown, all metrics as
+//! JSON, plots as SVG.
 
 use std::fmt::Write;
 use std::fs;
@@ -8,12 +8,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::report::metric::Measured;
 use crate::report::plot;
-use crate::report::record::Measured;
 use crate::report::summary::{Section, Summary};
 use crate::stage::{Runner, write_file};
 
-/// What files are called, and what the tables are headed by.
+/// The names of the files, and the heading of the tables.
 pub struct Publication<'a> {
     pub folder: &'a Path,
     pub stem: &'a str,
@@ -21,7 +21,7 @@ pub struct Publication<'a> {
 }
 
 impl Publication<'_> {
-    /// Prints the tables, those of `closing` last, and writes everything.
+    /// Prints the tables, with those of `closing` last, and writes all files.
     pub fn publish(&self, runner: &Runner, measured: &Measured, closing: &[Section]) -> Result<()> {
         let Self {
             folder,
@@ -30,7 +30,7 @@ impl Publication<'_> {
         } = self;
         let outside = runner.paths.outside(folder);
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", outside.display()))?;
-        let summary = Summary(&measured.samples);
+        let summary = Summary::new(&measured.samples);
         let mut text = String::new();
         for machine in &measured.machines {
             writeln!(text, "{machine}")?;
@@ -64,25 +64,30 @@ impl Publication<'_> {
 mod tests {
     use super::*;
     use crate::flavour::Flavour;
+    use crate::report::metric::tests::{sample, step};
     use crate::report::requirements;
-    use crate::report::summary::tests::step;
     use crate::stage::tests::runner;
 
+    /// Checks that all files are written, and the order of what is in them.
     #[test]
     fn all_is_left_in_the_folder() {
         let cache = tempfile::tempdir().unwrap();
         let runner = runner(cache.path());
         let folder = runner.paths.bench();
+        let steps = |flavour, value| {
+            let labels = [("probes", "1"), ("threads", "2")];
+            sample(flavour, "slot_layer_steps_per_second", &labels, value)
+        };
         let measured = Measured {
             machines: Vec::new(),
             samples: vec![
                 step(Flavour::C, (1, 1), 40.0),
                 step(Flavour::Rust, (1, 1), 4.0),
-                step(Flavour::C, (1, 2), 80.0),
-                step(Flavour::Rust, (1, 2), 4.0),
+                steps(Flavour::C, 2e6),
+                steps(Flavour::Rust, 2e8),
             ],
         };
-        let required = requirements::section(&Summary(&measured.samples));
+        let required = requirements::section(&Summary::new(&measured.samples));
         Publication {
             folder: &folder,
             stem: "figures",
@@ -97,8 +102,8 @@ mod tests {
         let markdown = read("figures.md");
         let at = |text| markdown.find(text).expect(text);
         assert!(markdown.starts_with("# Figures\n"), "{markdown}");
-        assert!(at("## The slot layer") < at("## What is required"));
-        assert!(at("## What is required") < at("![slot-layer-x86_64](slot-layer-x86_64.svg)"));
+        assert!(at("## The slot layer") < at("## Requirements"));
+        assert!(at("## Requirements") < at("![slot-layer-x86_64](slot-layer-x86_64.svg)"));
         assert!(read("slot-layer-x86_64.svg").contains("Million steps"));
     }
 }

@@ -1,44 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What a stepped hit is required to cost, and whether it costs no more.
+//! What hits are required to cost, and whether they cost no more.
 
 use crate::arch::Arch;
 use crate::flavour::Flavour;
-use crate::report::contention::PROCESSORS;
-use crate::report::record::{Contention, Record};
-use crate::report::summary::{Section, Summary, decimal, median, table, title};
+use crate::report::layout::PROCESSORS;
+use crate::report::metric::{Labels, Sample};
+use crate::report::summary::{
+    BASE, Key, Section, Summary, decimal, distinct, median, table, title,
+};
 
-/// In all of a run, an atomic operation here or there says nothing: as with
-/// lines, what counts is that many per hit.
+/// Accesses per hit below which a line does not count.
 const SOME: f64 = 0.01;
 
-/// The instruction at which probes are hit in turn.
-const IN_TURN: &str = "mov";
-
-/// What is boosted of the instructions whose cost is counted, and one that is
-/// emulated.
+/// The instructions among those whose cost is counted that are boosted, and one that is emulated.
 pub const BOOSTED: [&str; 6] = ["endbr64", "mov", "sub", "lea8", "pop", "test"];
 pub const EMULATED: &str = "nop";
 
-/// What a boosted hit may cost, in terms of one that is emulated.
+/// The most that a boosted hit may cost, divided by the cost of an emulated one.
 pub const BOOSTED_COST: f64 = 1.08;
 
-/// Threads whose throughput is compared: the median of the ratios of runs one after the
-/// other, because a host's speed changes from one minute to the next.
-const FEW: u32 = 4;
-const MANY: u32 = 64;
-
-type Value = fn(&Contention) -> f64;
-
-/// What must not be done to shared memory.
-const SHARED: [(&str, Bound, Value); 3] = [
-    ("shared lines", Bound::Zero, |of| of.lines as f64),
-    ("slot bytes per hit", Bound::Zero, |of| of.slot_bytes),
-    (
-        "atomics on shared lines per hit",
-        Bound::Below(SOME),
-        |of| of.accesses.atomics,
-    ),
-];
+/// The prefix of metrics that the host's benchmark measures; guests measure the others.
+const HOST: &str = "slot_layer_";
 
 #[derive(Clone, Copy)]
 enum Bound {
@@ -57,6 +39,14 @@ impl Bound {
             Self::AtLeast(bound) => value >= bound,
         }
     }
+
+    fn worst(self, values: Vec<f64>) -> Option<f64> {
+        let values = values.into_iter();
+        match self {
+            Self::AtLeast(_) => values.min_by(f64::total_cmp),
+            _ => values.max_by(f64::total_cmp),
+        }
+    }
 }
 
 impl std::fmt::Display for Bound {
@@ -70,167 +60,211 @@ impl std::fmt::Display for Bound {
     }
 }
 
-/// A figure of the Rust kernel, and the same of the C kernel to compare it with.
-struct Requirement {
-    arch: Arch,
-    what: String,
-    bound: Bound,
-    c: Option<f64>,
-    rust: Option<f64>,
-    /// Where there is no such kernel, or what is required is not about it: none.
-    stepped: Option<f64>,
+/// What a value is divided by.
+enum Against {
+    Nothing,
+    /// The same of the kernel in C.
+    C,
+    /// The value with this label. Runs that follow each other are compared, and the median of the
+    /// ratios counts, because a host's speed changes from one minute to the next.
+    Label(&'static str, &'static str),
 }
 
+/// A bound for the Rust kernel. The worst value of all label sets counts.
+struct Requirement {
+    what: &'static str,
+    metric: &'static str,
+    /// The values that a label may have. Each of them must have been measured.
+    labels: &'static [(&'static str, &'static [&'static str])],
+    /// The values of `probes` for each of which there is a row.
+    probes: &'static [&'static str],
+    against: Against,
+    bound: Bound,
+    /// None if it is required on all architectures.
+    on: Option<Arch>,
+    /// The kernel that boosts nothing must hold it, too.
+    stepped: bool,
+}
+
+const REQUIREMENT: Requirement = Requirement {
+    what: "",
+    metric: "",
+    labels: &[],
+    probes: &[],
+    against: Against::Nothing,
+    bound: Bound::Zero,
+    on: None,
+    stepped: true,
+};
+
+const REQUIREMENTS: &[Requirement] = &[
+    Requirement {
+        what: "shared lines, processors: 4",
+        metric: "contended_lines",
+        labels: &[("processors", &[PROCESSORS])],
+        probes: &["1", "100"],
+        ..REQUIREMENT
+    },
+    Requirement {
+        what: "slot bytes per hit, processors: 4",
+        metric: "page_bytes",
+        labels: &[("processors", &[PROCESSORS])],
+        probes: &["1", "100"],
+        ..REQUIREMENT
+    },
+    Requirement {
+        what: "atomics on shared lines per hit, processors: 4",
+        metric: "contended_atomics",
+        labels: &[("processors", &[PROCESSORS])],
+        probes: &["1", "100"],
+        bound: Bound::Below(SOME),
+        ..REQUIREMENT
+    },
+    Requirement {
+        what: "instructions per stepped hit, the worst against C",
+        metric: "instructions_per_hit",
+        labels: &[("steps", &["yes"])],
+        against: Against::C,
+        bound: Bound::AtMost(0.98),
+        ..REQUIREMENT
+    },
+    Requirement {
+        what: "instructions per boosted hit, the worst against nop",
+        metric: "instructions_per_hit",
+        labels: &[("instruction", &BOOSTED)],
+        against: Against::Label("instruction", EMULATED),
+        bound: Bound::AtMost(BOOSTED_COST),
+        on: Some(Arch::X86_64),
+        stepped: false,
+        ..REQUIREMENT
+    },
+    // On arm64 the figure would tell how QEMU TCG scales.
+    Requirement {
+        what: "hits/s, 64 threads against 4",
+        metric: "hits_per_second",
+        labels: &[("instruction", &["mov"]), ("threads", &["64"])],
+        probes: &["1", "2", "100"],
+        against: Against::Label("threads", "4"),
+        bound: Bound::AtLeast(0.95),
+        on: Some(Arch::X86_64),
+        ..REQUIREMENT
+    },
+    Requirement {
+        what: "slot layer, ns per step of 1 thread against C",
+        metric: "slot_layer_ns_per_step",
+        labels: &[("probes", &["1"]), ("threads", &["1"])],
+        against: Against::C,
+        bound: Bound::AtMost(0.2),
+        ..REQUIREMENT
+    },
+    Requirement {
+        what: "slot layer, a thread on each processor, of linear",
+        metric: "slot_layer_of_linear",
+        labels: &[("probes", &["1"]), ("all_processors", &["yes"])],
+        bound: Bound::AtLeast(0.9),
+        ..REQUIREMENT
+    },
+];
+
 impl Requirement {
-    /// None if it was not measured.
-    fn holds(&self) -> Option<bool> {
+    /// The worst value; none if a value is missing, because that could be the worst.
+    fn value(&self, all: &Summary, flavour: Flavour, probes: &Key) -> Option<f64> {
+        let all = all.of(self.metric).with(probes);
+        let is_wanted = |set: &&Labels| {
+            let mut labels = self.labels.iter();
+            labels.all(|(name, values)| set.get(*name).is_some_and(|of| values.contains(&&**of)))
+        };
+        let sets = distinct(all.samples().iter().map(|of| &of.metric.labels));
+        let sets: Vec<_> = sets.into_iter().filter(is_wanted).collect();
+        let is_measured = |(name, values): &(&str, &[&str])| {
+            let has = |value| sets.iter().any(|set| set[*name] == value);
+            values.iter().all(|&value| has(value))
+        };
+        if !self.labels.iter().all(is_measured) {
+            return None;
+        }
+        let ratios = sets.iter().map(|&set| {
+            let of = |flavour| all.kernel(flavour).filter(|of| of.metric.labels == *set);
+            let value = of(flavour).value()?;
+            Some(match self.against {
+                Against::Nothing => value,
+                Against::C => value / of(BASE).value()?,
+                Against::Label(name, other) => {
+                    let labels = self.labels.iter().filter(|of| of.0 != name);
+                    let labels = labels.map(|(name, values)| (*name, values[0]));
+                    let labels: Vec<_> = labels.chain([(name, other)]).collect();
+                    let others = all.kernel(flavour).with(&labels).values();
+                    let pairs = of(flavour).values().into_iter().zip(others);
+                    median(
+                        &pairs
+                            .map(|(value, other)| value / other)
+                            .collect::<Vec<_>>(),
+                    )?
+                }
+            })
+        });
+        self.bound.worst(ratios.collect::<Option<Vec<_>>>()?)
+    }
+
+    fn row(&self, all: &Summary, probes: Option<&str>) -> Vec<String> {
+        let probes: Vec<_> = probes
+            .map(|probes| ("probes", probes))
+            .into_iter()
+            .collect();
+        let value = |flavour| self.value(all, flavour, &probes);
+        let (rust, stepped) = (
+            value(Flavour::Rust),
+            value(Flavour::Stepped).filter(|_| self.stepped),
+        );
         let holds = |value| self.bound.holds(value);
-        Some(holds(self.rust?) && self.stepped.is_none_or(holds))
+        let verdict = match rust.map(|rust| holds(rust) && stepped.is_none_or(holds)) {
+            Some(true) => "yes",
+            Some(false) => "NO",
+            None => "not measured",
+        };
+        let what = probes
+            .iter()
+            .map(|(name, value)| format!(", {name}: {value}"));
+        vec![
+            self.what.to_owned() + &what.collect::<String>(),
+            shown(value(Flavour::C)),
+            shown(rust),
+            shown(stepped),
+            self.bound.to_string(),
+            verdict.to_owned(),
+        ]
     }
 }
 
-/// A row for each requirement, whether it was measured or not.
+/// Makes a row for each requirement, whether it was measured or not.
 pub fn section(summary: &Summary) -> Section {
     let [c, rust, stepped] = [Flavour::C, Flavour::Rust, Flavour::Stepped].map(title);
-    let heads = [c, rust, stepped, "required", "holds?"];
-    let heads = heads.map(str::to_owned).into_iter();
-    let mut table = table(&["machine", "figure"], heads, 2);
+    let heads = ["machine", "figure", c, rust, stepped, "required", "holds?"];
+    let on_host = |metric: &str| metric.starts_with(HOST);
+    let mut rows = Vec::new();
     for arch in summary.archs() {
-        for of in requirements(summary, arch) {
-            let holds = match of.holds() {
-                Some(true) => "yes",
-                Some(false) => "NO",
-                None => "not measured",
-            };
-            table.add_row([
-                of.arch.to_string(),
-                of.what,
-                shown(of.c),
-                shown(of.rust),
-                shown(of.stepped),
-                of.bound.to_string(),
-                holds.to_owned(),
-            ]);
+        let all = summary.on(arch);
+        // Nothing is required of guests that did not run.
+        let ran = |of: &&Sample, metric| on_host(&of.metric.metric) == on_host(metric);
+        let there = |of: &&Requirement| all.samples().iter().any(|sample| ran(sample, of.metric));
+        let required = REQUIREMENTS.iter().filter(there);
+        for of in required.filter(|of| of.on.is_none_or(|on| on == arch)) {
+            let probes = of.probes.iter().map(|&probes| Some(probes));
+            let probes = probes.chain(of.probes.is_empty().then_some(None));
+            let arch = arch.to_string();
+            rows.extend(probes.map(|probes| [vec![arch.clone()], of.row(&all, probes)].concat()));
         }
     }
     Section {
-        title: "What is required",
-        note: "Of the Rust kernel, once warm, and of the same when it boosts nothing. Those that \
-               are times depend on the machine."
+        title: "Requirements",
+        note: "For the Rust kernel, once warm, and for the same kernel when it boosts nothing. \
+               Those that are times depend on the machine."
             .into(),
-        table,
+        table: table(heads.map(str::to_owned).into(), 2, rows),
     }
 }
 
-fn requirements(summary: &Summary, arch: Arch) -> Vec<Requirement> {
-    let mut all = Vec::new();
-    let mut add = |what: String, bound, value: &dyn Fn(Flavour) -> Option<f64>| {
-        all.push(Requirement {
-            arch,
-            what,
-            bound,
-            c: value(Flavour::C),
-            rust: value(Flavour::Rust),
-            stepped: value(Flavour::Stepped),
-        });
-    };
-    let has = |wanted: fn(&Record) -> bool| {
-        let mut samples = summary.0.iter();
-        samples.any(|of| of.arch == arch && wanted(&of.record))
-    };
-    if has(|record| !matches!(record, Record::Step { .. })) {
-        for (what, bound, value) in SHARED {
-            for probes in [1, 100] {
-                let text = format!("{what}, processors: {PROCESSORS}, probes: {probes}");
-                add(text, bound, &|flavour| {
-                    let trial = (PROCESSORS, probes);
-                    summary.contention_of(arch, flavour, trial).map(value)
-                });
-            }
-        }
-        let text = "instructions per stepped hit, the worst against C".to_owned();
-        add(text, Bound::AtMost(0.98), &|of| {
-            worst_cost(summary, arch, of)
-        });
-        if arch == Arch::X86_64 {
-            let text = format!("instructions per boosted hit, the worst against {EMULATED}");
-            add(text, Bound::AtMost(BOOSTED_COST), &|of| match of {
-                Flavour::Stepped => None,
-                _ => boosted_cost(summary, arch, of),
-            });
-        }
-        // Elsewhere it is of no interest how QEMU's translator scales.
-        for probes in [1, 2, 100].into_iter().filter(|_| arch == Arch::X86_64) {
-            let text = format!("hits/s, {MANY} threads against {FEW}, probes: {probes}");
-            add(text, Bound::AtLeast(0.95), &|flavour| {
-                let hit = (IN_TURN.to_owned(), probes);
-                let of = |threads| summary.throughputs(arch, flavour, &hit, threads);
-                let pairs = of(FEW).into_iter().zip(of(MANY));
-                median(&pairs.map(|(few, many)| many / few).collect::<Vec<_>>())
-            });
-        }
-    }
-    if has(|record| matches!(record, Record::Step { .. })) {
-        let step = |flavour, threads| summary.step_of(arch, flavour, (1, threads));
-        let text = "slot layer, ns per step of 1 thread against C".to_owned();
-        add(text, Bound::AtMost(0.2), &|of| {
-            Some(step(of, 1)? / step(Flavour::C, 1)?)
-        });
-        let most = most_threads(summary, arch);
-        let text = match most {
-            Some(threads) => format!("slot layer, {threads} threads, of linear"),
-            None => "slot layer, several threads, of linear".to_owned(),
-        };
-        add(text, Bound::AtLeast(0.9), &|of| {
-            summary.of_linear(arch, of, (1, most?))
-        });
-    }
-    all
-}
-
-/// The instruction that is stepped at the highest cost in terms of C's.
-fn worst_cost(summary: &Summary, arch: Arch, flavour: Flavour) -> Option<f64> {
-    let stepped = summary.distinct(|record| match record {
-        Record::Cost {
-            instruction,
-            probed: true,
-            steps: true,
-            ..
-        } => Some(instruction.clone()),
-        _ => None,
-    });
-    let of_arch = stepped.into_iter().filter(|(of, _)| *of == arch);
-    let ratios = of_arch.map(|(_, name)| {
-        let cost = |flavour| summary.cost_of(arch, flavour, &name);
-        Some(cost(flavour)? / cost(Flavour::C)?)
-    });
-    // One that was not measured could have been the worst.
-    let ratios = ratios.collect::<Option<Vec<f64>>>()?;
-    ratios.into_iter().max_by(f64::total_cmp)
-}
-
-/// The boosted instruction with the highest cost, in terms of an emulated one's.
-fn boosted_cost(summary: &Summary, arch: Arch, flavour: Flavour) -> Option<f64> {
-    let cost = |name| summary.cost_of(arch, flavour, name);
-    let ratios = BOOSTED.map(|name| Some(cost(name)? / cost(EMULATED)?));
-    let ratios = ratios.into_iter().collect::<Option<Vec<f64>>>()?;
-    ratios.into_iter().max_by(f64::total_cmp)
-}
-
-/// As many threads of the slot layer as there are processors, if that was measured.
-fn most_threads(summary: &Summary, arch: Arch) -> Option<u32> {
-    let threads = summary.0.iter().filter_map(|sample| match sample.record {
-        Record::Step {
-            threads,
-            processors,
-            ..
-        } if sample.arch == arch && threads as usize <= processors => Some(threads),
-        _ => None,
-    });
-    threads.max().filter(|&threads| threads > 1)
-}
-
-/// As many digits as it takes to see that something is not 0.
+/// Shows as many digits as it takes to see that something is not 0.
 fn shown(value: Option<f64>) -> String {
     let digits = match value {
         Some(value) if value != 0.0 && value < 0.001 => 6,
@@ -242,52 +276,46 @@ fn shown(value: Option<f64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::record::{Accesses, Sample};
-    use crate::report::summary::tests::{cost, rows, sample, step};
-
-    fn contention(flavour: Flavour, probes: u32, lines: usize, bytes: f64) -> Sample {
-        let of = Contention {
-            processors: PROCESSORS,
-            probes,
-            lines,
-            accesses: Accesses {
-                loads: lines as f64,
-                stores: lines as f64,
-                atomics: lines as f64,
-            },
-            slot_bytes: bytes,
-            ..Contention::default()
-        };
-        sample(flavour, 1, Record::Contention(of))
-    }
+    use crate::report::metric::tests::{cost, sample, step};
+    use crate::report::summary::tests::rows;
 
     /// C, Rust, required, holds; of the rows that begin so.
     fn of(samples: &[Sample], figure: &str) -> Vec<[String; 4]> {
-        rows(&section(&Summary(samples)))
+        rows(&section(&Summary::new(samples)))
             .into_iter()
             .filter(|row| row[1].starts_with(figure))
             .map(|row| [2, 3, 5, 6].map(|at| row[at].clone()))
             .collect()
     }
 
+    /// Checks the bounds for shared memory, each number of probes for itself.
     #[test]
     fn shared_memory_must_not_be_used() {
+        let shared = |flavour, probes, lines, bytes| {
+            let labels = [("processors", PROCESSORS), ("probes", probes)];
+            [
+                ("contended_lines", lines),
+                ("contended_atomics", lines),
+                ("page_bytes", bytes),
+            ]
+            .map(|(metric, value)| sample(flavour, metric, &labels, value))
+        };
         let samples = [
-            contention(Flavour::C, 1, 5, 16.0),
-            contention(Flavour::Rust, 1, 0, 0.0),
-            contention(Flavour::Rust, 100, 1, 0.0005),
-        ];
+            shared(Flavour::C, "1", 5.0, 16.0),
+            shared(Flavour::Rust, "1", 0.0, 0.0),
+            shared(Flavour::Rust, "100", 1.0, 0.0005),
+        ]
+        .concat();
         assert_eq!(
             of(&samples, "shared lines"),
             [["5.000", "0.000", "0", "yes"], ["-", "1.000", "0", "NO"]]
         );
         assert_eq!(of(&samples, "slot bytes")[1], ["-", "0.000500", "0", "NO"]);
-        assert_eq!(
-            of(&samples, "atomics")[0],
-            ["5.000", "0.000", "< 0.01", "yes"]
-        );
+        let atomics = ["5.000", "0.000", "< 0.01", "yes"];
+        assert_eq!(of(&samples, "atomics")[0], atomics);
     }
 
+    /// Checks that the worst instruction counts, and that none may be missing.
     #[test]
     fn the_worst_of_the_stepped_instructions_counts() {
         let mut samples = vec![
@@ -304,6 +332,7 @@ mod tests {
         assert_eq!(row(&samples), ["1.000", "0.990", "<= 0.98", "NO"]);
     }
 
+    /// Checks that the bound is one for the kernel that boosts nothing, too.
     #[test]
     fn a_kernel_that_steps_has_to_hold_it_too() {
         let mut samples = vec![
@@ -317,13 +346,14 @@ mod tests {
         assert_eq!(holds(&samples), "NO");
     }
 
+    /// Checks that all boosted instructions are compared with the emulated one.
     #[test]
     fn the_worst_of_the_boosted_instructions_counts() {
         let names = BOOSTED.iter().chain([&EMULATED]);
         let mut samples: Vec<_> = names
             .map(|name| cost(Flavour::Rust, name, 1000.0))
             .collect();
-        // It takes two exceptions, as is known.
+        // This kernel takes two exceptions, as is known.
         samples.push(cost(Flavour::Stepped, BOOSTED[0], 1700.0));
         samples[1] = cost(Flavour::Rust, BOOSTED[1], 1080.0);
         let row = |samples: &[Sample]| of(samples, "instructions per boosted")[0].clone();
@@ -334,37 +364,39 @@ mod tests {
         assert_eq!(row(&samples)[3], "not measured");
     }
 
+    /// Checks that runs that follow each other are compared.
     #[test]
     fn many_threads_are_compared_with_few() {
         let hits = |threads, hits| {
-            let record = Record::Throughput {
-                instruction: IN_TURN.into(),
-                probes: 100,
-                probed: true,
-                threads,
-                hits,
-                ns: 1000,
-            };
-            sample(Flavour::Rust, 1, record)
+            let labels = [
+                ("instruction", "mov"),
+                ("probes", "100"),
+                ("threads", threads),
+            ];
+            sample(Flavour::Rust, "hits_per_second", &labels, hits)
         };
-        let mut samples = vec![hits(FEW, 100), hits(MANY, 90)];
+        let mut samples = vec![hits("4", 100.0), hits("64", 90.0)];
         let row = |samples: &[Sample], at: usize| of(samples, "hits/s")[at].clone();
         assert_eq!(row(&samples, 0), ["-", "-", ">= 0.95", "not measured"]);
         assert_eq!(row(&samples, 2), ["-", "0.900", ">= 0.95", "NO"]);
         // A host that is slower at times: the ratio of the medians would be 1.25.
-        samples.extend([hits(FEW, 50), hits(MANY, 200), hits(FEW, 100)]);
-        samples.extend([hits(MANY, 98), hits(FEW, 50), hits(MANY, 49)]);
+        samples.extend([hits("4", 50.0), hits("64", 200.0), hits("4", 100.0)]);
+        samples.extend([hits("64", 98.0), hits("4", 50.0), hits("64", 49.0)]);
         assert_eq!(row(&samples, 2), ["-", "0.980", ">= 0.95", "yes"]);
     }
 
+    /// Checks the slot layer's rows, and that nothing is required of guests that did not run.
     #[test]
     fn steps_scale_to_the_processors_there_are() {
+        let of_linear = |flavour, value| {
+            let labels = [("probes", "1"), ("threads", "8"), ("all_processors", "yes")];
+            sample(flavour, "slot_layer_of_linear", &labels, value)
+        };
         let samples = [
             step(Flavour::C, (1, 1), 40.0),
             step(Flavour::Rust, (1, 1), 4.0),
-            step(Flavour::C, (1, 8), 400.0),
-            step(Flavour::Rust, (1, 8), 4.2),
-            step(Flavour::Rust, (1, 16), 10.0),
+            of_linear(Flavour::C, 0.1),
+            of_linear(Flavour::Rust, 0.952),
         ];
         assert_eq!(
             of(&samples, "slot layer"),
@@ -373,9 +405,7 @@ mod tests {
                 ["0.100", "0.952", ">= 0.9", "yes"]
             ]
         );
-        // Nothing is asked of guests that did not run.
-        assert_eq!(rows(&section(&Summary(&samples))).len(), 2);
-        let one = [step(Flavour::Rust, (1, 1), 4.0)];
-        assert_eq!(of(&one, "slot layer")[1][3], "not measured");
+        assert_eq!(rows(&section(&Summary::new(&samples))).len(), 2);
+        assert_eq!(of(&samples[..2], "slot layer")[1][3], "not measured");
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Tables made from samples: the same text serves a terminal and Markdown.
+//! Tables made from samples: the same text for a terminal and as Markdown.
 
 use std::collections::BTreeSet;
 
@@ -8,15 +8,16 @@ use comfy_table::{CellAlignment, Table};
 
 use crate::arch::Arch;
 use crate::flavour::Flavour;
-use crate::report::record::{BASELINE, Record, Sample};
+use crate::report::layout::{Kernels, LEAST, Layout, TABLES, Value};
+use crate::report::metric::Sample;
 
-/// What is measured against what.
-const BASE: Flavour = Flavour::C;
+/// The kernel that others are compared with.
+pub const BASE: Flavour = Flavour::C;
 
 /// A table under a heading.
 pub struct Section {
     pub title: &'static str,
-    /// How to read it.
+    /// How to read the table.
     pub note: String,
     pub table: Table,
 }
@@ -27,336 +28,224 @@ impl std::fmt::Display for Section {
     }
 }
 
-/// An instruction, and how many probes at such ones are hit in turn.
-pub type Hit = (String, u32);
+/// Labels and their values.
+pub type Key<'a> = [(&'a str, &'a str)];
 
-/// Everything that was measured, and the questions that tables and plots ask.
-pub struct Summary<'a>(pub &'a [Sample]);
+/// The samples of a run, or some of them.
+pub struct Summary<'a>(Vec<&'a Sample>);
 
-impl Summary<'_> {
-    pub fn sections(&self) -> Vec<Section> {
-        let sections = [
-            self.attached(),
-            self.perf_bench(),
-            self.cost(),
-            self.contention(),
-            self.contention_users(),
-            self.steps(),
-            self.throughput(),
-        ];
-        let filled = |section: &Section| section.table.row_count() > 0;
-        sections.into_iter().filter(filled).collect()
+impl<'a> Summary<'a> {
+    pub fn new(samples: &'a [Sample]) -> Self {
+        Self(samples.iter().collect())
     }
 
-    fn attached(&self) -> Section {
-        let flavours = self.flavours(|record| matches!(record, Record::Attached { .. }));
-        let mut table = table(
-            &["machine", "tool", "program", "function", "calls made"],
-            flavours
-                .iter()
-                .map(|flavour| format!("counted, {}", title(*flavour))),
-            4,
-        );
-        for row in self.distinct(|record| match record {
-            Record::Attached {
-                tool,
-                program,
-                function,
-                calls,
-                ..
-            } => Some((tool.clone(), program.clone(), function.clone(), *calls)),
-            _ => None,
-        }) {
-            let (arch, (tool, program, function, calls)) = &row;
-            let counted = flavours.iter().map(|&flavour| {
-                let counts = self.values(*arch, flavour, |record| match record {
-                    Record::Attached {
-                        program: p,
-                        function: f,
-                        counted,
-                        ..
-                    } if p == program && f == function => Some(*counted as f64),
-                    _ => None,
-                });
-                whole(median(&counts))
-            });
-            let names = [
-                arch.to_string(),
-                tool.clone(),
-                program.clone(),
-                function.clone(),
-            ];
-            table.add_row(names.into_iter().chain([grouped(*calls)]).chain(counted));
-        }
-        Section {
-            title: "Probes on functions of real programs",
-            note: "bpftrace's count of calls beside the number of calls made.".into(),
-            table,
-        }
+    pub fn filter(&self, wanted: impl Fn(&Sample) -> bool) -> Self {
+        Self(self.0.iter().copied().filter(|of| wanted(of)).collect())
     }
 
-    fn perf_bench(&self) -> Section {
-        let flavours = self.flavours(|record| matches!(record, Record::PerfBench { .. }));
-        let mut table = table(
-            &["machine", "benchmark"],
-            flavours.iter().flat_map(|flavour| {
-                ["us/call", "hits/call"].map(|what| format!("{what}, {}", title(*flavour)))
-            }),
-            2,
-        );
-        for (arch, name) in self.distinct(|record| match record {
-            Record::PerfBench { benchmark, .. } => Some(benchmark.clone()),
-            _ => None,
-        }) {
-            let cells = flavours.iter().flat_map(|&flavour| {
-                let of = |value: fn(u64, u64, u64) -> f64| {
-                    median(&self.values(arch, flavour, |record| match record {
-                        Record::PerfBench {
-                            benchmark,
-                            calls,
-                            ns_per_call,
-                            hits,
-                        } if *benchmark == name => Some(value(*calls, *ns_per_call, *hits)),
-                        _ => None,
-                    }))
-                };
-                let time = of(|_, ns, _| ns as f64 / 1000.0);
-                let hits = of(|calls, _, hits| hits as f64 / calls as f64);
-                let hits = match (name.as_str(), hits) {
-                    (BASELINE, _) => "no probe".to_owned(),
-                    (_, Some(0.0)) => "NOT ATTACHED".to_owned(),
-                    (_, hits) => decimal(hits, 2),
-                };
-                [decimal(time, 1), hits]
-            });
-            table.add_row([arch.to_string(), name.clone()].into_iter().chain(cells));
-        }
-        Section {
-            title: "perf bench uprobe",
-            note:
-                "perf built from this kernel's source, with BPF skeletons. A call is usleep(1000) \
-                   of libc, so most of its time is sleep. Hits are the kernel's own count of runs \
-                   of perf's BPF program: 1.00 means that every call was probed."
-                    .into(),
-            table,
-        }
+    /// Those of one architecture.
+    pub fn on(&self, arch: Arch) -> Self {
+        self.filter(|of| of.arch == arch)
     }
 
-    fn cost(&self) -> Section {
-        let flavours = self.flavours(|record| matches!(record, Record::Cost { .. }));
-        let mut table = ratio_table(&["machine", "instruction"], &flavours, &[]);
-        for (arch, name) in self.costed() {
-            let values: Vec<_> = flavours
-                .iter()
-                .map(|&flavour| self.cost_of(arch, flavour, &name))
-                .collect();
-            let names = [arch.to_string(), name];
-            table.add_row(
-                names
-                    .into_iter()
-                    .chain(with_ratios(&flavours, &values, |v| decimal(v, 1))),
-            );
-        }
-        Section {
-            title: "Instructions per hit",
-            note: "One thread, user and kernel together, a BPF program that returns 0. Counted by \
-                   QEMU's instruction clock: exact, and the same on every machine. Less is better."
-                .into(),
-            table,
-        }
+    /// Those of one kernel.
+    pub fn kernel(&self, flavour: Flavour) -> Self {
+        self.filter(|of| of.flavour == flavour)
     }
 
-    fn throughput(&self) -> Section {
-        let flavours = self.flavours(|record| matches!(record, Record::Throughput { .. }));
-        let names = ["machine", "instruction", "probes", "threads"];
-        let mut table = ratio_table(&names, &flavours, &["spread"]);
-        for (arch, (name, threads)) in self.timed() {
-            let values: Vec<_> = flavours
-                .iter()
-                .map(|&flavour| self.throughput_of(arch, flavour, &name, threads))
-                .collect();
-            let spreads = flavours
-                .iter()
-                .map(|&flavour| spread(&self.throughputs(arch, flavour, &name, threads)));
-            let spread = spreads.fold(0.0, f64::max);
-            let (name, probes) = name;
-            let names = [
-                arch.to_string(),
-                name,
-                probes.to_string(),
-                threads.to_string(),
-            ];
-            table.add_row(
-                names
-                    .into_iter()
-                    .chain(with_ratios(&flavours, &values, whole))
-                    .chain([format!("{:.0} %", spread * 100.0)]),
-            );
-        }
-        Section {
-            title: "Hits per second",
-            note: "All threads of one process together, each hitting the probes in turn, pid -1, \
-                   a BPF program that returns 0; the median of several runs in several boots of \
-                   each kernel in turn. More is better. Spread: how far apart the runs of one \
-                   kernel are. A smaller difference between kernels tells nothing."
-                .into(),
-            table,
-        }
+    /// Those of one metric.
+    pub fn of(&self, metric: &str) -> Self {
+        self.filter(|of| of.metric.metric == metric)
     }
 
-    /// The instructions whose cost is known.
-    pub fn costed(&self) -> Vec<(Arch, String)> {
-        self.distinct(|record| match record {
-            Record::Cost {
-                instruction,
-                probed: true,
-                ..
-            } => Some(instruction.clone()),
-            _ => None,
-        })
+    /// Those with these labels.
+    pub fn with(&self, key: &Key) -> Self {
+        self.filter(|of| of.metric.has(key))
     }
 
-    /// Instructions per hit.
-    pub fn cost_of(&self, arch: Arch, flavour: Flavour, name: &str) -> Option<f64> {
-        median(&self.values(arch, flavour, |record| match record {
-            Record::Cost {
-                instruction,
-                probed: true,
-                ns_per_hit,
-                ..
-            } if instruction == name => Some(*ns_per_hit),
-            _ => None,
-        }))
-    }
-
-    /// What was hit, and by how many threads.
-    pub fn timed(&self) -> Vec<(Arch, (Hit, u32))> {
-        self.distinct(|record| match record {
-            Record::Throughput {
-                instruction,
-                probes,
-                probed: true,
-                threads,
-                ..
-            } => Some(((instruction.clone(), *probes), *threads)),
-            _ => None,
-        })
-    }
-
-    /// Hits per second.
-    pub fn throughput_of(
-        &self,
-        arch: Arch,
-        flavour: Flavour,
-        name: &Hit,
-        count: u32,
-    ) -> Option<f64> {
-        median(&self.throughputs(arch, flavour, name, count))
-    }
-
-    /// Hits per second of so many threads, in the order in which they were measured.
-    pub fn throughputs(&self, arch: Arch, flavour: Flavour, name: &Hit, count: u32) -> Vec<f64> {
-        self.values(arch, flavour, |record| match record {
-            Record::Throughput {
-                instruction,
-                probes,
-                probed: true,
-                threads,
-                hits,
-                ns,
-            } if (instruction, probes) == (&name.0, &name.1) && *threads == count => {
-                Some(*hits as f64 * 1e9 / *ns as f64)
-            }
-            _ => None,
-        })
+    pub fn samples(&self) -> &[&'a Sample] {
+        &self.0
     }
 
     pub fn archs(&self) -> Vec<Arch> {
-        let mut archs = Vec::new();
-        for sample in self.0 {
-            if !archs.contains(&sample.arch) {
-                archs.push(sample.arch);
-            }
-        }
-        archs
+        distinct(self.0.iter().map(|sample| sample.arch))
     }
 
-    /// The flavours that have such records, the baseline first.
-    pub fn flavours(&self, wanted: impl Fn(&Record) -> bool) -> Vec<Flavour> {
-        let samples = self.0.iter().filter(|sample| wanted(&sample.record));
-        let flavours: BTreeSet<_> = samples.map(|sample| sample.flavour).collect();
+    /// The kernels, the baseline first.
+    pub fn flavours(&self) -> Vec<Flavour> {
+        let flavours: BTreeSet<_> = self.0.iter().map(|sample| sample.flavour).collect();
         flavours.into_iter().collect()
     }
 
-    /// What `key` finds, each once and in the order measured.
-    pub fn distinct<K: PartialEq>(&self, key: impl Fn(&Record) -> Option<K>) -> Vec<(Arch, K)> {
-        let mut found = Vec::new();
-        for sample in self.0 {
-            let Some(key) = key(&sample.record) else {
-                continue;
-            };
-            let entry = (sample.arch, key);
-            if !found.contains(&entry) {
-                found.push(entry);
-            }
-        }
-        found
+    /// The values that these labels have together, in the order measured.
+    pub fn distinct(&self, labels: &[&str]) -> Vec<Vec<&'a str>> {
+        let values = |sample: &&'a Sample| {
+            let sample: &'a Sample = sample;
+            labels
+                .iter()
+                .map(|name| sample.metric.label(name))
+                .collect()
+        };
+        distinct(self.0.iter().map(values))
     }
 
-    pub(super) fn values(
-        &self,
-        arch: Arch,
-        flavour: Flavour,
-        value: impl Fn(&Record) -> Option<f64>,
-    ) -> Vec<f64> {
-        self.0
-            .iter()
-            .filter(|sample| sample.arch == arch && sample.flavour == flavour)
-            .filter_map(|sample| value(&sample.record))
+    /// All values, in the order measured.
+    pub fn values(&self) -> Vec<f64> {
+        self.0.iter().map(|sample| sample.metric.value).collect()
+    }
+
+    /// The value that counts, of samples that measured the same.
+    pub fn value(&self) -> Option<f64> {
+        let metric = &self.0.first()?.metric.metric;
+        match LEAST.contains(&metric.as_str()) {
+            true => self.values().into_iter().min_by(f64::total_cmp),
+            false => median(&self.values()),
+        }
+    }
+
+    /// Makes the declared tables that have rows.
+    pub fn sections(&self) -> Vec<Section> {
+        let sections = TABLES.iter().map(|layout| self.section(layout));
+        sections
+            .filter(|section| section.table.row_count() > 0)
             .collect()
+    }
+
+    fn section(&self, layout: &Layout) -> Section {
+        let has = |of: &Sample| layout.values.iter().any(|it| it.metric == of.metric.metric);
+        let shown = self.with(layout.only).filter(has);
+        Section {
+            title: layout.title,
+            note: layout.note.to_owned(),
+            table: match layout.kernels {
+                Kernels::Columns => shown.kernels_in_columns(layout),
+                Kernels::Rows(inner) => shown.kernels_in_rows(layout, inner),
+            },
+        }
+    }
+
+    fn kernels_in_columns(&self, layout: &Layout) -> Table {
+        let flavours = self.flavours();
+        let others = || flavours.iter().filter(|&&flavour| flavour != BASE);
+        let (labels, mut heads) = names(layout.rows);
+        let left = heads.len();
+        for value in layout.values {
+            heads.extend(flavours.iter().map(|&flavour| match value.heading {
+                "" => title(flavour).to_owned(),
+                heading => format!("{heading}, {}", title(flavour)),
+            }));
+            if value.ratio {
+                heads.extend(others().map(|&of| format!("{} / {}", title(of), title(BASE))));
+            }
+            heads.extend(value.spread.then(|| "spread".to_owned()));
+        }
+        let mut rows = Vec::new();
+        for arch in self.archs() {
+            let all = self.on(arch);
+            for row in all.distinct(&labels) {
+                let same = all.with(&key(&labels, &row));
+                let mut cells = vec![arch.to_string()];
+                cells.extend(row.iter().map(|label| readable(label)));
+                for value in layout.values {
+                    let runs = |&flavour| same.of(value.metric).kernel(flavour);
+                    let of = |flavour| runs(flavour).value();
+                    cells.extend(flavours.iter().map(|flavour| show(value, of(flavour))));
+                    if value.ratio {
+                        let ratio = |flavour| Some(of(flavour)? / of(&BASE)?);
+                        cells.extend(others().map(|flavour| decimal(ratio(flavour), 2)));
+                    }
+                    if value.spread {
+                        let spreads = flavours.iter().map(|of| spread(&runs(of).values()));
+                        cells.push(format!("{:.0} %", spreads.fold(0.0, f64::max) * 100.0));
+                    }
+                }
+                rows.push(cells);
+            }
+        }
+        table(heads, left, rows)
+    }
+
+    fn kernels_in_rows(&self, layout: &Layout, inner: &[(&str, &str)]) -> Table {
+        let (outer, mut heads) = names(layout.rows);
+        heads.push("kernel".to_owned());
+        heads.extend(inner.iter().map(|(_, heading)| (*heading).to_owned()));
+        let left = heads.len();
+        heads.extend(layout.values.iter().map(|value| value.heading.to_owned()));
+        let labels: Vec<_> = outer
+            .iter()
+            .copied()
+            .chain(inner.iter().map(|of| of.0))
+            .collect();
+        let mut shown_rows = Vec::new();
+        for arch in self.archs() {
+            let all = self.on(arch);
+            for first in all.distinct(&outer) {
+                for flavour in self.flavours() {
+                    let all = all.with(&key(&outer, &first)).kernel(flavour);
+                    for row in all.distinct(&labels) {
+                        let same = all.with(&key(&labels, &row));
+                        let (before, after) = row.split_at(outer.len());
+                        let mut cells = vec![arch.to_string()];
+                        cells.extend(before.iter().map(|label| readable(label)));
+                        cells.push(title(flavour).to_owned());
+                        cells.extend(after.iter().map(|&label| label.to_owned()));
+                        let values = layout.values.iter();
+                        cells.extend(values.map(|of| show(of, same.of(of.metric).value())));
+                        shown_rows.push(cells);
+                    }
+                }
+            }
+        }
+        table(heads, left, shown_rows)
     }
 }
 
-/// What people call a flavour.
+/// The labels of columns, and the headings with the machine's before them.
+fn names<'a>(columns: &[(&'a str, &str)]) -> (Vec<&'a str>, Vec<String>) {
+    let headings = columns.iter().map(|(_, heading)| *heading);
+    let headings = ["machine"].into_iter().chain(headings).map(str::to_owned);
+    (
+        columns.iter().map(|(label, _)| *label).collect(),
+        headings.collect(),
+    )
+}
+
+pub fn key<'a>(labels: &[&'a str], values: &[&'a str]) -> Vec<(&'a str, &'a str)> {
+    labels.iter().copied().zip(values.iter().copied()).collect()
+}
+
+/// Each item once, in order.
+pub fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut found = Vec::new();
+    for item in all {
+        if !found.contains(&item) {
+            found.push(item);
+        }
+    }
+    found
+}
+
+/// The name of a flavour in tables.
 pub fn title(flavour: Flavour) -> &'static str {
     flavour.row().title
 }
 
-pub(super) fn ratio_table(names: &[&str], flavours: &[Flavour], more: &[&str]) -> Table {
-    let values = flavours.iter().map(|flavour| title(*flavour).to_owned());
-    let compared = flavours.iter().filter(|&&flavour| flavour != BASE);
-    let ratios = compared.map(|flavour| format!("{} / {}", title(*flavour), title(BASE)));
-    let more = more.iter().map(|&name| name.to_owned());
-    table(names, values.chain(ratios).chain(more), names.len())
-}
-
-pub(super) fn with_ratios(
-    flavours: &[Flavour],
-    values: &[Option<f64>],
-    show: impl Fn(Option<f64>) -> String,
-) -> Vec<String> {
-    let base = flavours.iter().position(|&flavour| flavour == BASE);
-    let base = base.and_then(|at| values[at]);
-    let shown = values.iter().map(|&value| show(value));
-    let compared = flavours.iter().zip(values);
-    let compared = compared.filter(|&(&flavour, _)| flavour != BASE);
-    let ratios = compared.map(|(_, &value)| decimal(value.zip(base).map(|(v, b)| v / b), 2));
-    shown.chain(ratios).collect()
-}
-
-/// `left` columns of names, the others of numbers.
-pub(super) fn table(names: &[&str], values: impl Iterator<Item = String>, left: usize) -> Table {
+/// Makes a table with `left` columns of names, and numbers in the others.
+pub fn table(heads: Vec<String>, left: usize, rows: Vec<Vec<String>>) -> Table {
+    let is_number = |cell: &String| cell.starts_with(|first: char| first.is_ascii_digit());
+    let numbers = |at: usize| at >= left || rows.iter().all(|row| is_number(&row[at]));
     let mut table = Table::new();
-    table.load_preset(ASCII_MARKDOWN);
-    let names = names.iter().map(|&name| name.to_owned());
-    table.set_header(names.chain(values));
-    for column in table.column_iter_mut().skip(left) {
-        column.set_cell_alignment(CellAlignment::Right);
+    table.load_preset(ASCII_MARKDOWN).set_header(heads);
+    for (at, column) in table.column_iter_mut().enumerate() {
+        if numbers(at) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
     }
+    table.add_rows(rows);
     table
 }
 
-pub(super) fn median(values: &[f64]) -> Option<f64> {
+pub fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let upper = *sorted.get(sorted.len() / 2)?;
@@ -366,22 +255,35 @@ pub(super) fn median(values: &[f64]) -> Option<f64> {
     })
 }
 
-/// From the least to the greatest, as a part of the median.
+/// The distance from the least to the greatest, divided by the median.
 fn spread(values: &[f64]) -> f64 {
     let least = values.iter().copied().fold(f64::INFINITY, f64::min);
     let greatest = values.iter().copied().fold(0.0, f64::max);
     median(values).map_or(0.0, |median| (greatest - least) / median)
 }
 
-pub(super) fn decimal(value: Option<f64>, digits: usize) -> String {
-    value.map_or("-".into(), |value| format!("{value:.digits$}"))
+fn show(of: &Value, value: Option<f64>) -> String {
+    match (value, of.zero) {
+        (None, _) => of.none.to_owned(),
+        (Some(0.0), Some(text)) => text.to_owned(),
+        _ => decimal(value, of.digits),
+    }
 }
 
-pub(super) fn whole(value: Option<f64>) -> String {
-    value.map_or("-".into(), |value| grouped(value.round() as u64))
+/// Digits are grouped where there is no fraction.
+pub fn decimal(value: Option<f64>, digits: usize) -> String {
+    match (value, digits) {
+        (None, _) => "-".to_owned(),
+        (Some(value), 0) => grouped(value.round() as u64),
+        (Some(value), _) => format!("{value:.digits$}"),
+    }
 }
 
-/// `1234567` as `1 234 567`.
+fn readable(label: &str) -> String {
+    label.parse().map_or(label.to_owned(), grouped)
+}
+
+/// Writes `1234567` as `1 234 567`.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -397,50 +299,7 @@ fn grouped(number: u64) -> String {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-
-    pub fn sample(flavour: Flavour, round: u32, record: Record) -> Sample {
-        Sample {
-            arch: Arch::X86_64,
-            flavour,
-            round,
-            record,
-        }
-    }
-
-    /// All but `nop` step.
-    pub fn cost(flavour: Flavour, instruction: &str, ns_per_hit: f64) -> Sample {
-        let record = Record::Cost {
-            instruction: instruction.into(),
-            probed: true,
-            steps: instruction != "nop",
-            hits: 10,
-            ns_per_hit,
-        };
-        sample(flavour, 1, record)
-    }
-
-    /// Of the slot layer on 8 processors.
-    pub fn step(flavour: Flavour, (probes, threads): (u32, u32), ns: f64) -> Sample {
-        let record = Record::Step {
-            probes,
-            threads,
-            processors: 8,
-            ns,
-        };
-        sample(flavour, 1, record)
-    }
-
-    fn throughput(flavour: Flavour, round: u32, hits: u64) -> Sample {
-        let record = Record::Throughput {
-            instruction: "ret".into(),
-            probes: 2,
-            probed: true,
-            threads: 4,
-            hits,
-            ns: 500_000_000,
-        };
-        sample(flavour, round, record)
-    }
+    use crate::report::metric::tests::{cost, sample, step};
 
     /// The cells of all rows, after the header and the rule.
     pub fn rows(section: &Section) -> Vec<Vec<String>> {
@@ -454,14 +313,21 @@ pub mod tests {
             .collect()
     }
 
+    /// The only table that these samples make.
+    fn only(samples: &[Sample]) -> Section {
+        let mut sections = Summary::new(samples).sections();
+        assert_eq!(sections.len(), 1);
+        sections.remove(0)
+    }
+
+    /// Checks that other kernels are compared with the one in C.
     #[test]
     fn costs_are_compared_with_the_baseline() {
-        let samples = [
+        let section = only(&[
             cost(Flavour::C, "ret", 2000.0),
             cost(Flavour::Rust, "ret", 1500.0),
             cost(Flavour::C, "nop", 1000.0),
-        ];
-        let section = Summary(&samples).cost();
+        ]);
         assert_eq!(
             rows(&section),
             [
@@ -474,74 +340,139 @@ pub mod tests {
         assert!(head.contains("| Rust / C |"), "{head}");
     }
 
+    /// Checks that the median of all boots counts, and that their distance is shown.
     #[test]
     fn throughput_is_the_median_of_all_rounds() {
-        let samples = [
-            throughput(Flavour::C, 1, 500),
-            throughput(Flavour::Rust, 1, 2000),
-            throughput(Flavour::C, 2, 1000),
-            throughput(Flavour::Rust, 2, 4000),
-            throughput(Flavour::C, 3, 90_000),
+        let hits = |flavour, value| {
+            let labels = [("instruction", "ret"), ("probes", "2"), ("threads", "4")];
+            sample(flavour, "hits_per_second", &labels, value)
+        };
+        let section = only(&[
+            hits(Flavour::C, 1000.0),
+            hits(Flavour::Rust, 4000.0),
+            hits(Flavour::C, 2000.0),
+            hits(Flavour::Rust, 8000.0),
+            hits(Flavour::C, 180_000.0),
+        ]);
+        let row = [
+            "x86_64", "ret", "2", "4", "2 000", "6 000", "3.00", "8950 %",
         ];
-        assert_eq!(
-            rows(&Summary(&samples).throughput()),
-            [[
-                "x86_64", "ret", "2", "4", "2 000", "6 000", "3.00", "8950 %"
-            ]]
-        );
+        assert_eq!(rows(&section), [row]);
     }
 
+    /// Checks that the least time counts, and that a second metric has columns of its own.
+    #[test]
+    fn the_least_time_of_the_slot_layer_counts() {
+        let of_linear = |flavour, value| {
+            let labels = [("probes", "100"), ("threads", "8")];
+            sample(flavour, "slot_layer_of_linear", &labels, value)
+        };
+        let section = only(&[
+            step(Flavour::C, (100, 8), 400.0),
+            step(Flavour::Rust, (100, 8), 50.0),
+            step(Flavour::Rust, (100, 8), 5.0),
+            step(Flavour::Rust, (100, 8), 6.0),
+            of_linear(Flavour::Rust, 0.8),
+        ]);
+        let row = ["x86_64", "100", "8", "400.0", "5.0", "0.01", "-", "0.80"];
+        assert_eq!(rows(&section), [row]);
+    }
+
+    /// Checks that a benchmark without hits is told from one without a probe.
     #[test]
     fn a_benchmark_that_attached_nothing_stands_out() {
-        let bench = |benchmark: &str, hits| {
-            let record = Record::PerfBench {
-                benchmark: benchmark.into(),
-                calls: 1000,
-                ns_per_call: 1_234_567,
-                hits,
-            };
-            sample(Flavour::C, 1, record)
+        let bench = |name, hits: Option<f64>| {
+            let labels = [("benchmark", name)];
+            let time = sample(Flavour::C, "us_per_call", &labels, 1234.567);
+            let hits = hits.map(|hits| sample(Flavour::C, "hits_per_call", &labels, hits));
+            [time].into_iter().chain(hits)
         };
-        let samples = [
-            bench(BASELINE, 0),
-            bench("uprobe/empty", 0),
-            bench("uprobe/empty_ret", 1000),
-        ];
+        let samples = bench("baseline", None).chain(bench("empty", Some(0.0)));
+        let samples: Vec<_> = samples.chain(bench("empty_ret", Some(1.0))).collect();
         assert_eq!(
-            rows(&Summary(&samples).perf_bench()),
+            rows(&only(&samples)),
             [
-                ["x86_64", BASELINE, "1234.6", "no probe"],
-                ["x86_64", "uprobe/empty", "1234.6", "NOT ATTACHED"],
-                ["x86_64", "uprobe/empty_ret", "1234.6", "1.00"],
+                ["x86_64", "baseline", "1234.6", "no probe"],
+                ["x86_64", "empty", "1234.6", "NOT ATTACHED"],
+                ["x86_64", "empty_ret", "1234.6", "1.00"],
             ]
         );
     }
 
+    /// Checks that a label that is a number is shown as one.
     #[test]
     fn counts_stand_beside_calls() {
-        let record = Record::Attached {
-            tool: "bpftrace".into(),
-            program: "/usr/bin/bash".into(),
-            function: "echo_builtin".into(),
-            calls: 1000,
-            counted: 999,
-        };
-        let samples = [sample(Flavour::Rust, 1, record)];
-        assert_eq!(
-            rows(&Summary(&samples).attached()),
-            [[
-                "x86_64",
-                "bpftrace",
-                "/usr/bin/bash",
-                "echo_builtin",
-                "1 000",
-                "999"
-            ]]
-        );
-        // What was not measured has no section.
-        assert_eq!(Summary(&samples).sections().len(), 1);
+        let labels = [
+            ("tool", "bpftrace"),
+            ("program", "/usr/bin/bash"),
+            ("function", "echo_builtin"),
+            ("expected", "1000"),
+        ];
+        let section = only(&[sample(Flavour::Rust, "counted_calls", &labels, 999.0)]);
+        let names = ["x86_64", "bpftrace", "/usr/bin/bash", "echo_builtin"];
+        assert_eq!(rows(&section), [[&names[..], &["1 000", "999"]].concat()]);
+        let head = section.table.to_string();
+        assert!(head.contains("| calls made | counted, Rust |"), "{head}");
     }
 
+    /// Checks the tables in which each kernel has rows of its own.
+    #[test]
+    fn kernels_and_functions_have_rows() {
+        let shared = |flavour, processors, probes, lines, loads| {
+            let labels = [("processors", processors), ("probes", probes)];
+            [("contended_lines", lines), ("contended_loads", loads)]
+                .map(|(metric, value)| sample(flavour, metric, &labels, value))
+        };
+        let used = |processors, loads| {
+            let labels = [
+                ("processors", processors),
+                ("probes", "1"),
+                ("function", "put_uprobe"),
+                ("data", "lock"),
+            ];
+            [sample(Flavour::C, "function_loads", &labels, loads)]
+        };
+        let samples: Vec<_> = [
+            &shared(Flavour::C, "2", "1", 5.0, 6.0)[..],
+            &shared(Flavour::C, "2", "100", 105.0, 6.0),
+            &shared(Flavour::Rust, "2", "1", 1.0, 0.25),
+            &shared(Flavour::C, "4", "1", 7.0, 6.0),
+            &used("2", 5.0),
+            &used("4", 6.0),
+        ]
+        .concat();
+        let sections = Summary::new(&samples).sections();
+        let row = |processors, probes, kernel, lines, loads| {
+            [
+                "x86_64", processors, probes, kernel, lines, loads, "-", "-", "-",
+            ]
+        };
+        assert_eq!(
+            rows(&sections[0]),
+            [
+                row("2", "1", "C", "5", "6.00"),
+                row("2", "1", "Rust", "1", "0.25"),
+                row("2", "100", "C", "105", "6.00"),
+                row("4", "1", "C", "7", "6.00"),
+            ]
+        );
+        let row = [
+            "x86_64",
+            "1",
+            "C",
+            "put_uprobe",
+            "",
+            "lock",
+            "-",
+            "6.00",
+            "-",
+            "-",
+        ];
+        assert_eq!(rows(&sections[1]), [row]);
+        assert_eq!(sections.len(), 2);
+    }
+
+    /// Checks how numbers are written, and the statistics of nothing.
     #[test]
     fn numbers_for_people() {
         assert_eq!(grouped(7), "7");

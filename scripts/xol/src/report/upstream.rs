@@ -8,8 +8,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use comfy_table::Table;
-
 use crate::arch::Arch;
 use crate::report::summary::{Section, table};
 use crate::report::tap::{Case, Verdict};
@@ -142,18 +140,15 @@ impl Comparison {
     /// Each case that does not pass in C, and why.
     pub fn not_comparable(&self) -> Section {
         let header = ["test", "C", self.kernel, "why"];
-        let mut table: Table = table(&header, std::iter::empty(), header.len());
-        for (name, (c, rust)) in &self.cases {
-            if passes(c) {
-                continue;
-            }
+        let not_in_c = self.cases.iter().filter(|(_, (c, _))| !passes(c));
+        let rows = not_in_c.map(|(name, (c, rust))| {
             let (in_c, in_rust) = (word(c).to_owned(), word(rust).to_owned());
-            table.add_row([name.clone(), in_c, in_rust, self.reason(name, c, rust)]);
-        }
+            vec![name.clone(), in_c, in_rust, self.reason(name, c, rust)]
+        });
         Section {
             title: "Upstream's tests that cannot be compared",
             note: "These do not pass in C either.".into(),
-            table,
+            table: table(header.map(str::to_owned).into(), 4, rows.collect()),
         }
     }
 

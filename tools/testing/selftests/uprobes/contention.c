@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Threads, one on each CPU, that hit stepped probes and mark for a QEMU plugin
- * where the hits begin and end. The plugin sees which memory the CPUs share
- * meanwhile; this program measures nothing.
+ * Threads, one on each CPU, that hit stepped probes and mark for the QEMU plugin
+ * qemu-contention where the hits begin and end. The plugin finds the memory that
+ * several CPUs use between the marks; this program measures nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -101,7 +101,7 @@ static bool mark_slots(void)
 			ksft_exit_fail_msg("/proc/self/pagemap: %s\n", strerror(errno));
 		if (!(entry & present))
 			continue;
-		mark(MARK_SLOTS, entry & frame);
+		mark(MARK_PAGE, entry & frame);
 		found = true;
 	}
 	close(pagemap);
@@ -126,8 +126,8 @@ static int measure(const void *unused)
 	}
 	mark(MARK_FINISH, options.threads);
 
-	printf("{\"kind\":\"contention\",\"probes\":%u,\"threads\":%u,\"hits\":%lu}\n",
-	       options.probes, options.threads, options.hits);
+	printf("{\"metric\":\"hits_per_thread\",\"labels\":{\"probes\":\"%u\",", options.probes);
+	printf("\"threads\":\"%u\"},\"value\":%lu}\n", options.threads, options.hits);
 	return KSFT_PASS;
 }
 

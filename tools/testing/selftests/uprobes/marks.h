@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Tells a plugin of QEMU what is being measured: instructions without an effect,
- * each with a number in the register of the first argument. Anywhere else they do
- * nothing.
+ * Marks for the QEMU plugin qemu-contention: instructions without an effect, with a
+ * number in the register of the first argument. The plugin reads what is measured from
+ * them; without the plugin they do nothing.
  */
-#ifndef UPROBES_MARKS_H
-#define UPROBES_MARKS_H
+#ifndef QEMU_CONTENTION_MARKS_H
+#define QEMU_CONTENTION_MARKS_H
 
 #include <stdint.h>
 
-/* A measurement with that many probes is about to come; from here on QEMU is slow. */
+/* A measurement follows, which the number names. From here on QEMU is slow. */
 #define MARK_PREPARE	1
-/* This CPU executes that many hits until MARK_END. */
+/* This processor executes that many operations until MARK_END. */
 #define MARK_BEGIN	2
 #define MARK_END	3
-/* The page frame with that number holds slots. */
-#define MARK_SLOTS	4
-/* All CPUs are done; the number is that of those that took part. */
+/* Bytes that are written to the page frame with that number are counted. */
+#define MARK_PAGE	4
+/* All processors are done; the number is that of the processors that took part. */
 #define MARK_FINISH	5
 
 #if defined(__x86_64__)
-/* "XOL" */
-#define MARK_MAGIC	0x584f4c00
+/* "MEM" */
+#define MARK_MAGIC	0x4d454d00
 
 #define mark(operation, value) do {					\
 	uint64_t number = (value);					\
@@ -31,8 +31,8 @@
 		     : "memory");					\
 } while (0)
 #elif defined(__aarch64__)
-/* "X" */
-#define MARK_MAGIC	0x5800
+/* "M" */
+#define MARK_MAGIC	0x4d00
 
 #define mark(operation, value) do {					\
 	register uint64_t number asm("x0") = (value);			\
@@ -43,4 +43,4 @@
 } while (0)
 #endif
 
-#endif /* UPROBES_MARKS_H */
+#endif /* QEMU_CONTENTION_MARKS_H */

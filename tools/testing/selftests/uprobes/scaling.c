@@ -10,7 +10,6 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <stdio.h>
@@ -184,11 +183,11 @@ static int measure(const void *unused)
 	}
 
 	for (i = 0; i < count; i++) {
-		printf("{\"kind\":\"throughput\",\"instruction\":\"mov\",\"probed\":true,");
-		printf("\"probes\":%u,\"threads\":%u,\"hits\":%" PRIu64 ",\"ns\":%" PRIu64 "}\n",
+		printf("{\"metric\":\"hits_per_second\",\"labels\":{\"instruction\":\"mov\",");
+		printf("\"probes\":\"%u\",\"threads\":\"%u\"},\"value\":%.1f}\n",
 		       options.probes,
 		       options.threads.numbers[i % options.threads.count],
-		       samples[i].hits, samples[i].ns);
+		       samples[i].hits * 1e9 / samples[i].ns);
 	}
 	return KSFT_PASS;
 }

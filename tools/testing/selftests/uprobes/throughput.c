@@ -6,7 +6,8 @@
  * of threads passes when the BPF program has counted as many hits as there were
  * executions, and when the XOL area is there exactly if the instruction steps.
  *
- * With --json it measures and prints one JSON object per line. The BPF program
+ * With --json it measures and prints hits per second, one JSON object per line:
+ * {"metric": NAME, "labels": {NAME: TEXT, ...}, "value": NUMBER}. The BPF program
  * only returns 0, and the loop around the instruction (a call, the return, the
  * loop's own instructions) is part of the figure. On QEMU's instruction clock
  * (-icount shift=0,sleep=off) a nanosecond is an instruction, so that --cost
@@ -183,10 +184,10 @@ static int measure_throughput(const void *argument)
 		return KSFT_FAIL;
 	}
 
-	printf("{\"kind\":\"throughput\",\"instruction\":\"%s\",\"probed\":%s,",
-	       run->insn->key, options.unprobed ? "false" : "true");
-	printf("\"probes\":1,\"threads\":%u,\"hits\":%" PRIu64 ",\"ns\":%" PRIu64 "}\n",
-	       run->threads, outcome.hits, outcome.ns);
+	printf("{\"metric\":\"%s_per_second\",\"labels\":{\"instruction\":\"%s\",",
+	       options.unprobed ? "calls" : "hits", run->insn->key);
+	printf("\"probes\":\"%u\",\"threads\":\"%u\"},\"value\":%.1f}\n",
+	       options.unprobed ? 0 : 1, run->threads, outcome.hits * 1e9 / outcome.ns);
 	return KSFT_PASS;
 }
 
@@ -237,10 +238,9 @@ static int measure_cost(const void *argument)
 		return KSFT_FAIL;
 	}
 
-	printf("{\"kind\":\"cost\",\"instruction\":\"%s\",\"probed\":%s,",
-	       run->insn->key, options.unprobed ? "false" : "true");
-	printf("\"steps\":%s,\"hits\":%" PRIu64 ",\"ns_per_hit\":%.1f}\n",
-	       steps ? "true" : "false", options.cost_hits,
+	printf("{\"metric\":\"ns_per_%s\",\"labels\":{\"instruction\":\"%s\",",
+	       options.unprobed ? "call" : "hit", run->insn->key);
+	printf("\"steps\":\"%s\"},\"value\":%.1f}\n", steps ? "yes" : "no",
 	       (double)least / options.cost_hits);
 	return KSFT_PASS;
 }
@@ -272,7 +272,7 @@ __noreturn void usage(const char *name)
 		"Usage: %s [--json | --cost HITS] [--unprobed] [--instructions LIST]\n"
 		"       [--threads LIST] [--milliseconds N]\n"
 		"\n"
-		"  --json            print hits and nanoseconds as JSON lines, no TAP\n"
+		"  --json            print hits per second as JSON lines, no TAP\n"
 		"  --cost HITS       print nanoseconds per hit of one thread, the least of some\n"
 		"                    rounds of HITS hits, as JSON lines\n"
 		"  --unprobed        measure without a probe, for comparison\n"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What has to be known of the guest's architecture.
+//! The properties of a guest's architecture.
 
 /// The architecture of a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub enum Arch {
 }
 
 impl Arch {
-    /// By QEMU's name for it.
+    /// Finds an architecture by QEMU's name for it.
     pub fn of_target(name: &str) -> Option<Self> {
         match name {
             "x86_64" => Some(Self::X86_64),
@@ -19,7 +19,7 @@ impl Arch {
         }
     }
 
-    /// The register with a mark's number, which is that of a function's first argument.
+    /// The register with a mark's number: that of a function's first argument.
     pub fn argument_register(self) -> &'static str {
         match self {
             Self::X86_64 => "rdi",
@@ -34,7 +34,7 @@ impl Arch {
         }
     }
 
-    /// Whether an instruction that stores is an atomic read-modify-write.
+    /// Returns whether an instruction that stores is an atomic read-modify-write.
     pub fn is_atomic(self, instruction: &[u8]) -> bool {
         match self {
             Self::X86_64 => x86_64_is_atomic(instruction),
@@ -46,7 +46,7 @@ impl Arch {
     }
 }
 
-/// `lock`, or `xchg` with memory, which needs no `lock`.
+/// Finds a `lock` prefix, or `xchg` with memory, which needs no `lock`.
 fn x86_64_is_atomic(instruction: &[u8]) -> bool {
     let is_prefix = |byte: u8| {
         matches!(
@@ -63,13 +63,13 @@ fn x86_64_is_atomic(instruction: &[u8]) -> bool {
         [0x40..=0x4f, rest @ ..] => rest,
         rest => rest,
     };
-    // To itself, if it has no memory operand.
+    // Without a memory operand it exchanges registers.
     matches!(rest, [0x86 | 0x87, operands, ..] if *operands < 0xc0)
 }
 
 fn arm64_is_atomic(word: u32) -> bool {
     let is = |mask, value| word & mask == value;
-    // ldadd and its like, swp; cas; casp; stxr, stlxr; stxp, stlxp
+    // ldadd and similar ones, swp; cas; casp; stxr, stlxr; stxp, stlxp
     is(0x3b20_0c00, 0x3820_0000)
         || is(0x3fa0_7c00, 0x08a0_7c00)
         || is(0xbfa0_7c00, 0x0820_7c00)
@@ -81,6 +81,7 @@ fn arm64_is_atomic(word: u32) -> bool {
 mod tests {
     use super::*;
 
+    /// Checks instructions of x86-64 as the assembler writes them.
     #[test]
     fn atomics_of_x86_64() {
         let is_atomic = |bytes: &[u8]| Arch::X86_64.is_atomic(bytes);
@@ -97,6 +98,7 @@ mod tests {
         assert!(!is_atomic(&[]));
     }
 
+    /// Checks instructions of arm64 as the assembler writes them.
     #[test]
     fn atomics_of_arm64() {
         let is_atomic = |word: u32| Arch::Arm64.is_atomic(&word.to_le_bytes());

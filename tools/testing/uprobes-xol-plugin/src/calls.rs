@@ -1,35 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who called the function that runs: the calls of one processor, as seen from entries of
+//! The callers of the function that runs: the calls of one processor, as seen from entries of
 //! functions.
 //!
-//! Returns are not seen. A frame is gone when a function is entered with no less stack, or when a
-//! function below it runs.
+//! Returns are not seen. A frame is removed when a function is entered with the same or a higher
+//! stack pointer, or when a function below it runs.
 
-use crate::symbols::{Function, Role};
+use crate::symbols::{Function, Group};
 
-/// On whose behalf an instruction runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Cause {
-    /// This function of uprobes, which is the innermost one that runs.
-    Uprobes(Function),
-    /// What the probe was made for: perf, BPF.
-    Consumer,
-    Interrupt,
-    Scheduler,
-    Other,
-}
+/// The innermost function of a group that runs, and its group; none if no function of a group runs.
+pub type Cause = Option<(Group, Function)>;
 
-/// Tasks' stacks are aligned by their size, which is this on x86-64 and arm64.
+/// The alignment and size of a task's stack, as a power of two: Linux on x86-64 and arm64.
 const STACK_SHIFT: u32 = 14;
 
-/// What is used of a stack that may not be aligned, which those of interrupts are on arm64.
+/// Bytes that are used of a stack that may not be aligned, as those of interrupts on arm64.
 const MOST_USED: u64 = 12 << 10;
 
-/// No kernel calls that deep.
+/// The number of frames that are remembered of a stack. No kernel calls that deep.
 const MOST_FRAMES: usize = 256;
 
-/// Stacks that are remembered: of the task, of interrupts, and of tasks that ran meanwhile.
+/// The number of stacks that are remembered: of the task, of interrupts, and of other tasks.
 const MOST_STACKS: usize = 8;
 
 struct Frame {
@@ -56,13 +47,13 @@ impl Stack {
 /// The calls of a processor.
 #[derive(Default)]
 pub struct Calls {
-    /// The one that is in use is the last one.
+    /// The last stack is the one in use.
     stacks: Vec<Stack>,
 }
 
 impl Calls {
-    /// A function is entered. Returns what it runs for.
-    pub fn enter(&mut self, function: Function, role: Role, pointer: u64) -> Cause {
+    /// Records that a function is entered. Returns its cause.
+    pub fn enter(&mut self, function: Function, group: Option<Group>, pointer: u64) -> Cause {
         let stack = self.switch(pointer);
         while stack
             .frames
@@ -71,14 +62,8 @@ impl Calls {
         {
             stack.frames.pop();
         }
-        let inherited = stack.frames.last().map_or(Cause::Other, |top| top.cause);
-        let cause = match role {
-            Role::Uprobes => Cause::Uprobes(function),
-            Role::Consumer => Cause::Consumer,
-            Role::Interrupt => Cause::Interrupt,
-            Role::Scheduler => Cause::Scheduler,
-            Role::None => inherited,
-        };
+        let inherited = stack.frames.last().and_then(|top| top.cause);
+        let cause = group.map(|group| (group, function)).or(inherited);
         if stack.frames.len() < MOST_FRAMES {
             stack.frames.push(Frame {
                 pointer,
@@ -89,20 +74,18 @@ impl Calls {
         cause
     }
 
-    /// What `function` runs for, which was seen to run now.
+    /// Returns the cause of `function`, which was seen to run now.
     pub fn cause(&mut self, function: Option<Function>) -> Cause {
         let top = self.stacks.last().and_then(|stack| stack.frames.last());
-        let Some(top) = top else {
-            return Cause::Other;
-        };
+        let top = top?;
         let Some(function) = function else {
             return top.cause;
         };
         if top.function == function {
             return top.cause;
         }
-        // It was returned to, maybe on another stack. If it was never entered, as is the case
-        // with code that is not a function's, it belongs to what runs.
+        // The processor returned to the function, maybe on another stack. A function that was never
+        // entered is code of no function: it has the cause of the function that runs.
         let mut places = self.stacks.iter().enumerate().rev();
         let found = places.find_map(|(number, stack)| {
             let is_it = |frame: &Frame| frame.function == function;
@@ -152,93 +135,105 @@ mod tests {
     const TICK: Function = Function(4);
     const COLD: Function = Function(5);
 
+    const WORK: Group = Group(0);
+    const CALLBACK: Group = Group(1);
+    const INTERRUPT: Group = Group(2);
+
     const STACK: u64 = 0xffff_8880_0010_0000;
     const OTHER_STACK: u64 = 0xffff_8880_0020_0000;
 
-    /// In uprobe_notify_resume(), which exit_to_user_mode_loop() called.
-    fn in_uprobes() -> Calls {
+    /// The processor runs a function of a group, which a function of none called.
+    fn in_work() -> Calls {
         let mut calls = Calls::default();
-        assert_eq!(calls.enter(LOOP, Role::None, STACK + 900), Cause::Other);
-        let cause = calls.enter(NOTIFY, Role::Uprobes, STACK + 800);
-        assert_eq!(cause, Cause::Uprobes(NOTIFY));
+        assert_eq!(calls.enter(LOOP, None, STACK + 900), None);
+        let cause = calls.enter(NOTIFY, Some(WORK), STACK + 800);
+        assert_eq!(cause, Some((WORK, NOTIFY)));
         calls
     }
 
+    /// Checks that a function has the cause of its caller.
     #[test]
-    fn what_uprobes_call_is_theirs() {
-        let mut calls = in_uprobes();
-        calls.enter(MEMCPY, Role::None, STACK + 700);
-        assert_eq!(calls.cause(Some(MEMCPY)), Cause::Uprobes(NOTIFY));
-        assert_eq!(calls.cause(Some(NOTIFY)), Cause::Uprobes(NOTIFY));
-        assert_eq!(calls.cause(Some(LOOP)), Cause::Other);
-        // Not called by uprobes this time.
-        calls.enter(MEMCPY, Role::None, STACK + 800);
-        assert_eq!(calls.cause(Some(MEMCPY)), Cause::Other);
+    fn a_caller_is_the_cause() {
+        let mut calls = in_work();
+        calls.enter(MEMCPY, None, STACK + 700);
+        assert_eq!(calls.cause(Some(MEMCPY)), Some((WORK, NOTIFY)));
+        assert_eq!(calls.cause(Some(NOTIFY)), Some((WORK, NOTIFY)));
+        assert_eq!(calls.cause(Some(LOOP)), None);
+        // Called by a function of no group this time.
+        calls.enter(MEMCPY, None, STACK + 800);
+        assert_eq!(calls.cause(Some(MEMCPY)), None);
     }
 
+    /// Checks that the innermost function of a group is the cause.
     #[test]
-    fn what_their_consumers_do_is_not() {
-        let mut calls = in_uprobes();
-        calls.enter(DISPATCH, Role::Consumer, STACK + 700);
-        calls.enter(MEMCPY, Role::None, STACK + 600);
-        assert_eq!(calls.cause(Some(MEMCPY)), Cause::Consumer);
-        assert_eq!(calls.cause(Some(NOTIFY)), Cause::Uprobes(NOTIFY));
-        calls.enter(MEMCPY, Role::None, STACK + 700);
-        assert_eq!(calls.cause(Some(MEMCPY)), Cause::Uprobes(NOTIFY));
+    fn the_innermost_group_is_the_cause() {
+        let mut calls = in_work();
+        calls.enter(DISPATCH, Some(CALLBACK), STACK + 700);
+        calls.enter(MEMCPY, None, STACK + 600);
+        assert_eq!(calls.cause(Some(MEMCPY)), Some((CALLBACK, DISPATCH)));
+        assert_eq!(calls.cause(Some(NOTIFY)), Some((WORK, NOTIFY)));
+        calls.enter(MEMCPY, None, STACK + 700);
+        assert_eq!(calls.cause(Some(MEMCPY)), Some((WORK, NOTIFY)));
     }
 
+    /// Checks that a function at the same place of the stack replaces its caller.
     #[test]
     fn a_tail_call_takes_its_callers_place() {
-        let mut calls = in_uprobes();
-        calls.enter(DISPATCH, Role::Consumer, STACK + 700);
-        calls.enter(MEMCPY, Role::None, STACK + 700);
-        assert_eq!(calls.cause(Some(MEMCPY)), Cause::Uprobes(NOTIFY));
+        let mut calls = in_work();
+        calls.enter(DISPATCH, Some(CALLBACK), STACK + 700);
+        calls.enter(MEMCPY, None, STACK + 700);
+        assert_eq!(calls.cause(Some(MEMCPY)), Some((WORK, NOTIFY)));
     }
 
+    /// Checks that the interrupted function has its cause again afterwards.
     #[test]
-    fn an_interrupt_ends_where_it_came() {
-        let mut calls = in_uprobes();
-        calls.enter(TICK, Role::Interrupt, OTHER_STACK + 900);
-        calls.enter(MEMCPY, Role::None, OTHER_STACK + 800);
-        assert_eq!(calls.cause(Some(MEMCPY)), Cause::Interrupt);
-        assert_eq!(calls.cause(Some(NOTIFY)), Cause::Uprobes(NOTIFY));
-        calls.enter(MEMCPY, Role::None, STACK + 700);
-        assert_eq!(calls.cause(Some(MEMCPY)), Cause::Uprobes(NOTIFY));
+    fn an_interrupt_ends_where_it_began() {
+        let mut calls = in_work();
+        calls.enter(TICK, Some(INTERRUPT), OTHER_STACK + 900);
+        calls.enter(MEMCPY, None, OTHER_STACK + 800);
+        assert_eq!(calls.cause(Some(MEMCPY)), Some((INTERRUPT, TICK)));
+        assert_eq!(calls.cause(Some(NOTIFY)), Some((WORK, NOTIFY)));
+        calls.enter(MEMCPY, None, STACK + 700);
+        assert_eq!(calls.cause(Some(MEMCPY)), Some((WORK, NOTIFY)));
     }
 
+    /// Checks a stack that crosses an aligned address.
     #[test]
     fn an_interrupts_stack_need_not_be_aligned() {
-        let mut calls = in_uprobes();
-        calls.enter(TICK, Role::Interrupt, OTHER_STACK + 100);
-        calls.enter(MEMCPY, Role::None, OTHER_STACK - 100);
-        assert_eq!(calls.cause(Some(MEMCPY)), Cause::Interrupt);
+        let mut calls = in_work();
+        calls.enter(TICK, Some(INTERRUPT), OTHER_STACK + 100);
+        calls.enter(MEMCPY, None, OTHER_STACK - 100);
+        assert_eq!(calls.cause(Some(MEMCPY)), Some((INTERRUPT, TICK)));
     }
 
+    /// Checks that the stacks beside one are others.
     #[test]
     fn tasks_do_not_share_calls() {
-        let mut calls = in_uprobes();
+        let mut calls = in_work();
         let below = STACK - (1 << STACK_SHIFT) + 900;
-        assert_eq!(calls.enter(MEMCPY, Role::None, below), Cause::Other);
+        assert_eq!(calls.enter(MEMCPY, None, below), None);
         let above = STACK + (1 << STACK_SHIFT);
-        assert_eq!(calls.enter(MEMCPY, Role::None, above), Cause::Other);
-        assert_eq!(calls.cause(Some(NOTIFY)), Cause::Uprobes(NOTIFY));
+        assert_eq!(calls.enter(MEMCPY, None, above), None);
+        assert_eq!(calls.cause(Some(NOTIFY)), Some((WORK, NOTIFY)));
     }
 
+    /// Checks code that was never entered.
     #[test]
-    fn code_of_no_function_belongs_to_what_runs() {
-        let mut calls = in_uprobes();
-        assert_eq!(calls.cause(None), Cause::Uprobes(NOTIFY));
-        assert_eq!(calls.cause(Some(COLD)), Cause::Uprobes(NOTIFY));
-        assert_eq!(Calls::default().cause(Some(COLD)), Cause::Other);
+    fn code_of_no_function_has_the_cause_of_the_caller() {
+        let mut calls = in_work();
+        assert_eq!(calls.cause(None), Some((WORK, NOTIFY)));
+        assert_eq!(calls.cause(Some(COLD)), Some((WORK, NOTIFY)));
+        assert_eq!(Calls::default().cause(Some(COLD)), None);
     }
 
+    /// Checks the limits for frames and stacks.
     #[test]
     fn memory_is_bounded() {
         let mut calls = Calls::default();
         for task in 0..100 {
             for depth in 0..1000 {
                 let pointer = (task << STACK_SHIFT) + 8 * (2000 - depth);
-                calls.enter(LOOP, Role::None, pointer);
+                calls.enter(LOOP, None, pointer);
             }
         }
         assert_eq!(calls.stacks.len(), MOST_STACKS);

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The part that QEMU calls.
+//! The functions that QEMU calls.
 //!
-//! Kernel code is instrumented between the first and the last mark of a measurement only: QEMU
-//! forgets all translated code at both, so that booting is as fast as ever.
+//! Code is instrumented only between the first and the last mark of a measurement. At both, QEMU
+//! discards all translated code, so that booting is not slowed down.
 
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::process::abort;
 use std::slice;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -30,23 +28,21 @@ use qemu_plugin_sys::{
 use crate::arch::Arch;
 use crate::calls::Calls;
 use crate::marks::Mark;
-use crate::report::{Guest, Report, Run};
-use crate::symbols::{Function, Role, Symbols};
+use crate::options::Options;
+use crate::report::{Guest, metrics};
+use crate::symbols::{Function, Symbols};
 use crate::table::{Access, Kind, Table};
 
-// GLib's, which QEMU is linked with.
+// Functions of GLib, which QEMU is linked with.
 unsafe extern "C" {
     fn g_array_free(array: *mut GArray, free_segment: c_int) -> *mut c_char;
     fn g_byte_array_new() -> *mut GByteArray;
     fn g_byte_array_set_size(array: *mut GByteArray, length: c_uint) -> *mut GByteArray;
 }
 
-/// The interface that this uses; QEMU reads it.
+/// The version of the interface that this plugin uses; QEMU reads it.
 #[unsafe(no_mangle)]
 pub static qemu_plugin_version: c_int = QEMU_PLUGIN_VERSION as c_int;
-
-/// The default of `threshold`.
-const THRESHOLD: f64 = 0.01;
 
 static PLUGIN: OnceLock<Plugin> = OnceLock::new();
 
@@ -54,22 +50,23 @@ struct Plugin {
     id: qemu_plugin_id_t,
     arch: Arch,
     symbols: Symbols,
-    output: PathBuf,
+    options: Options,
     processors: Box<[Processor]>,
-    /// Kernel code that is translated now is instrumented.
+    /// Code that is translated now is instrumented.
     instrumenting: AtomicBool,
     guest: Mutex<Guest>,
-    report: Mutex<Report>,
+    /// The output of all measurements until now, as lines of JSON.
+    output: Mutex<Vec<u8>>,
 }
 
-/// Nobody measures here; tables may be taken.
+/// No thread measures here; the table may be taken.
 const IDLE: u8 = 0;
-/// Belongs to the processor's own thread.
+/// The processor's own thread measures.
 const MEASURING: u8 = 1;
-/// Belongs to the thread that takes the tables.
+/// A thread takes the table.
 const TAKEN: u8 = 2;
 
-/// A line of its own each, so that this does not do what it looks for.
+/// Each has lines of its own, so that the plugin does not itself cause contention.
 #[repr(align(128))]
 struct Processor {
     state: AtomicU8,
@@ -77,8 +74,8 @@ struct Processor {
     measured: UnsafeCell<Measured>,
 }
 
-// SAFETY: `measured` belongs to whom `state` says, who took it by an acquiring transition from
-// `IDLE` and gives it back by a releasing one.
+// SAFETY: `state` says which thread may use `measured`: the thread that took the state by an
+// acquiring transition from `IDLE`, until it returns it by a releasing one.
 unsafe impl Sync for Processor {}
 
 #[derive(Default)]
@@ -87,7 +84,7 @@ struct Measured {
     table: Table,
 }
 
-/// What reads a processor's registers; for its own thread only.
+/// The handles of a processor's registers, for its own thread only.
 struct Registers {
     argument: *mut qemu_plugin_register,
     stack: *mut qemu_plugin_register,
@@ -100,10 +97,14 @@ unsafe impl Send for Registers {}
 unsafe impl Sync for Registers {}
 
 impl Registers {
-    /// In a callback that may read registers, of the processor's own thread.
+    /// Reads a register.
+    ///
+    /// # Safety
+    ///
+    /// The caller must be a callback that may read registers, in the processor's own thread.
     unsafe fn read(&self, register: *mut qemu_plugin_register) -> u64 {
-        // SAFETY: The buffer is only used here, and here only by one thread. QEMU appends to it as
-        // many bytes as it returns.
+        // SAFETY: The buffer is used by this function only, in one thread. QEMU appends as many
+        // bytes to it as it returns.
         let bytes = unsafe {
             g_byte_array_set_size(self.buffer, 0);
             let length = qemu_plugin_read_register(register, self.buffer);
@@ -112,19 +113,19 @@ impl Registers {
         };
         match bytes.try_into() {
             Ok(bytes) => u64::from_le_bytes(bytes),
-            Err(_) => fail("QEMU does not tell the guest's registers"),
+            Err(_) => fail("QEMU cannot read a register of 8 bytes"),
         }
     }
 }
 
-/// What the guest does makes no sense, or the host's disk is full: no figure is better than a
+/// Ends QEMU. When marks make no sense or the output cannot be written, no figure is better than a
 /// wrong one.
 fn fail(why: &str) -> ! {
     eprintln!("uprobes-xol-plugin: {why}");
     abort()
 }
 
-/// Called by QEMU, once. Not 0 makes it give up.
+/// Installs the plugin. QEMU calls this function once, and exits if the result is not 0.
 ///
 /// # Safety
 ///
@@ -137,19 +138,19 @@ pub unsafe extern "C" fn qemu_plugin_install(
     argv: *mut *mut c_char,
 ) -> c_int {
     let arguments = (0..usize::try_from(argc).unwrap_or(0)).map(|at| {
-        // SAFETY: By the caller.
+        // SAFETY: Guaranteed by the caller.
         let argument = unsafe { CStr::from_ptr(*argv.add(at)) };
         argument.to_string_lossy().into_owned()
     });
-    // SAFETY: By the caller.
+    // SAFETY: Guaranteed by the caller.
     let plugin = Plugin::new(id, unsafe { &*info }, arguments);
     match plugin {
         Ok(plugin) => {
             if PLUGIN.set(plugin).is_err() {
-                eprintln!("uprobes-xol-plugin: loaded twice; name it once");
+                eprintln!("uprobes-xol-plugin: loaded twice; give -plugin once");
                 return 1;
             }
-            // SAFETY: These are callbacks as QEMU wants them.
+            // SAFETY: These are callbacks as QEMU expects them.
             unsafe {
                 qemu_plugin_register_vcpu_init_cb(id, Some(processor_started));
                 qemu_plugin_register_vcpu_tb_trans_cb(id, Some(translated));
@@ -172,49 +173,31 @@ impl Plugin {
         // SAFETY: It is a string of QEMU's.
         let target = unsafe { CStr::from_ptr(info.target_name) }.to_string_lossy();
         let arch = Arch::of_target(&target).filter(|_| info.system_emulation);
-        let arch = arch.ok_or(format!("knows no machine with {target}, only whole ones"))?;
-        // SAFETY: The member for system emulation.
+        let arch = arch.ok_or(format!("{target} is not supported, see `options.rs`"))?;
+        // SAFETY: This is the member for system emulation.
         let processors = unsafe { info.__bindgen_anon_1.system.max_vcpus };
-
-        let (mut build, mut output, mut threshold) = (None, None, THRESHOLD);
-        for argument in arguments {
-            let parts = argument.split_once('=');
-            match parts.ok_or(format!("{argument}: is not NAME=VALUE"))? {
-                ("build", path) => build = Some(path.to_owned()),
-                ("output", path) => output = Some(path.into()),
-                ("threshold", number) => {
-                    threshold = number
-                        .parse()
-                        .map_err(|_| format!("threshold={number}: is not a number"))?;
-                }
-                (name, _) => return Err(format!("{name}: knows build, output and threshold")),
-            }
-        }
-        let build = build.ok_or("build= is missing, the folder of the guest's kernel")?;
         let processors = (0..processors).map(|_| Processor {
             state: AtomicU8::new(IDLE),
             registers: OnceLock::new(),
             measured: UnsafeCell::default(),
         });
+        let options = Options::parse(arguments)?;
         Ok(Self {
             id,
             arch,
-            symbols: Symbols::read(Path::new(&build))?,
-            output: output.ok_or("output= is missing, the file to be written")?,
+            symbols: Symbols::read(&options.symbols, &options.groups)?,
+            options,
             processors: processors.collect(),
             instrumenting: AtomicBool::new(false),
             guest: Mutex::default(),
-            report: Mutex::new(Report {
-                threshold,
-                runs: Vec::new(),
-            }),
+            output: Mutex::default(),
         })
     }
 
-    /// Has QEMU forget what it has translated.
+    /// Makes QEMU discard all translated code.
     fn translate_again(&self, instrumenting: bool) {
         self.instrumenting.store(instrumenting, Ordering::Relaxed);
-        // SAFETY: The callback is as QEMU wants it.
+        // SAFETY: The callback is as QEMU expects it.
         unsafe { qemu_plugin_reset(self.id, Some(reset)) };
     }
 
@@ -223,14 +206,14 @@ impl Plugin {
         match mark {
             Mark::Prepare => {
                 *lock(&self.guest) = Guest {
-                    probes: argument,
+                    name: argument,
                     ..Guest::default()
                 };
                 self.translate_again(true);
             }
             Mark::Begin => {
                 if !self.instrumenting.load(Ordering::Relaxed) || !processor.take(MEASURING) {
-                    fail("the guest marks a beginning where there is none");
+                    fail("the guest marks BEGIN twice, or without PREPARE");
                 }
                 // SAFETY: The state was taken.
                 let measured = unsafe { &mut *processor.measured.get() };
@@ -238,13 +221,13 @@ impl Plugin {
             }
             Mark::End => {
                 let Some(measured) = processor.measuring() else {
-                    fail("the guest marks an end on a processor without a beginning");
+                    fail("the guest marks END on a processor without BEGIN");
                 };
-                measured.table.hits = argument;
+                measured.table.operations = argument;
                 processor.state.store(IDLE, Ordering::Release);
             }
-            Mark::Slots => {
-                lock(&self.guest).slots.insert(argument);
+            Mark::Page => {
+                lock(&self.guest).pages.insert(argument);
             }
             Mark::Finish => {
                 self.translate_again(false);
@@ -255,23 +238,22 @@ impl Plugin {
 
     fn finish(&self, taking_part: u64) {
         let tables: Vec<_> = self.processors.iter().map(Processor::take_table).collect();
-        let ended = tables.iter().filter(|table| table.hits > 0).count();
+        let ended = tables.iter().filter(|table| table.operations > 0).count();
         if ended as u64 != taking_part {
             fail(&format!(
-                "{ended} processors have hits, {taking_part} should"
+                "{ended} processors have operations, FINISH says {taking_part}"
             ));
         }
-        let mut report = lock(&self.report);
-        let run = Run::new(&tables, &lock(&self.guest), report.threshold, &self.symbols);
-        report.runs.push(run);
-        let written = serde_json::to_vec_pretty(&*report)
-            .map_err(std::io::Error::from)
-            .and_then(|json| {
-                let mut file = fs::File::create(&self.output)?;
-                file.write_all(&json)
-            });
-        if let Err(error) = written {
-            fail(&format!("cannot write {}: {error}", self.output.display()));
+        let found = metrics(&tables, &lock(&self.guest), &self.symbols, &self.options);
+        let mut output = lock(&self.output);
+        for metric in found {
+            let line = serde_json::to_vec(&metric).expect("it has strings and numbers only");
+            output.extend(line);
+            output.push(b'\n');
+        }
+        if let Err(error) = fs::write(&self.options.output, &*output) {
+            let path = self.options.output.display();
+            fail(&format!("cannot write {path}: {error}"));
         }
     }
 }
@@ -284,7 +266,8 @@ impl Processor {
         taken.is_ok()
     }
 
-    /// What is measured now. For the processor's own thread only, and one at a time.
+    /// Returns the table while the processor is measured. For the processor's own thread only.
+    #[allow(clippy::mut_from_ref, reason = "the state protects the table")]
     #[inline]
     fn measuring(&self) -> Option<&mut Measured> {
         let measuring = self.state.load(Ordering::Relaxed) == MEASURING;
@@ -295,7 +278,7 @@ impl Processor {
 
     fn take_table(&self) -> Table {
         if !self.take(TAKEN) {
-            fail("the guest has finished, but a processor is still being measured");
+            fail("the guest marks FINISH before END on each processor");
         }
         // SAFETY: The state was taken.
         let measured = unsafe { &mut *self.measured.get() };
@@ -307,7 +290,7 @@ impl Processor {
     fn registers(&self) -> &Registers {
         match self.registers.get() {
             Some(registers) => registers,
-            None => fail("QEMU did not say that a processor was started"),
+            None => fail("QEMU did not report the start of a processor"),
         }
     }
 }
@@ -322,8 +305,8 @@ fn plugin() -> &'static Plugin {
 
 unsafe extern "C" fn processor_started(_: qemu_plugin_id_t, number: c_uint) {
     let plugin = plugin();
-    // SAFETY: We are in the processor's own context. The array's elements are what QEMU says, with
-    // names that are strings.
+    // SAFETY: This is the processor's own thread. The array's elements have the type that QEMU
+    // documents, with names that are strings.
     let registers = unsafe {
         let all = qemu_plugin_get_registers();
         let find = |name: &str| {
@@ -343,55 +326,62 @@ unsafe extern "C" fn processor_started(_: qemu_plugin_id_t, number: c_uint) {
         })
     };
     let Some(registers) = registers else {
-        fail("QEMU does not know the guest's registers");
+        fail("QEMU does not offer the stack pointer and the first argument");
     };
-    // The second time, if a processor is started again, changes nothing.
+    // A processor that is started again keeps its handles.
     let _ = plugin.processors[number as usize].registers.set(registers);
 }
 
-/// QEMU has forgotten all callbacks.
+/// Registers the callback again, which QEMU discarded, too.
 unsafe extern "C" fn reset(id: qemu_plugin_id_t) {
-    // SAFETY: The callback is as QEMU wants it.
+    // SAFETY: The callback is as QEMU expects it.
     unsafe { qemu_plugin_register_vcpu_tb_trans_cb(id, Some(translated)) };
 }
 
 unsafe extern "C" fn translated(_: qemu_plugin_id_t, block: *mut qemu_plugin_tb) {
     let plugin = plugin();
     let instrumenting = plugin.instrumenting.load(Ordering::Relaxed);
-    // SAFETY: QEMU's, valid during this callback, as are its instructions.
+    // SAFETY: QEMU's block is valid during this callback, as are its instructions.
     for at in 0..unsafe { qemu_plugin_tb_n_insns(block) } {
         // SAFETY: As above; `at` is within.
         let instruction = unsafe { qemu_plugin_tb_get_insn(block, at) };
         // SAFETY: As above.
         let address = unsafe { qemu_plugin_insn_vaddr(instruction) };
+        // SAFETY: As above.
+        unsafe { instrument_mark(plugin.arch, instruction) };
         let is_kernel = address >> 63 != 0;
-        if !is_kernel {
-            // SAFETY: As above.
-            unsafe { instrument_mark(plugin.arch, instruction) };
-        } else if instrumenting {
+        if instrumenting && (is_kernel || plugin.options.all_code) {
             // SAFETY: As above.
             unsafe { instrument(plugin, instruction, address) };
         }
     }
 }
 
-/// The bytes of an instruction, which must be valid. None is longer than 15.
+/// Reads the bytes of an instruction, at most 15.
+///
+/// # Safety
+///
+/// `instruction` must be valid.
 unsafe fn bytes_of(instruction: *mut qemu_plugin_insn, bytes: &mut [u8; 16]) -> &[u8] {
-    // SAFETY: By the caller; QEMU writes no more than it is told.
+    // SAFETY: Guaranteed by the caller; QEMU writes no more than it is told.
     let length =
         unsafe { qemu_plugin_insn_data(instruction, bytes.as_mut_ptr().cast(), bytes.len()) };
     &bytes[..length.min(bytes.len())]
 }
 
+/// Calls [`marked`] where the instruction is a mark.
+///
+/// # Safety
+///
 /// `instruction` must be valid.
 unsafe fn instrument_mark(arch: Arch, instruction: *mut qemu_plugin_insn) {
     let mut bytes = [0; 16];
-    // SAFETY: By the caller.
+    // SAFETY: Guaranteed by the caller.
     let bytes = unsafe { bytes_of(instruction, &mut bytes) };
     let Some(mark) = Mark::decode(arch, bytes) else {
         return;
     };
-    // SAFETY: By the caller; the callback is as QEMU wants it.
+    // SAFETY: Guaranteed by the caller; the callback is as QEMU expects it.
     unsafe {
         qemu_plugin_register_vcpu_insn_exec_cb(
             instruction,
@@ -402,12 +392,16 @@ unsafe fn instrument_mark(arch: Arch, instruction: *mut qemu_plugin_insn) {
     }
 }
 
+/// Calls [`entered`] and [`accessed`] for the instruction.
+///
+/// # Safety
+///
 /// `instruction` must be valid.
 unsafe fn instrument(plugin: &Plugin, instruction: *mut qemu_plugin_insn, address: u64) {
     let symbols = &plugin.symbols;
     let function = symbols.function(address);
     let mut bytes = [0; 16];
-    // SAFETY: By the caller.
+    // SAFETY: Guaranteed by the caller.
     let bytes = unsafe { bytes_of(instruction, &mut bytes) };
     let place = Place {
         function,
@@ -415,7 +409,7 @@ unsafe fn instrument(plugin: &Plugin, instruction: *mut qemu_plugin_insn, addres
     };
     let data = place.pack();
     if function.is_some_and(|function| symbols.address(function) == address) {
-        // SAFETY: By the caller; the callback is as QEMU wants it.
+        // SAFETY: Guaranteed by the caller; the callback is as QEMU expects it.
         unsafe {
             qemu_plugin_register_vcpu_insn_exec_cb(
                 instruction,
@@ -437,14 +431,14 @@ unsafe fn instrument(plugin: &Plugin, instruction: *mut qemu_plugin_insn, addres
     }
 }
 
-/// What is known of an instruction when it is translated.
+/// The properties of an instruction that are known when it is translated.
 struct Place {
     function: Option<Function>,
     is_atomic: bool,
 }
 
 impl Place {
-    /// As a number, which callbacks are given.
+    /// Makes a number, which QEMU passes to callbacks.
     fn pack(&self) -> *mut c_void {
         let function = self.function.map_or(0, |function| function.0 as usize + 1);
         ((function << 1) | usize::from(self.is_atomic)) as *mut c_void
@@ -478,9 +472,11 @@ unsafe extern "C" fn entered(number: c_uint, data: *mut c_void) {
     let registers = processor.registers();
     // SAFETY: This callback may read registers.
     let pointer = unsafe { registers.read(registers.stack) };
-    let role = plugin.symbols.role(function);
-    measured.calls.enter(function, role, pointer);
-    measured.table.consumed += u64::from(role == Role::Consumer);
+    let group = plugin.symbols.group(function);
+    measured.calls.enter(function, group, pointer);
+    if let Some(group) = group {
+        measured.table.enter(group);
+    }
 }
 
 unsafe extern "C" fn accessed(

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The symbols of a kernel, and which of its functions are of uprobes, from the folder in which it
-//! was built.
+//! The guest's symbols, and which of its functions belong to groups.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,103 +9,61 @@ use std::path::Path;
 
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
 
-/// The object files that are uprobes. Not all are there on every architecture.
-const UPROBES: &[&str] = &[
-    "kernel/events/uprobes.o",
-    "kernel/events/uprobes_xol.o",
-    "arch/x86/kernel/uprobes.o",
-    "arch/arm64/kernel/probes/uprobes.o",
-];
-
-/// Where uprobes call what a probe is for.
-const CONSUMERS: &[&str] = &[
-    "uprobe_dispatcher",
-    "uretprobe_dispatcher",
-    "uprobe_multi_link_handler",
-    "uprobe_multi_link_ret_handler",
-];
-
-/// Entries of interrupts, on the stack that they found and on their own.
-const INTERRUPTS: &[&str] = &[
-    "asm_common_interrupt",
-    "common_interrupt",
-    "__common_interrupt",
-    "el0t_64_irq",
-    "el0t_64_irq_handler",
-    "el1h_64_irq",
-    "el1h_64_irq_handler",
-    "gic_handle_irq",
-    "__irq_exit_rcu",
-    "handle_softirqs",
-];
-
-/// x86 has many more, which are called `asm_sysvec_reschedule_ipi`, for example.
-const INTERRUPT_PART: &str = "sysvec_";
-
-const SCHEDULER: &[&str] = &["schedule", "__schedule"];
+use crate::options::Groups;
 
 /// A function's number, in the order of their addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Function(pub u32);
 
-/// What a function's entry says about what is done there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    Uprobes,
-    Consumer,
-    Interrupt,
-    Scheduler,
-    None,
-}
+/// A group's number, in the order of the arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Group(pub u16);
 
 struct Symbol {
     address: u64,
-    /// 0 if it is not known.
+    /// 0 if the size is not known.
     size: u64,
     name: String,
 }
 
 struct CodeSymbol {
     symbol: Symbol,
-    role: Role,
+    group: Option<Group>,
 }
 
-/// All sorted by address, no address twice.
+/// All symbols, sorted by address; no address occurs twice.
 pub struct Symbols {
     functions: Vec<CodeSymbol>,
     data: Vec<Symbol>,
 }
 
 impl Symbols {
-    /// Reads `vmlinux` and the objects of uprobes.
-    pub fn read(build: &Path) -> Result<Self, String> {
-        let read = |name: &str| {
-            let path = build.join(name);
-            fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+    /// Reads the guest's ELF file, and the object files of groups.
+    pub fn read(file: &Path, groups: &Groups) -> Result<Self, String> {
+        let read = |path: &Path| {
+            fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
         };
-        let contents = read("vmlinux")?;
-        let (code, data) = kernel_symbols(&parse("vmlinux", &contents)?);
+        let contents = read(file)?;
+        let (code, data) = symbols_of(&parse(file, &contents)?);
         let addresses = unique_addresses(&code);
 
-        let mut uprobes = Vec::new();
-        for name in UPROBES {
-            if build.join(name).exists() {
-                let contents = read(name)?;
-                uprobes.extend(code_ranges(&parse(name, &contents)?, &addresses));
-            }
+        let mut ranges = Vec::new();
+        for (group, object) in &groups.objects {
+            let contents = read(object)?;
+            let found = code_ranges(&parse(object, &contents)?, &addresses);
+            ranges.extend(found.into_iter().map(|range| (range, *group)));
         }
-        if uprobes.is_empty() {
-            return Err(format!(
-                "no object file of uprobes in {}; give the folder in which the kernel was built",
-                build.display()
-            ));
-        }
-        Ok(Self::new(code, data, &uprobes))
+        Ok(Self::new(code, data, &ranges, groups))
     }
 
-    fn new(mut code: Vec<Symbol>, mut data: Vec<Symbol>, uprobes: &[Range<u64>]) -> Self {
+    fn new(
+        mut code: Vec<Symbol>,
+        mut data: Vec<Symbol>,
+        ranges: &[(Range<u64>, Group)],
+        groups: &Groups,
+    ) -> Self {
         for symbols in [&mut code, &mut data] {
-            // Of several names for a place the first one by the alphabet, and one with a size.
+            // A place with several names keeps the first one by the alphabet that has a size.
             symbols.sort_by(|a, b| {
                 let key = |s: &Symbol| (s.address, s.size == 0);
                 key(a).cmp(&key(b)).then_with(|| a.name.cmp(&b.name))
@@ -114,7 +71,7 @@ impl Symbols {
             symbols.dedup_by_key(|symbol| symbol.address);
         }
         let functions = code.into_iter().map(|symbol| CodeSymbol {
-            role: role(&symbol, uprobes),
+            group: group(&symbol, ranges, groups),
             symbol,
         });
         Self {
@@ -129,11 +86,11 @@ impl Symbols {
         Some(Function(at as u32))
     }
 
-    pub fn role(&self, function: Function) -> Role {
-        self.functions[function.0 as usize].role
+    pub fn group(&self, function: Function) -> Option<Group> {
+        self.functions[function.0 as usize].group
     }
 
-    /// Where it begins.
+    /// The address at which the function begins.
     pub fn address(&self, function: Function) -> u64 {
         self.functions[function.0 as usize].symbol.address
     }
@@ -163,8 +120,8 @@ impl Symbols {
     }
 }
 
-fn parse<'a>(name: &str, contents: &'a [u8]) -> Result<object::File<'a>, String> {
-    object::File::parse(contents).map_err(|error| format!("{name}: {error}"))
+fn parse<'a>(path: &Path, contents: &'a [u8]) -> Result<object::File<'a>, String> {
+    object::File::parse(contents).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// The last symbol that begins at or before `address`, unless it ends there.
@@ -179,23 +136,16 @@ fn index_of<T>(sorted: &[T], address: u64, symbol: impl Fn(&T) -> &Symbol) -> Op
     (*size == 0 || address < start + size).then_some(at)
 }
 
-fn role(symbol: &Symbol, uprobes: &[Range<u64>]) -> Role {
-    let name = symbol.name.as_str();
-    if uprobes.iter().any(|code| code.contains(&symbol.address)) {
-        Role::Uprobes
-    } else if CONSUMERS.contains(&name) {
-        Role::Consumer
-    } else if INTERRUPTS.contains(&name) || name.contains(INTERRUPT_PART) {
-        Role::Interrupt
-    } else if SCHEDULER.contains(&name) {
-        Role::Scheduler
-    } else {
-        Role::None
-    }
+fn group(symbol: &Symbol, ranges: &[(Range<u64>, Group)], groups: &Groups) -> Option<Group> {
+    let mut ranges = ranges.iter();
+    let range = ranges.find(|(range, _)| range.contains(&symbol.address));
+    range
+        .map(|(_, group)| *group)
+        .or_else(|| groups.by_name(&symbol.name))
 }
 
-/// Code and data of a kernel.
-fn kernel_symbols(file: &object::File) -> (Vec<Symbol>, Vec<Symbol>) {
+/// The symbols of code and those of data.
+fn symbols_of(file: &object::File) -> (Vec<Symbol>, Vec<Symbol>) {
     let mut code = Vec::new();
     let mut data = Vec::new();
     for symbol in file.symbols() {
@@ -203,7 +153,7 @@ fn kernel_symbols(file: &object::File) -> (Vec<Symbol>, Vec<Symbol>) {
             continue;
         };
         let Ok(name) = symbol.name() else { continue };
-        // Marks in assembly, and the padding before functions.
+        // These are labels in assembly, and Linux's padding before functions.
         if name.is_empty() || name.starts_with(['.', '$']) || name.starts_with("__pfx_") {
             continue;
         }
@@ -224,7 +174,7 @@ fn kernel_symbols(file: &object::File) -> (Vec<Symbol>, Vec<Symbol>) {
     (code, data)
 }
 
-/// Names that only one symbol has.
+/// The names that only one symbol has.
 fn unique_addresses(symbols: &[Symbol]) -> HashMap<&str, u64> {
     let mut addresses = HashMap::new();
     for symbol in symbols {
@@ -239,8 +189,8 @@ fn unique_addresses(symbols: &[Symbol]) -> HashMap<&str, u64> {
         .collect()
 }
 
-/// Where the code of an object file went in the kernel. Names of static functions may be those of
-/// others as well; but a section stays in one piece, so one unique name in it is enough.
+/// The addresses of an object file's code after linking. Static functions may share their names
+/// with others; but a section stays in one piece, so one unique name in it is enough.
 fn code_ranges(file: &object::File, addresses: &HashMap<&str, u64>) -> Vec<Range<u64>> {
     let mut ranges = Vec::new();
     for section in file.sections() {
@@ -262,6 +212,7 @@ fn code_ranges(file: &object::File, addresses: &HashMap<&str, u64>) -> Vec<Range
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::tests::groups;
 
     fn symbol(address: u64, size: u64, name: &str) -> Symbol {
         Symbol {
@@ -287,11 +238,12 @@ mod tests {
                 symbol(0x1080, 0x100, "table"),
                 symbol(0xffff_2000, 0x8, "lock"),
             ];
-            let uprobes = 0x300..0x400;
-            Self::new(code, data, std::slice::from_ref(&uprobes))
+            let ranges = [(0x400..0x410, Group(0))];
+            Self::new(code, data, &ranges, &groups())
         }
     }
 
+    /// Checks which function an address belongs to.
     #[test]
     fn instructions_belong_to_functions() {
         let symbols = Symbols::example();
@@ -305,16 +257,18 @@ mod tests {
         assert_eq!(symbols.address(symbols.function(0x3ff).unwrap()), 0x300);
     }
 
+    /// Checks that object files come before names.
     #[test]
-    fn functions_have_roles() {
+    fn functions_belong_to_groups() {
         let symbols = Symbols::example();
-        let role = |address| symbols.role(symbols.function(address).unwrap());
-        assert_eq!(role(0x100), Role::None);
-        assert_eq!(role(0x200), Role::Consumer);
-        assert_eq!(role(0x300), Role::Uprobes);
-        assert_eq!(role(0x400), Role::Interrupt);
+        let group = |address| symbols.group(symbols.function(address).unwrap());
+        assert_eq!(group(0x100), None);
+        assert_eq!(group(0x200), Some(Group(1)));
+        assert_eq!(group(0x300), Some(Group(0)));
+        assert_eq!(group(0x400), Some(Group(0)));
     }
 
+    /// Checks the names of lines.
     #[test]
     fn static_data_has_a_name() {
         let symbols = Symbols::example();
@@ -326,6 +280,7 @@ mod tests {
         assert_eq!(data(0x2000), None);
     }
 
+    /// Checks that a name of two symbols is not used.
     #[test]
     fn a_name_that_two_have_says_nothing() {
         let symbols = [symbol(1, 0, "a"), symbol(2, 0, "b"), symbol(3, 0, "a")];

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What one processor did with memory.
+//! The accesses of one processor.
 
 use rustc_hash::FxHashMap;
 
 use crate::calls::Cause;
-use crate::symbols::Function;
+use crate::symbols::{Function, Group};
 
 const LINE_SHIFT: u32 = 6;
 pub const LINE_SIZE: u64 = 1 << LINE_SHIFT;
-/// The smallest one that there is.
+/// The smallest size of a page.
 pub const PAGE_SIZE: u64 = 4096;
 
 /// The number of a 64-byte line of physical memory.
@@ -42,7 +42,7 @@ pub struct Access {
     /// In bytes.
     pub size: u64,
     pub kind: Kind,
-    /// Where the instruction is.
+    /// The function with the instruction.
     pub function: Option<Function>,
     pub cause: Cause,
 }
@@ -51,7 +51,7 @@ pub struct Access {
 pub struct Count {
     pub loads: u64,
     pub stores: u64,
-    /// Those of the stores that belong to an atomic read-modify-write.
+    /// The stores among them that belong to an atomic read-modify-write.
     pub atomics: u64,
 }
 
@@ -69,7 +69,7 @@ impl std::ops::AddAssign for Count {
     }
 }
 
-/// Who accesses a line.
+/// The function that accesses a line, and its cause.
 pub type By = (Option<Function>, Cause);
 
 #[derive(Debug)]
@@ -79,34 +79,42 @@ pub struct Line {
     /// The bytes of it that were touched, one bit for each.
     pub touched: u64,
     pub stored_bytes: u64,
-    /// They are few: a list is faster than a map.
+    /// There are few: a list is faster than a map.
     pub by: Vec<(By, Count)>,
 }
 
-/// What a processor did between its marks.
+/// The accesses of a processor between its marks.
 #[derive(Debug, Default)]
 pub struct Table {
-    pub hits: u64,
-    /// How often a probe's consumer was called.
-    pub consumed: u64,
+    pub operations: u64,
+    /// The number of calls of functions of each group.
+    pub entries: Vec<u64>,
     pub lines: FxHashMap<LineNumber, Line>,
 }
 
 impl Table {
+    pub fn enter(&mut self, group: Group) {
+        let at = usize::from(group.0);
+        if self.entries.len() <= at {
+            self.entries.resize(at + 1, 0);
+        }
+        self.entries[at] += 1;
+    }
+
     pub fn record(&mut self, access: &Access) {
         let offset = access.physical % LINE_SIZE;
         let inside = access.size.min(LINE_SIZE - offset);
         self.record_in_line(access, inside);
-        // What goes on behind the page's end has another physical address, which is not known.
-        let behind = access.size - inside;
+        // The physical address beyond the page's end is not known.
+        let beyond = access.size - inside;
         let next = LineNumber::of(access.physical).address() + LINE_SIZE;
-        if behind > 0 && next % PAGE_SIZE != 0 {
+        if beyond > 0 && next % PAGE_SIZE != 0 {
             let rest = Access {
                 physical: next,
                 virtual_address: access.virtual_address + inside,
                 ..*access
             };
-            self.record_in_line(&rest, behind.min(LINE_SIZE));
+            self.record_in_line(&rest, beyond.min(LINE_SIZE));
         }
     }
 
@@ -149,7 +157,7 @@ mod tests {
             size,
             kind,
             function: Some(Function(1)),
-            cause: Cause::Other,
+            cause: None,
         }
     }
 
@@ -158,6 +166,7 @@ mod tests {
         line.map_or(Vec::new(), |line| line.by.iter().map(|by| by.1).collect())
     }
 
+    /// Checks counts by line and by function.
     #[test]
     fn accesses_are_counted_by_line_and_function() {
         let mut table = Table::default();
@@ -178,6 +187,7 @@ mod tests {
         assert_eq!(touched, (1 << 63) | 0xffff);
     }
 
+    /// Checks that lines are told apart by physical addresses.
     #[test]
     fn a_line_is_one_however_it_is_mapped() {
         let mut table = Table::default();
@@ -193,6 +203,7 @@ mod tests {
         assert_eq!(line.virtual_address, 0xffff_8880_0000_1000);
     }
 
+    /// Checks an access across the end of a line, and across that of a page.
     #[test]
     fn an_access_may_be_to_two_lines() {
         let mut table = Table::default();
@@ -200,11 +211,12 @@ mod tests {
         assert_eq!(counts(&table, 0x1000)[0].stores, 1);
         assert_eq!(counts(&table, 0x1040)[0].stores, 1);
         assert_eq!(table.lines[&LineNumber::of(0x1040)].touched, 0xf);
-        // To two pages.
+        // This one is to two pages.
         table.record(&access(0x2ffc, 8, Kind::Store));
         assert!(counts(&table, 0x3000).is_empty());
     }
 
+    /// Checks an access as large as a line.
     #[test]
     fn a_whole_line_is_one_access() {
         let mut table = Table::default();
@@ -213,6 +225,7 @@ mod tests {
         assert_eq!(table.lines.len(), 1);
     }
 
+    /// Checks that an atomic counts as a store, too.
     #[test]
     fn an_atomic_is_a_store() {
         let mut table = Table::default();
