@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The QEMU plugin that finds the memory which processors share.
+//! The QEMU plugin that finds memory which several processors use.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,23 +9,23 @@ use anyhow::Result;
 
 use crate::stage::{Fingerprint, Runner};
 
-/// Its crate.
-pub const FOLDER: &str = "tools/testing/uprobes-xol-plugin";
+/// The directory of the crate.
+pub const FOLDER: &str = "tools/testing/qemu-contention";
 
-/// The stage of [`build`].
+/// The name of the stage of [`build`].
 pub const STAGE: &str = "QEMU plugin";
 
-/// What the plugin's complaints begin with.
-pub const NAME: &str = "uprobes-xol-plugin";
+/// The prefix of the plugin's error messages.
+pub const NAME: &str = "qemu-contention";
 
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 
-/// Builds the plugin; returns what QEMU loads.
+/// Builds the plugin. Returns the library that QEMU loads.
 pub fn build(runner: &Runner) -> Result<PathBuf> {
     let folder = runner.paths.checkout.join(FOLDER);
     let target = runner.paths.cache.join("target");
-    let library = target.join("release/libuprobes_xol_plugin.so");
-    let inputs = Fingerprint::new("plugin 1").tree(&folder)?;
+    let library = target.join("release/libqemu_contention.so");
+    let inputs = Fingerprint::new("plugin 2").tree(&folder)?;
     runner.stage(STAGE, &inputs, &[&library], |progress| {
         let mut cargo = Command::new("cargo");
         cargo

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Memory that processors share while they hit probes: boots with QEMU's plugin.
+//! Memory that processors share while they hit probes: boots with the plugin `qemu-contention`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -256,6 +256,14 @@ mod unit_tests {
         assert!(options.iter().any(|of| of.starts_with("objects=uprobes:/")));
         let empty = tempfile::tempdir().unwrap();
         assert!(super::options(empty.path(), Path::new("out")).is_err());
+    }
+
+    /// Checks that the selftest has the plugin's marks.
+    #[test]
+    fn marks_are_those_of_the_plugin() {
+        let ours = include_str!("../../../../tools/testing/selftests/uprobes/marks.h");
+        let plugins = include_str!("../../../../tools/testing/qemu-contention/marks.h");
+        assert_eq!(ours, plugins);
     }
 
     /// Checks that no two boots share a log.

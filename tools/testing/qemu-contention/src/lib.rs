@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A plugin of QEMU TCG that finds memory which several processors use and one writes, while guest
-//! code between marks runs. `options.rs` has the arguments, `marks.rs` the marks, `report.rs` the output.
+//! code between marks runs. `README.md` has the arguments, the marks and the output.
 #![warn(clippy::undocumented_unsafe_blocks)]
 #![cfg_attr(test, allow(dead_code, reason = "only `plugin` uses all"))]
 

@@ -71,7 +71,7 @@ impl Options {
                             .extend(words.map(|of| (group, of.to_owned()))),
                     }
                 }
-                _ => return Err(format!("{name}: no such argument, see `options.rs`")),
+                _ => return Err(format!("{name}: no such argument, see README.md")),
             }
         }
         Ok(Self {

@@ -121,7 +121,7 @@ impl Registers {
 /// Ends QEMU. When marks make no sense or the output cannot be written, no figure is better than a
 /// wrong one.
 fn fail(why: &str) -> ! {
-    eprintln!("uprobes-xol-plugin: {why}");
+    eprintln!("qemu-contention: {why}");
     abort()
 }
 
@@ -147,7 +147,7 @@ pub unsafe extern "C" fn qemu_plugin_install(
     match plugin {
         Ok(plugin) => {
             if PLUGIN.set(plugin).is_err() {
-                eprintln!("uprobes-xol-plugin: loaded twice; give -plugin once");
+                eprintln!("qemu-contention: loaded twice; give -plugin once");
                 return 1;
             }
             // SAFETY: These are callbacks as QEMU expects them.
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn qemu_plugin_install(
             0
         }
         Err(why) => {
-            eprintln!("uprobes-xol-plugin: {why}");
+            eprintln!("qemu-contention: {why}");
             1
         }
     }
@@ -173,7 +173,7 @@ impl Plugin {
         // SAFETY: It is a string of QEMU's.
         let target = unsafe { CStr::from_ptr(info.target_name) }.to_string_lossy();
         let arch = Arch::of_target(&target).filter(|_| info.system_emulation);
-        let arch = arch.ok_or(format!("{target} is not supported, see `options.rs`"))?;
+        let arch = arch.ok_or(format!("{target} is not supported, see README.md"))?;
         // SAFETY: This is the member for system emulation.
         let processors = unsafe { info.__bindgen_anon_1.system.max_vcpus };
         let processors = (0..processors).map(|_| Processor {
