@@ -1,87 +1,68 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The figures of a run beside those of an earlier one.
 
-use crate::arch::Arch;
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::flavour::Flavour;
 use crate::report::layout::TABLES;
-use crate::report::summary::{Section, Summary, decimal, distinct, key, table, title};
+use crate::report::summary::{Section, Summary, decimal, key, table, title};
 
-/// A figure in both runs.
-struct Pair {
-    arch: Arch,
-    figure: String,
-    flavour: Flavour,
-    old: f64,
-    new: f64,
-}
+/// The old and the new value of a figure, by kernel.
+type Pairs = BTreeMap<Flavour, (f64, f64)>;
 
 /// Compares all that was measured in both; none if that is nothing.
 pub fn section(new: &Summary, old: &Summary, which: &str) -> Option<Section> {
-    let pairs = pairs(new, old);
-    let mut flavours = distinct(pairs.iter().map(|pair| pair.flavour));
-    flavours.sort();
-    let mut heads = vec!["machine".to_owned(), "figure".to_owned()];
-    for &flavour in &flavours {
-        heads.extend(["old", "new", "new / old"].map(|of| format!("{}: {of}", title(flavour))));
-    }
-    let figures = distinct(pairs.iter().map(|pair| (pair.arch, &pair.figure)));
-    let rows = figures.into_iter().map(|(arch, figure)| {
-        let mut cells = vec![arch.to_string(), figure.clone()];
-        for &flavour in &flavours {
-            let same = |of: &&Pair| (of.arch, &of.figure, of.flavour) == (arch, figure, flavour);
-            let pair = pairs.iter().find(same);
-            cells.push(shown(pair.map(|pair| pair.old)));
-            cells.push(shown(pair.map(|pair| pair.new)));
-            cells.push(decimal(pair.and_then(|pair| ratio(pair.old, pair.new)), 2));
+    let mut figures = Vec::new();
+    for layout in TABLES {
+        for value in layout.values {
+            let Some(name) = value.compared else {
+                continue;
+            };
+            let (new, old) = (new.of(value.metric), old.of(value.metric));
+            for arch in new.archs() {
+                for row in new.on(arch).distinct(layout.rows) {
+                    let key = key(layout.rows, &row);
+                    let of = |run: &Summary, kernel| run.on(arch).with(&key).kernel(kernel).value();
+                    let pair =
+                        |of_kernel| Some((of_kernel, (of(&old, of_kernel)?, of(&new, of_kernel)?)));
+                    let pairs: Pairs = new.flavours().into_iter().filter_map(pair).collect();
+                    let labels = key
+                        .iter()
+                        .map(|(label, value)| format!(", {label}: {value}"));
+                    let names = vec![
+                        arch.to_string(),
+                        name.to_owned() + &labels.collect::<String>(),
+                    ];
+                    figures.extend((!pairs.is_empty()).then_some((names, pairs)));
+                }
+            }
         }
-        cells
+    }
+    let flavours = figures.iter().flat_map(|(_, pairs)| pairs.keys());
+    let flavours: BTreeSet<_> = flavours.copied().collect();
+    let heads = flavours.iter().flat_map(|&flavour| {
+        ["old", "new", "new / old"].map(|of| format!("{}: {of}", title(flavour)))
     });
-    (!pairs.is_empty()).then(|| Section {
+    let heads = ["machine", "figure"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(heads);
+    let rows = figures.iter().map(|(names, pairs)| {
+        let cells = flavours.iter().flat_map(|flavour| {
+            let (old, new) = pairs.get(flavour).copied().unzip();
+            let change = old.zip(new).and_then(|(old, new)| ratio(old, new));
+            [shown(old), shown(new), decimal(change, 2)]
+        });
+        names.iter().cloned().chain(cells).collect()
+    });
+    (!figures.is_empty()).then(|| Section {
         title: "Comparison with an earlier run",
         note: format!(
             "New is this run, old is {which}. Nanoseconds and hits per second can be compared only \
              if both ran on the same machine; the others are the same on every machine."
         ),
-        table: table(heads, 2, rows.collect()),
+        table: table(heads.collect(), 2, rows.collect()),
     })
-}
-
-fn pairs(new: &Summary, old: &Summary) -> Vec<Pair> {
-    let mut pairs = Vec::new();
-    for layout in TABLES {
-        let labels: Vec<_> = layout.rows.iter().map(|(label, _)| *label).collect();
-        for value in layout.values {
-            let Some(name) = value.compared else {
-                continue;
-            };
-            for arch in new.archs() {
-                let new = new.on(arch).of(value.metric);
-                for row in new.distinct(&labels) {
-                    let key = key(&labels, &row);
-                    let mut figure = name.to_owned();
-                    for (label, value) in &key {
-                        figure += &format!(", {label}: {value}");
-                    }
-                    let old = old.on(arch).of(value.metric).with(&key);
-                    let new = new.with(&key);
-                    for flavour in new.flavours() {
-                        let of = |run: &Summary| run.kernel(flavour).value();
-                        let Some((old, new)) = of(&old).zip(of(&new)) else {
-                            continue;
-                        };
-                        pairs.push(Pair {
-                            arch,
-                            figure: figure.clone(),
-                            flavour,
-                            old,
-                            new,
-                        });
-                    }
-                }
-            }
-        }
-    }
-    pairs
 }
 
 /// None where the old value is 0 and the new one is not.

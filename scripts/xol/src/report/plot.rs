@@ -10,7 +10,7 @@ use plotters::prelude::*;
 
 use crate::arch::Arch;
 use crate::flavour::Flavour;
-use crate::report::layout::{Bars, COST, LINES, Lines};
+use crate::report::layout::{LINES, Lines};
 use crate::report::summary::{Summary, key, title};
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -33,11 +33,11 @@ pub fn write(summary: &Summary, folder: &Path) -> Result<Vec<PathBuf>> {
         Ok(())
     };
     let compared = summary.filter(|of| Flavour::COMPARED.contains(&of.flavour));
-    draw(OVERVIEW.to_owned(), &|path| bars(&compared, &COST, path))?;
+    draw(OVERVIEW.to_owned(), &|path| bars(&compared, path))?;
     for arch in summary.archs() {
         let part = summary.on(arch);
         let name = format!("instructions-per-hit-{arch}.svg");
-        draw(name, &|path| bars(&part, &COST, path))?;
+        draw(name, &|path| bars(&part, path))?;
         for plot in LINES {
             let name = format!("{}-{arch}.svg", plot.file);
             draw(name, &|path| lines(&part, plot, arch, path))?;
@@ -56,13 +56,13 @@ fn colour(flavour: Flavour) -> RGBColor {
     }
 }
 
-/// Draws a row of bars for each architecture. False when there is no data.
-fn bars(summary: &Summary, plot: &Bars, path: &Path) -> Result<bool> {
-    let summary = summary.of(plot.metric);
+/// Draws the cost of instructions, a row of bars for each architecture. False when there is no data.
+fn bars(summary: &Summary, path: &Path) -> Result<bool> {
+    let summary = summary.of("instructions_per_hit");
     let flavours = summary.flavours();
     let rows = summary.archs();
     let names = |arch| -> Vec<&str> {
-        let names = summary.on(arch).distinct(&[plot.x]);
+        let names = summary.on(arch).distinct(&["instruction"]);
         names.into_iter().map(|name| name[0]).collect()
     };
     let Some(most) = rows.iter().map(|&arch| names(arch).len()).max() else {
@@ -75,14 +75,14 @@ fn bars(summary: &Summary, plot: &Bars, path: &Path) -> Result<bool> {
         for (&arch, area) in rows.iter().zip(root.split_evenly((rows.len(), 1))) {
             let width = 160 + 110 * names(arch).len() as i32;
             let area = area.margin(0, 0, 0, size.0 as i32 - width);
-            let title = format!("{}, {arch}", plot.title);
+            let title = format!("Instructions per hit, {arch}");
             bars_of_arch(
                 &area,
                 &title,
                 (&names(arch), &flavours),
                 &|name, flavour| {
                     let of = summary.on(arch).kernel(flavour);
-                    of.with(&[(plot.x, name)]).value()
+                    of.with(&[("instruction", name)]).value()
                 },
             )?;
         }

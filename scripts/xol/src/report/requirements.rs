@@ -86,83 +86,91 @@ struct Requirement {
     stepped: bool,
 }
 
-const REQUIREMENT: Requirement = Requirement {
-    what: "",
-    metric: "",
-    labels: &[],
-    probes: &[],
-    against: Against::Nothing,
-    bound: Bound::Zero,
-    on: None,
-    stepped: true,
-};
+const fn required(what: &'static str, metric: &'static str, bound: Bound) -> Requirement {
+    Requirement {
+        what,
+        metric,
+        bound,
+        labels: &[],
+        probes: &[],
+        against: Against::Nothing,
+        on: None,
+        stepped: true,
+    }
+}
+
+const fn shared(what: &'static str, metric: &'static str, bound: Bound) -> Requirement {
+    Requirement {
+        labels: &[("processors", &[PROCESSORS])],
+        probes: &["1", "100"],
+        ..required(what, metric, bound)
+    }
+}
 
 const REQUIREMENTS: &[Requirement] = &[
+    shared(
+        "shared lines, processors: 4",
+        "contended_lines",
+        Bound::Zero,
+    ),
+    shared(
+        "slot bytes per hit, processors: 4",
+        "page_bytes",
+        Bound::Zero,
+    ),
+    shared(
+        "atomics on shared lines per hit, processors: 4",
+        "contended_atomics",
+        Bound::Below(SOME),
+    ),
     Requirement {
-        what: "shared lines, processors: 4",
-        metric: "contended_lines",
-        labels: &[("processors", &[PROCESSORS])],
-        probes: &["1", "100"],
-        ..REQUIREMENT
-    },
-    Requirement {
-        what: "slot bytes per hit, processors: 4",
-        metric: "page_bytes",
-        labels: &[("processors", &[PROCESSORS])],
-        probes: &["1", "100"],
-        ..REQUIREMENT
-    },
-    Requirement {
-        what: "atomics on shared lines per hit, processors: 4",
-        metric: "contended_atomics",
-        labels: &[("processors", &[PROCESSORS])],
-        probes: &["1", "100"],
-        bound: Bound::Below(SOME),
-        ..REQUIREMENT
-    },
-    Requirement {
-        what: "instructions per stepped hit, the worst against C",
-        metric: "instructions_per_hit",
         labels: &[("steps", &["yes"])],
         against: Against::C,
-        bound: Bound::AtMost(0.98),
-        ..REQUIREMENT
+        ..required(
+            "instructions per stepped hit, the worst against C",
+            "instructions_per_hit",
+            Bound::AtMost(0.98),
+        )
     },
     Requirement {
-        what: "instructions per boosted hit, the worst against nop",
-        metric: "instructions_per_hit",
         labels: &[("instruction", &BOOSTED)],
         against: Against::Label("instruction", EMULATED),
-        bound: Bound::AtMost(BOOSTED_COST),
         on: Some(Arch::X86_64),
         stepped: false,
-        ..REQUIREMENT
+        ..required(
+            "instructions per boosted hit, the worst against nop",
+            "instructions_per_hit",
+            Bound::AtMost(BOOSTED_COST),
+        )
     },
     // On arm64 the figure would tell how QEMU TCG scales.
     Requirement {
-        what: "hits/s, 64 threads against 4",
-        metric: "hits_per_second",
         labels: &[("instruction", &["mov"]), ("threads", &["64"])],
         probes: &["1", "2", "100"],
         against: Against::Label("threads", "4"),
-        bound: Bound::AtLeast(0.95),
         on: Some(Arch::X86_64),
-        ..REQUIREMENT
+        ..required(
+            "hits/s, 64 threads against 4",
+            "hits_per_second",
+            Bound::AtLeast(0.95),
+        )
     },
     Requirement {
-        what: "slot layer, ns per step of 1 thread against C",
-        metric: "slot_layer_ns_per_step",
         labels: &[("probes", &["1"]), ("threads", &["1"])],
         against: Against::C,
-        bound: Bound::AtMost(0.2),
-        ..REQUIREMENT
+        ..required(
+            "slot layer, ns per step of 1 thread against C",
+            "slot_layer_ns_per_step",
+            Bound::AtMost(0.2),
+        )
     },
     Requirement {
-        what: "slot layer, a thread on each processor, of linear",
-        metric: "slot_layer_of_linear",
         labels: &[("probes", &["1"]), ("all_processors", &["yes"])],
-        bound: Bound::AtLeast(0.9),
-        ..REQUIREMENT
+        ..required(
+            "slot layer, a thread on each processor, of linear",
+            "slot_layer_of_linear",
+            Bound::AtLeast(0.9),
+        )
     },
 ];
 

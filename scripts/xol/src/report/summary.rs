@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, Table};
 
 use crate::arch::Arch;
 use crate::flavour::Flavour;
-use crate::report::layout::{Kernels, LEAST, Layout, TABLES, Value};
+use crate::report::layout::{HEADINGS, LEAST, Layout, TABLES, Value};
 use crate::report::metric::Sample;
 
 /// The kernel that others are compared with.
@@ -106,110 +106,105 @@ impl<'a> Summary<'a> {
     /// Makes the declared tables that have rows.
     pub fn sections(&self) -> Vec<Section> {
         let sections = TABLES.iter().map(|layout| self.section(layout));
-        sections
-            .filter(|section| section.table.row_count() > 0)
-            .collect()
+        let filled = |section: &Section| section.table.row_count() > 0;
+        sections.filter(filled).collect()
     }
 
     fn section(&self, layout: &Layout) -> Section {
         let has = |of: &Sample| layout.values.iter().any(|it| it.metric == of.metric.metric);
         let shown = self.with(layout.only).filter(has);
+        let (outer, inner) = (layout.rows, layout.kernel_rows.unwrap_or_default());
+        let labels = [outer, inner].concat();
+        let flavours = shown.flavours();
+
+        let mut heads = vec!["machine".to_owned()];
+        heads.extend(outer.iter().map(|label| heading(label)));
+        heads.extend(layout.kernel_rows.map(|_| "kernel".to_owned()));
+        heads.extend(inner.iter().map(|label| heading(label)));
+        let left = heads.len();
+        heads.extend(
+            layout
+                .values
+                .iter()
+                .flat_map(|value| match layout.kernel_rows {
+                    Some(_) => vec![value.heading.to_owned()],
+                    None => value_heads(value, &flavours),
+                }),
+        );
+
+        let mut rows = Vec::new();
+        for arch in shown.archs() {
+            let all = shown.on(arch);
+            let mut add = |part: &Summary, kernels: &[Flavour]| {
+                for row in part.distinct(&labels) {
+                    let same = part.with(&key(&labels, &row));
+                    let (before, after) = row.split_at(outer.len());
+                    let mut cells = vec![arch.to_string()];
+                    cells.extend(before.iter().map(|label| readable(label)));
+                    cells.extend(layout.kernel_rows.map(|_| title(kernels[0]).to_owned()));
+                    cells.extend(after.iter().map(|label| readable(label)));
+                    let values = layout.values.iter();
+                    cells.extend(values.flat_map(|value| value_cells(value, &same, kernels)));
+                    rows.push(cells);
+                }
+            };
+            if layout.kernel_rows.is_none() {
+                add(&all, &flavours);
+                continue;
+            }
+            for first in all.distinct(outer) {
+                let all = all.with(&key(outer, &first));
+                flavours.iter().for_each(|&of| add(&all.kernel(of), &[of]));
+            }
+        }
         Section {
             title: layout.title,
             note: layout.note.to_owned(),
-            table: match layout.kernels {
-                Kernels::Columns => shown.kernels_in_columns(layout),
-                Kernels::Rows(inner) => shown.kernels_in_rows(layout, inner),
-            },
+            table: table(heads, left, rows),
         }
-    }
-
-    fn kernels_in_columns(&self, layout: &Layout) -> Table {
-        let flavours = self.flavours();
-        let others = || flavours.iter().filter(|&&flavour| flavour != BASE);
-        let (labels, mut heads) = names(layout.rows);
-        let left = heads.len();
-        for value in layout.values {
-            heads.extend(flavours.iter().map(|&flavour| match value.heading {
-                "" => title(flavour).to_owned(),
-                heading => format!("{heading}, {}", title(flavour)),
-            }));
-            if value.ratio {
-                heads.extend(others().map(|&of| format!("{} / {}", title(of), title(BASE))));
-            }
-            heads.extend(value.spread.then(|| "spread".to_owned()));
-        }
-        let mut rows = Vec::new();
-        for arch in self.archs() {
-            let all = self.on(arch);
-            for row in all.distinct(&labels) {
-                let same = all.with(&key(&labels, &row));
-                let mut cells = vec![arch.to_string()];
-                cells.extend(row.iter().map(|label| readable(label)));
-                for value in layout.values {
-                    let runs = |&flavour| same.of(value.metric).kernel(flavour);
-                    let of = |flavour| runs(flavour).value();
-                    cells.extend(flavours.iter().map(|flavour| show(value, of(flavour))));
-                    if value.ratio {
-                        let ratio = |flavour| Some(of(flavour)? / of(&BASE)?);
-                        cells.extend(others().map(|flavour| decimal(ratio(flavour), 2)));
-                    }
-                    if value.spread {
-                        let spreads = flavours.iter().map(|of| spread(&runs(of).values()));
-                        cells.push(format!("{:.0} %", spreads.fold(0.0, f64::max) * 100.0));
-                    }
-                }
-                rows.push(cells);
-            }
-        }
-        table(heads, left, rows)
-    }
-
-    fn kernels_in_rows(&self, layout: &Layout, inner: &[(&str, &str)]) -> Table {
-        let (outer, mut heads) = names(layout.rows);
-        heads.push("kernel".to_owned());
-        heads.extend(inner.iter().map(|(_, heading)| (*heading).to_owned()));
-        let left = heads.len();
-        heads.extend(layout.values.iter().map(|value| value.heading.to_owned()));
-        let labels: Vec<_> = outer
-            .iter()
-            .copied()
-            .chain(inner.iter().map(|of| of.0))
-            .collect();
-        let mut shown_rows = Vec::new();
-        for arch in self.archs() {
-            let all = self.on(arch);
-            for first in all.distinct(&outer) {
-                for flavour in self.flavours() {
-                    let all = all.with(&key(&outer, &first)).kernel(flavour);
-                    for row in all.distinct(&labels) {
-                        let same = all.with(&key(&labels, &row));
-                        let (before, after) = row.split_at(outer.len());
-                        let mut cells = vec![arch.to_string()];
-                        cells.extend(before.iter().map(|label| readable(label)));
-                        cells.push(title(flavour).to_owned());
-                        cells.extend(after.iter().map(|&label| label.to_owned()));
-                        let values = layout.values.iter();
-                        cells.extend(values.map(|of| show(of, same.of(of.metric).value())));
-                        shown_rows.push(cells);
-                    }
-                }
-            }
-        }
-        table(heads, left, shown_rows)
     }
 }
 
-/// The labels of columns, and the headings with the machine's before them.
-fn names<'a>(columns: &[(&'a str, &str)]) -> (Vec<&'a str>, Vec<String>) {
-    let headings = columns.iter().map(|(_, heading)| *heading);
-    let headings = ["machine"].into_iter().chain(headings).map(str::to_owned);
-    (
-        columns.iter().map(|(label, _)| *label).collect(),
-        headings.collect(),
-    )
+fn heading(label: &str) -> String {
+    let other = HEADINGS.iter().find(|(of, _)| *of == label);
+    other.map_or(label, |(_, heading)| heading).to_owned()
 }
 
+fn value_heads(value: &Value, flavours: &[Flavour]) -> Vec<String> {
+    let head = |&flavour: &Flavour| match value.heading {
+        "" => title(flavour).to_owned(),
+        heading => format!("{heading}, {}", title(flavour)),
+    };
+    let others = flavours.iter().filter(|&&of| value.ratio && of != BASE);
+    let ratios = others.map(|&of| format!("{} / {}", title(of), title(BASE)));
+    let spread = value.spread.then(|| "spread".to_owned());
+    flavours
+        .iter()
+        .map(head)
+        .chain(ratios)
+        .chain(spread)
+        .collect()
+}
+
+/// The cells of samples that differ in their kernels only.
+fn value_cells(value: &Value, same: &Summary, flavours: &[Flavour]) -> Vec<String> {
+    let runs = |flavour| same.of(value.metric).kernel(flavour);
+    let shown = flavours
+        .iter()
+        .map(|&of| match (runs(of).value(), value.missing) {
+            (None, (text, _)) | (Some(0.0), (_, Some(text))) => text.to_owned(),
+            (number, _) => decimal(number, value.digits),
+        });
+    let others = flavours.iter().filter(|&&of| value.ratio && of != BASE);
+    let ratio = |flavour| Some(runs(flavour).value()? / runs(BASE).value()?);
+    let ratios = others.map(|&of| decimal(ratio(of), 2));
+    let spreads = flavours.iter().map(|&of| spread(&runs(of).values()));
+    let most = spreads.fold(0.0, f64::max) * 100.0;
+    let spread = value.spread.then(|| format!("{most:.0} %"));
+    shown.chain(ratios).chain(spread).collect()
+}
+
+/// Pairs labels with their values.
 pub fn key<'a>(labels: &[&'a str], values: &[&'a str]) -> Vec<(&'a str, &'a str)> {
     labels.iter().copied().zip(values.iter().copied()).collect()
 }
@@ -260,14 +255,6 @@ fn spread(values: &[f64]) -> f64 {
     let least = values.iter().copied().fold(f64::INFINITY, f64::min);
     let greatest = values.iter().copied().fold(0.0, f64::max);
     median(values).map_or(0.0, |median| (greatest - least) / median)
-}
-
-fn show(of: &Value, value: Option<f64>) -> String {
-    match (value, of.zero) {
-        (None, _) => of.none.to_owned(),
-        (Some(0.0), Some(text)) => text.to_owned(),
-        _ => decimal(value, of.digits),
-    }
 }
 
 /// Digits are grouped where there is no fraction.
