@@ -9,9 +9,8 @@ use anyhow::{Context, Result};
 use crate::arch::Arch;
 use crate::flavour::Flavour;
 use crate::guest::Guest;
-use crate::jobs::measure::{self, COST, Task, machine};
+use crate::jobs::measure::{self, COST, Needs, Plugin, Task, Trial};
 use crate::jobs::{contention, steps};
-use crate::qemu;
 use crate::report::metric::Measured;
 use crate::report::publish::Publication;
 use crate::report::summary::Summary;
@@ -21,8 +20,7 @@ use crate::stage::{Runner, read_text};
 const THROUGHPUT: Task = Task {
     name: "throughput in turn",
     jobs: &["in-turn"],
-    tools: false,
-    exact: false,
+    needs: Needs::Nothing,
 };
 
 /// The name of the files, without an ending.
@@ -41,30 +39,21 @@ pub struct Earlier {
 
 /// Reads the file `base`, or else the previous run's file if there is one.
 pub fn earlier_bench(runner: &Runner, base: Option<&Path>) -> Result<Option<Earlier>> {
-    let parse = |text: &str| serde_json::from_str::<Measured>(text);
-    if let Some(base) = base {
-        let measured = parse(&read_text(base)?)
-            .context("BASE is not a bench.json of this version; give one that is")?;
-        return Ok(Some(Earlier {
-            measured,
-            which: "the run that BASE names",
-        }));
-    }
     let previous = runner.paths.bench().join(FILE);
-    if !previous.exists() {
-        return Ok(None);
-    }
-    match parse(&read_text(&previous)?) {
-        Ok(measured) => Ok(Some(Earlier {
-            measured,
-            which: "the run before this one",
-        })),
-        Err(error) => {
-            let previous = runner.paths.outside(&previous);
-            println!(
-                "Nothing is compared: {} is not of this version ({error})",
-                previous.display()
-            );
+    let (file, which) = match base {
+        Some(base) => (base, "the run that BASE names"),
+        None if previous.exists() => (&*previous, "the run before this one"),
+        None => return Ok(None),
+    };
+    match (serde_json::from_str(&read_text(file)?), base) {
+        (Ok(measured), _) => Ok(Some(Earlier { measured, which })),
+        (Err(error), Some(_)) => {
+            Err(error).context("BASE is not a bench.json of this version; give one that is")
+        }
+        (Err(error), None) => {
+            let file = runner.paths.outside(file);
+            let file = file.display();
+            println!("Nothing is compared: {file} is not of this version ({error})");
             Ok(None)
         }
     }
@@ -72,54 +61,35 @@ pub fn earlier_bench(runner: &Runner, base: Option<&Path>) -> Result<Option<Earl
 
 /// Measures the kernels of all `guests`, and the slot layer on this machine. Writes all figures,
 /// and a comparison with `earlier`, to `runner.paths.bench()`.
-///
-/// `also_counted` are more kernels whose instructions per hit are counted.
 pub fn run_bench(
     runner: &Runner,
     guests: &[(Arch, Guest)],
     plugin: &Path,
     earlier: Option<Earlier>,
-    also_counted: &[Flavour],
 ) -> Result<()> {
     let folder = runner.paths.bench();
     fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make {}", runner.paths.outside(&folder).display()))?;
-    let flavours_on = |arch| {
-        let there = |flavour: &Flavour| flavour.is_on(arch);
-        let flavours = Flavour::MEASURED.into_iter().filter(there);
-        flavours.collect::<Vec<_>>()
-    };
-    let counted = |arch| [&flavours_on(arch)[..], also_counted].concat();
-    let cost = |arch| measure::Trial::each(&COST, &counted(arch));
-    let contention = |arch| contention::Trial::all(&flavours_on(arch));
-    let throughput = |arch| measure::Trial::in_turn(&THROUGHPUT, &flavours_on(arch));
+    let flavours = &Flavour::MEASURED;
+    let trials = [
+        Trial::each(&COST, flavours),
+        Trial::on(&contention::TASK, flavours, &contention::PROCESSORS),
+        Trial::in_turn(&THROUGHPUT, flavours),
+    ]
+    .concat();
     let host = Arch::host();
     runner.plan(host.map(|_| steps::STAGE));
-    for &(arch, _) in guests {
-        runner.plan(cost(arch).iter().map(|trial| trial.stage_name(arch)));
-        runner.plan(contention(arch).iter().map(|trial| trial.stage_name(arch)));
-        runner.plan(throughput(arch).iter().map(|trial| trial.stage_name(arch)));
-    }
+    measure::plan(runner, guests, &trials);
 
-    let mut measured = Measured::default();
-    if let Some(host) = host {
-        let samples = steps::run(runner, host, &folder.join(CRITERION))?;
-        measured.samples.extend(samples);
-    }
-    for (arch, guest) in guests {
-        let engine = qemu::fastest_engine(runner, *arch, Flavour::C, &guest.base)?;
-        measured.machines.push(machine(runner, *arch, engine));
-        let samples = &mut measured.samples;
-        for trial in cost(*arch) {
-            samples.extend(trial.run(runner, *arch, guest, engine)?);
-        }
-        for trial in contention(*arch) {
-            samples.extend(trial.run(runner, *arch, guest, (plugin, &folder))?);
-        }
-        for trial in throughput(*arch) {
-            samples.extend(trial.run(runner, *arch, guest, engine)?);
-        }
-    }
+    let steps = host.map(|host| steps::run(runner, host, &folder.join(CRITERION)));
+    let plugin = Plugin {
+        library: plugin,
+        folder: &folder,
+    };
+    let mut samples = steps.transpose()?.unwrap_or_default();
+    let mut measured = measure::run(runner, guests, &trials, Some(&plugin))?;
+    samples.append(&mut measured.samples);
+    measured.samples = samples;
 
     let summary = Summary::new(&measured.samples);
     let mut closing = Vec::new();
@@ -153,6 +123,7 @@ fn keep_previous(folder: &Path) -> Result<()> {
 #[cfg(test)]
 mod unit_tests {
     use super::*;
+    use crate::report::metric::tests::step;
     use crate::stage::tests::runner;
 
     /// Checks that the previous run's file is read, and kept under another name.
@@ -166,8 +137,8 @@ mod unit_tests {
         keep_previous(&folder).unwrap();
 
         let measured = Measured {
-            machines: vec![machine(&runner, Arch::X86_64, qemu::Engine::Kvm)],
-            samples: Vec::new(),
+            machines: Vec::new(),
+            samples: vec![step(Flavour::C, (1, 1), 40.0)],
         };
         let text = serde_json::to_string(&measured).unwrap();
         fs::write(folder.join(FILE), &text).unwrap();

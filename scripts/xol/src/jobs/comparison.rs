@@ -6,9 +6,7 @@ use anyhow::{Result, bail};
 use crate::arch::Arch;
 use crate::flavour::Flavour;
 use crate::guest::Guest;
-use crate::jobs::measure::{COST, Task, Trial, machine};
-use crate::qemu;
-use crate::report::metric::Measured;
+use crate::jobs::measure::{self, COST, Needs, Task, Trial};
 use crate::report::publish::Publication;
 use crate::report::summary::title;
 use crate::stage::Runner;
@@ -16,14 +14,12 @@ use crate::stage::Runner;
 const TOOLS: Task = Task {
     name: "bpftrace and perf",
     jobs: &["attach", "perf-bench"],
-    tools: true,
-    exact: false,
+    needs: Needs::Tools,
 };
 const THROUGHPUT: Task = Task {
     name: "throughput",
     jobs: &["throughput"],
-    tools: false,
-    exact: false,
+    needs: Needs::Nothing,
 };
 
 /// Boots the C and the Rust kernels of all `guests` alternately, prints the comparison, and writes
@@ -36,7 +32,6 @@ pub fn run_comparison(
     guests: &[(Arch, Guest)],
     also_counted: &[Flavour],
 ) -> Result<()> {
-    let mut measured = Measured::default();
     let counted = [&Flavour::COMPARED[..], also_counted].concat();
     let trials = [
         Trial::each(&TOOLS, &Flavour::COMPARED),
@@ -44,22 +39,8 @@ pub fn run_comparison(
         Trial::in_turn(&THROUGHPUT, &Flavour::COMPARED),
     ]
     .concat();
-    let trials_on = |arch| {
-        let there = move |trial: &&Trial| trial.flavour.is_on(arch);
-        trials.iter().filter(there)
-    };
-    for &(arch, _) in guests {
-        runner.plan(trials_on(arch).map(|trial| trial.stage_name(arch)));
-    }
-    for (arch, guest) in guests {
-        let engine = qemu::fastest_engine(runner, *arch, Flavour::C, &guest.base)?;
-        measured.machines.push(machine(runner, *arch, engine));
-        for trial in trials_on(*arch) {
-            measured
-                .samples
-                .extend(trial.run(runner, *arch, guest, engine)?);
-        }
-    }
+    measure::plan(runner, guests, &trials);
+    let measured = measure::run(runner, guests, &trials, None)?;
     Publication {
         folder: &runner.paths.report(),
         stem: "report",

@@ -3,20 +3,21 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::arch::Arch;
-use crate::flavour::Flavour;
-use crate::guest::Guest;
-use crate::qemu::{self, Boot, Engine};
-use crate::report::metric::{Metric, Sample};
-use crate::stage::{Runner, files_below, read_text};
+use crate::jobs::measure::{Needs, Task};
+use crate::qemu::{self, Boot};
+use crate::report::metric::Metric;
+use crate::stage::{Progress, Runner, read_text};
 
-const LIMIT: Duration = Duration::from_secs(10 * 60);
+pub const TASK: Task = Task {
+    name: "contention",
+    jobs: &["contention"],
+    needs: Needs::Plugin,
+};
 
-const PROCESSORS: [usize; 4] = [2, 4, 8, 16];
+pub const PROCESSORS: [usize; 4] = [2, 4, 8, 16];
 
 /// The number of hits of all processors together.
 const HITS: usize = 20_000;
@@ -55,75 +56,30 @@ const FUNCTIONS: [(&str, &str); 3] = [
 /// The metrics of the plugin that are reported; others are details for its file.
 const REPORTED: [&str; 3] = ["contended_", "function_", "page_bytes"];
 
-/// A boot with the plugin.
-#[derive(Clone, Copy)]
-pub struct Trial {
-    flavour: Flavour,
-    processors: usize,
+/// Words of the kernel's command line. The plugin knows functions by the addresses at which they
+/// were linked.
+pub fn arguments(processors: usize) -> [String; 2] {
+    [
+        "nokaslr".to_owned(),
+        format!("xol.hits={}", HITS / processors),
+    ]
 }
 
-impl Trial {
-    /// Each kernel with each number of processors.
-    pub fn all(flavours: &[Flavour]) -> Vec<Self> {
-        let trials = PROCESSORS.into_iter().flat_map(|processors| {
-            flavours.iter().map(move |&flavour| Self {
-                flavour,
-                processors,
-            })
-        });
-        trials.collect()
-    }
-
-    pub fn stage_name(&self, arch: Arch) -> String {
-        let flavour = self.flavour.name();
-        format!("contention {arch} {flavour} {}", self.processors)
-    }
-
-    /// Boots, and returns what uprobes share. The plugin's whole output is written to `folder`.
-    pub fn run(
-        &self,
-        runner: &Runner,
-        arch: Arch,
-        guest: &Guest,
-        (plugin, folder): (&Path, &Path),
-    ) -> Result<Vec<Sample>> {
-        let stage = self.stage_name(arch);
-        runner.always(&stage, |progress| {
-            let output = folder.join(stage.replace(' ', "-") + ".jsonl");
-            let _ = fs::remove_file(&output);
-            let hits = format!("xol.hits={}", HITS / self.processors);
-            // The plugin knows functions by the addresses at which they were linked.
-            let arguments = ["kunit.enable=0", "nokaslr", &hits];
-            let arguments = [&arguments, self.flavour.arguments()].concat();
-            let boot = Boot {
-                arch,
-                kernel: &runner.paths.image(arch, self.flavour),
-                initramfs: &guest.base,
-                engine: Engine::Tcg,
-                processors: self.processors,
-                jobs: &["contention"],
-                arguments: &arguments,
-                limit: LIMIT,
-            };
-            let build = runner.paths.kernel(arch, self.flavour);
-            let plugin = format!(
-                "{},{}",
-                plugin.display(),
-                options(&build, &output)?.join(",")
-            );
-            qemu::boot_with_plugin(runner, progress, &boot, &plugin)?.good()?;
-            let text = read_text(&output)
-                .context("the plugin wrote nothing; did QEMU load it, and is it for this QEMU?")?;
-            let metrics = parse(&text, self.processors)?.into_iter();
-            let samples = metrics.map(|metric| Sample {
-                arch,
-                flavour: self.flavour,
-                round: 1,
-                metric,
-            });
-            Ok(samples.collect())
-        })
-    }
+/// Boots with the plugin, and returns what uprobes share. The paths are the plugin's library, the
+/// directory in which the kernel was built, and the file for the plugin's whole output.
+pub fn boot(
+    runner: &Runner,
+    progress: &Progress,
+    boot: &Boot,
+    (library, build, output): (&Path, &Path, &Path),
+) -> Result<Vec<Metric>> {
+    let _ = fs::remove_file(output);
+    let options = options(build, output)?.join(",");
+    let plugin = format!("{},{options}", library.display());
+    qemu::boot_with_plugin(runner, progress, boot, &plugin)?.good()?;
+    let text = read_text(output)
+        .context("the plugin wrote nothing; did QEMU load it, and is it for this QEMU?")?;
+    parse(&text, boot.processors)
 }
 
 /// The plugin's arguments for the kernel in `build`.
@@ -150,20 +106,28 @@ fn options(build: &Path, output: &Path) -> Result<Vec<String>> {
 fn objects(build: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for folder in OBJECTS.map(|folder| build.join(folder)) {
-        if !folder.exists() {
-            continue;
-        }
-        for file in files_below(&folder)? {
-            let mut parts = file.strip_prefix(&folder)?.components();
-            let first = parts.next().map(|of| of.as_os_str().to_string_lossy());
-            if first.is_some_and(|first| first.starts_with("uprobes"))
-                && file.extension().is_some_and(|of| of == "o")
-            {
+        for file in entries(&folder)? {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with("uprobes") {
+                found.extend(entries(&file)?);
                 found.push(file);
             }
         }
     }
+    found.retain(|file| file.extension().is_some_and(|of| of == "o"));
     Ok(found)
+}
+
+/// The files in a directory; none if it is none.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()));
+    let paths = entries?.map(|entry| Ok(entry?.path()));
+    let mut paths: Vec<_> = paths.collect::<Result<_>>()?;
+    paths.sort();
+    Ok(paths)
 }
 
 /// Reads the plugin's output, and checks that each operation was a hit.
@@ -264,18 +228,5 @@ mod unit_tests {
         let ours = include_str!("../../../../tools/testing/selftests/uprobes/marks.h");
         let plugins = include_str!("../../../../tools/testing/qemu-contention/marks.h");
         assert_eq!(ours, plugins);
-    }
-
-    /// Checks that no two boots share a log.
-    #[test]
-    fn every_boot_has_a_log_of_its_own() {
-        let names: Vec<_> = Trial::all(&Flavour::MEASURED)
-            .iter()
-            .map(|trial| trial.stage_name(Arch::Arm64))
-            .collect();
-        assert_eq!(names.len(), 12);
-        for (at, name) in names.iter().enumerate() {
-            assert!(!names[..at].contains(name), "{name}");
-        }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Boots in which something is measured.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -8,31 +9,39 @@ use anyhow::{Result, bail};
 use crate::arch::Arch;
 use crate::flavour::Flavour;
 use crate::guest::Guest;
+use crate::jobs::contention;
 use crate::qemu::{self, Boot, Engine};
-use crate::report::metric::{Machine, Metric, Sample};
-use crate::stage::Runner;
+use crate::report::metric::{Machine, Measured, Metric, Sample};
+use crate::stage::{Progress, Runner};
 
 /// A guest measures for a few minutes.
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// The number of boots of each kernel when times are measured. Their median counts.
-pub const ROUNDS: u32 = 3;
+const ROUNDS: u32 = 3;
 
 /// The jobs of a guest that measure something, and what they need.
 pub struct Task {
     pub name: &'static str,
     pub jobs: &'static [&'static str],
-    /// Needs the image with bpftrace and perf.
-    pub tools: bool,
-    /// Runs one processor on QEMU's instruction clock.
-    pub exact: bool,
+    pub needs: Needs,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum Needs {
+    /// One processor on QEMU's instruction clock.
+    InstructionClock,
+    /// The plugin that finds contended memory.
+    Plugin,
+    /// The image with bpftrace and perf.
+    Tools,
+    Nothing,
 }
 
 pub const COST: Task = Task {
     name: "instructions per hit",
     jobs: &["cost"],
-    tools: false,
-    exact: true,
+    needs: Needs::InstructionClock,
 };
 
 /// One boot of a kernel for a task.
@@ -41,93 +50,160 @@ pub struct Trial {
     pub task: &'static Task,
     pub flavour: Flavour,
     /// Counts the boots of this kernel for this task, from 1.
-    pub round: u32,
+    round: u32,
+    /// None for as many processors as the host has, or one on the instruction clock.
+    processors: Option<usize>,
 }
 
 impl Trial {
     /// One boot of each kernel.
     pub fn each(task: &'static Task, flavours: &[Flavour]) -> Vec<Self> {
-        Self::of_round(task, flavours, 1)
+        Self::of_round(task, flavours, 1, None)
     }
 
     /// Several boots of each kernel, alternately.
     pub fn in_turn(task: &'static Task, flavours: &[Flavour]) -> Vec<Self> {
-        (1..=ROUNDS)
-            .flat_map(|round| Self::of_round(task, flavours, round))
-            .collect()
+        let rounds = (1..=ROUNDS).map(|round| Self::of_round(task, flavours, round, None));
+        rounds.flatten().collect()
     }
 
-    fn of_round(task: &'static Task, flavours: &[Flavour], round: u32) -> Vec<Self> {
+    /// One boot of each kernel with each number of processors.
+    pub fn on(task: &'static Task, flavours: &[Flavour], processors: &[usize]) -> Vec<Self> {
+        let boots = processors.iter();
+        let boots = boots.map(|&number| Self::of_round(task, flavours, 1, Some(number)));
+        boots.flatten().collect()
+    }
+
+    fn of_round(
+        task: &'static Task,
+        flavours: &[Flavour],
+        round: u32,
+        processors: Option<usize>,
+    ) -> Vec<Self> {
         let trial = |&flavour| Self {
             task,
             flavour,
             round,
+            processors,
         };
         flavours.iter().map(trial).collect()
     }
 
     pub fn stage_name(&self, arch: Arch) -> String {
-        let round = match self.round {
-            1 => String::new(),
-            n => format!(" {n}"),
-        };
-        format!("{} {arch} {}{round}", self.task.name, self.flavour.name())
+        let round = (self.round > 1).then_some(self.round as usize);
+        let numbers = [self.processors, round].into_iter().flatten();
+        let numbers = numbers.map(|number| number.to_string());
+        let words = [self.task.name, arch.name(), self.flavour.name()];
+        let words = words.map(str::to_owned).into_iter().chain(numbers);
+        words.collect::<Vec<_>>().join(" ")
     }
 
-    /// Boots, and returns what the guest measured.
-    pub fn run(
+    /// Boots, and returns what the guest or the plugin measured.
+    fn run(
         &self,
         runner: &Runner,
-        arch: Arch,
-        guest: &Guest,
+        (arch, guest): &(Arch, Guest),
         engine: Engine,
+        plugin: Option<&Plugin<'_>>,
     ) -> Result<Vec<Sample>> {
-        let task = self.task;
-        runner.always(&self.stage_name(arch), |progress| {
-            let arguments = [&["kunit.enable=0"], self.flavour.arguments()].concat();
+        let needs = self.task.needs;
+        let stage = self.stage_name(*arch);
+        let processors = self.processors.unwrap_or(match needs {
+            Needs::InstructionClock => 1,
+            _ => processors(runner),
+        });
+        let run = |progress: &Progress| {
+            let more = contention::arguments(processors);
+            let more = more.iter().map(String::as_str);
+            let arguments = ["kunit.enable=0"].into_iter();
+            let arguments = arguments.chain(self.flavour.arguments().iter().copied());
+            let arguments = arguments.chain(more.filter(|_| needs == Needs::Plugin));
+            let arguments: Vec<_> = arguments.collect();
             let boot = Boot {
-                arch,
-                kernel: &runner.paths.image(arch, self.flavour),
-                initramfs: if task.tools { &guest.full } else { &guest.base },
-                engine: if task.exact {
-                    Engine::InstructionClock
-                } else {
-                    engine
+                arch: *arch,
+                kernel: &runner.paths.image(*arch, self.flavour),
+                initramfs: match needs {
+                    Needs::Tools => &guest.full,
+                    _ => &guest.base,
                 },
-                processors: if task.exact { 1 } else { processors(runner) },
-                jobs: task.jobs,
+                engine: match needs {
+                    Needs::InstructionClock => Engine::InstructionClock,
+                    Needs::Plugin => Engine::Tcg,
+                    _ => engine,
+                },
+                processors,
+                jobs: self.task.jobs,
                 arguments: &arguments,
                 limit: LIMIT,
             };
-            let outcome = qemu::boot(runner, progress, &boot)?;
-            let mut samples = Vec::new();
-            for line in outcome.good()? {
-                let metric = Metric::parse(&line)?;
-                samples.extend(metric.map(|metric| Sample {
-                    arch,
-                    flavour: self.flavour,
-                    round: self.round,
-                    metric: match task.exact {
-                        true => metric.of_instruction_clock(),
-                        false => metric,
-                    },
-                }));
+            if let (Needs::Plugin, Some(Plugin { library, folder })) = (needs, plugin) {
+                let build = runner.paths.kernel(*arch, self.flavour);
+                let output = folder.join(stage.replace(' ', "-") + ".jsonl");
+                return contention::boot(runner, progress, &boot, (library, &build, &output));
             }
-            if samples.is_empty() {
-                bail!("the guest reported no measurement");
+            let mut metrics = Vec::new();
+            for line in qemu::boot(runner, progress, &boot)?.good()? {
+                metrics.extend(Metric::parse(&line)?);
             }
-            Ok(samples)
-        })
+            if needs == Needs::InstructionClock {
+                let metrics = metrics.into_iter().map(Metric::of_instruction_clock);
+                return Ok(metrics.collect());
+            }
+            Ok(metrics)
+        };
+        let metrics = runner.always(&stage, run)?;
+        if metrics.is_empty() {
+            bail!("the guest reported no measurement");
+        }
+        let samples = metrics.into_iter().map(|metric| Sample {
+            arch: *arch,
+            flavour: self.flavour,
+            round: self.round,
+            metric,
+        });
+        Ok(samples.collect())
     }
 }
 
-/// The machine of guests that do not run on the instruction clock.
-pub fn machine(runner: &Runner, arch: Arch, engine: Engine) -> Machine {
-    Machine {
-        arch,
-        engine: engine.name().to_owned(),
-        processors: processors(runner),
+/// The plugin's library, and the directory for its output.
+pub struct Plugin<'a> {
+    pub library: &'a Path,
+    pub folder: &'a Path,
+}
+
+fn on(arch: Arch, trials: &[Trial]) -> impl Iterator<Item = &Trial> {
+    trials.iter().filter(move |of| of.flavour.is_on(arch))
+}
+
+/// Announces the stages of [`run`].
+pub fn plan(runner: &Runner, guests: &[(Arch, Guest)], trials: &[Trial]) {
+    for &(arch, _) in guests {
+        runner.plan(on(arch, trials).map(|trial| trial.stage_name(arch)));
     }
+}
+
+/// Boots the kernels of all guests.
+pub fn run(
+    runner: &Runner,
+    guests: &[(Arch, Guest)],
+    trials: &[Trial],
+    plugin: Option<&Plugin<'_>>,
+) -> Result<Measured> {
+    let mut measured = Measured::default();
+    for guest in guests {
+        let arch = guest.0;
+        let engine = qemu::fastest_engine(runner, arch, Flavour::C, &guest.1.base)?;
+        measured.machines.push(Machine {
+            arch,
+            engine: engine.name().to_owned(),
+            processors: processors(runner),
+        });
+        for trial in on(arch, trials) {
+            let samples = trial.run(runner, guest, engine, plugin)?;
+            measured.samples.extend(samples);
+        }
+    }
+    Ok(measured)
 }
 
 fn processors(runner: &Runner) -> usize {
@@ -141,14 +217,23 @@ mod unit_tests {
     /// Checks the order of boots, and that no two share a log.
     #[test]
     fn kernels_are_booted_in_turn() {
-        let trials = Trial::in_turn(&COST, &Flavour::COMPARED);
-        let flavours: Vec<_> = trials.iter().map(|trial| trial.flavour).collect();
+        let rounds = Trial::in_turn(&COST, &Flavour::COMPARED);
+        let flavours: Vec<_> = rounds.iter().map(|trial| trial.flavour).collect();
         assert_eq!(flavours, Flavour::COMPARED.repeat(ROUNDS as usize));
-        let names: Vec<_> = trials
+        let on = Trial::on(
+            &contention::TASK,
+            &Flavour::MEASURED,
+            &contention::PROCESSORS,
+        );
+        assert_eq!(on.len(), 12);
+        let all = [rounds, on].concat();
+        let names: Vec<_> = all
             .iter()
             .map(|trial| trial.stage_name(Arch::X86_64))
             .collect();
         assert_eq!(names[0], "instructions per hit x86_64 c");
+        assert_eq!(names[2], "instructions per hit x86_64 c 2");
+        assert_eq!(names[6], "contention x86_64 c 2");
         for (at, name) in names.iter().enumerate() {
             assert!(!names[..at].contains(name), "{name} would share its log");
         }
