@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::arch::Arch;
 use crate::flavour::Flavour;
 use crate::guest::Guest;
-use crate::jobs::measure::{self, COST, Needs, Plugin, Task, Trial};
+use crate::jobs::measure::{self, COST, Needs, Plugin, ROUNDS, Task, Trial};
 use crate::jobs::{contention, steps};
 use crate::report::metric::Measured;
 use crate::report::publish::Publication;
@@ -21,6 +21,8 @@ const THROUGHPUT: Task = Task {
     name: "throughput in turn",
     jobs: &["in-turn"],
     needs: Needs::Nothing,
+    rounds: ROUNDS,
+    processors: &[None],
 };
 
 /// The name of the files, without an ending.
@@ -72,9 +74,9 @@ pub fn run_bench(
         .with_context(|| format!("cannot make {}", runner.paths.outside(&folder).display()))?;
     let flavours = &Flavour::MEASURED;
     let trials = [
-        Trial::each(&COST, flavours),
-        Trial::on(&contention::TASK, flavours, &contention::PROCESSORS),
-        Trial::in_turn(&THROUGHPUT, flavours),
+        Trial::all(&COST, flavours),
+        Trial::all(&contention::TASK, flavours),
+        Trial::all(&THROUGHPUT, flavours),
     ]
     .concat();
     let host = Arch::host();

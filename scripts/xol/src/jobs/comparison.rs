@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use crate::arch::Arch;
 use crate::flavour::Flavour;
 use crate::guest::Guest;
-use crate::jobs::measure::{self, COST, Needs, Task, Trial};
+use crate::jobs::measure::{self, COST, Needs, ROUNDS, Task, Trial};
 use crate::report::publish::Publication;
 use crate::report::summary::title;
 use crate::stage::Runner;
@@ -15,11 +15,15 @@ const TOOLS: Task = Task {
     name: "bpftrace and perf",
     jobs: &["attach", "perf-bench"],
     needs: Needs::Tools,
+    rounds: 1,
+    processors: &[None],
 };
 const THROUGHPUT: Task = Task {
     name: "throughput",
     jobs: &["throughput"],
     needs: Needs::Nothing,
+    rounds: ROUNDS,
+    processors: &[None],
 };
 
 /// Boots the C and the Rust kernels of all `guests` alternately, prints the comparison, and writes
@@ -34,9 +38,9 @@ pub fn run_comparison(
 ) -> Result<()> {
     let counted = [&Flavour::COMPARED[..], also_counted].concat();
     let trials = [
-        Trial::each(&TOOLS, &Flavour::COMPARED),
-        Trial::each(&COST, &counted),
-        Trial::in_turn(&THROUGHPUT, &Flavour::COMPARED),
+        Trial::all(&TOOLS, &Flavour::COMPARED),
+        Trial::all(&COST, &counted),
+        Trial::all(&THROUGHPUT, &Flavour::COMPARED),
     ]
     .concat();
     measure::plan(runner, guests, &trials);

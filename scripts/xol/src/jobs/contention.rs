@@ -15,9 +15,9 @@ pub const TASK: Task = Task {
     name: "contention",
     jobs: &["contention"],
     needs: Needs::Plugin,
+    rounds: 1,
+    processors: &[Some(2), Some(4), Some(8), Some(16)],
 };
-
-pub const PROCESSORS: [usize; 4] = [2, 4, 8, 16];
 
 /// The number of hits of all processors together.
 const HITS: usize = 20_000;

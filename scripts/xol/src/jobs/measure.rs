@@ -18,13 +18,18 @@ use crate::stage::{Progress, Runner};
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// The number of boots of each kernel when times are measured. Their median counts.
-const ROUNDS: u32 = 3;
+pub const ROUNDS: u32 = 3;
 
 /// The jobs of a guest that measure something, and what they need.
 pub struct Task {
     pub name: &'static str,
     pub jobs: &'static [&'static str],
     pub needs: Needs,
+    /// The number of boots of each kernel.
+    pub rounds: u32,
+    /// The numbers of processors, each for boots of its own. None for as many as the host has, or
+    /// one on the instruction clock.
+    pub processors: &'static [Option<usize>],
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -42,6 +47,8 @@ pub const COST: Task = Task {
     name: "instructions per hit",
     jobs: &["cost"],
     needs: Needs::InstructionClock,
+    rounds: 1,
+    processors: &[None],
 };
 
 /// One boot of a kernel for a task.
@@ -51,42 +58,24 @@ pub struct Trial {
     pub flavour: Flavour,
     /// Counts the boots of this kernel for this task, from 1.
     round: u32,
-    /// None for as many processors as the host has, or one on the instruction clock.
     processors: Option<usize>,
 }
 
 impl Trial {
-    /// One boot of each kernel.
-    pub fn each(task: &'static Task, flavours: &[Flavour]) -> Vec<Self> {
-        Self::of_round(task, flavours, 1, None)
-    }
-
-    /// Several boots of each kernel, alternately.
-    pub fn in_turn(task: &'static Task, flavours: &[Flavour]) -> Vec<Self> {
-        let rounds = (1..=ROUNDS).map(|round| Self::of_round(task, flavours, round, None));
-        rounds.flatten().collect()
-    }
-
-    /// One boot of each kernel with each number of processors.
-    pub fn on(task: &'static Task, flavours: &[Flavour], processors: &[usize]) -> Vec<Self> {
-        let boots = processors.iter();
-        let boots = boots.map(|&number| Self::of_round(task, flavours, 1, Some(number)));
-        boots.flatten().collect()
-    }
-
-    fn of_round(
-        task: &'static Task,
-        flavours: &[Flavour],
-        round: u32,
-        processors: Option<usize>,
-    ) -> Vec<Self> {
-        let trial = |&flavour| Self {
-            task,
-            flavour,
-            round,
-            processors,
-        };
-        flavours.iter().map(trial).collect()
+    /// All boots for a task, the kernels alternately.
+    pub fn all(task: &'static Task, flavours: &[Flavour]) -> Vec<Self> {
+        let mut all = Vec::new();
+        for round in 1..=task.rounds {
+            for &processors in task.processors {
+                all.extend(flavours.iter().map(|&flavour| Self {
+                    task,
+                    flavour,
+                    round,
+                    processors,
+                }));
+            }
+        }
+        all
     }
 
     pub fn stage_name(&self, arch: Arch) -> String {
@@ -217,20 +206,18 @@ mod unit_tests {
     /// Checks the order of boots, and that no two share a log.
     #[test]
     fn kernels_are_booted_in_turn() {
-        let rounds = Trial::in_turn(&COST, &Flavour::COMPARED);
+        const TIMES: Task = Task {
+            rounds: ROUNDS,
+            ..COST
+        };
+        let rounds = Trial::all(&TIMES, &Flavour::COMPARED);
         let flavours: Vec<_> = rounds.iter().map(|trial| trial.flavour).collect();
         assert_eq!(flavours, Flavour::COMPARED.repeat(ROUNDS as usize));
-        let on = Trial::on(
-            &contention::TASK,
-            &Flavour::MEASURED,
-            &contention::PROCESSORS,
-        );
-        assert_eq!(on.len(), 12);
-        let all = [rounds, on].concat();
-        let names: Vec<_> = all
-            .iter()
-            .map(|trial| trial.stage_name(Arch::X86_64))
-            .collect();
+        let contention = Trial::all(&contention::TASK, &Flavour::MEASURED);
+        assert_eq!(contention.len(), 12);
+        let all = [rounds, contention].concat();
+        let names = all.iter().map(|trial| trial.stage_name(Arch::X86_64));
+        let names: Vec<_> = names.collect();
         assert_eq!(names[0], "instructions per hit x86_64 c");
         assert_eq!(names[2], "instructions per hit x86_64 c 2");
         assert_eq!(names[6], "contention x86_64 c 2");

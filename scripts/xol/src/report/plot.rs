@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Plots as SVG.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
@@ -15,35 +14,131 @@ use crate::report::summary::{Summary, key, title};
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
+/// The number of panels side by side, and the width and height of one with lines, in pixels.
 const COLUMNS: usize = 4;
 const PANEL: (usize, usize) = (300, 240);
+/// The height of title and legend, in pixels.
+const HEAD: usize = 60;
 const FONT: &str = "sans-serif";
+const GRID: RGBColor = RGBColor(225, 225, 225);
 
-/// The one plot that is made for readers of README: both kernels, all architectures.
+/// The plot of costs: both kernels on all architectures.
 const OVERVIEW: &str = "instructions.svg";
 
 /// Writes all plots that there is data for into `folder`.
 pub fn write(summary: &Summary, folder: &Path) -> Result<Vec<PathBuf>> {
     let mut written = Vec::new();
-    let mut draw = |name: String, draw: &dyn Fn(&Path) -> Result<bool>| -> Result<()> {
+    let mut draw = |name: String, plot: Plot| -> Result<()> {
         let path = folder.join(name);
-        if draw(&path)? {
+        if !plot.panels.is_empty() {
+            let drawn = plot.draw(&path);
+            drawn.map_err(|error| anyhow!("cannot draw {}: {error}", path.display()))?;
             written.push(path);
         }
         Ok(())
     };
     let compared = summary.filter(|of| Flavour::COMPARED.contains(&of.flavour));
-    draw(OVERVIEW.to_owned(), &|path| bars(&compared, path))?;
+    draw(OVERVIEW.to_owned(), Plot::of_costs(&compared))?;
     for arch in summary.archs() {
         let part = summary.on(arch);
         let name = format!("instructions-per-hit-{arch}.svg");
-        draw(name, &|path| bars(&part, path))?;
-        for plot in LINES {
-            let name = format!("{}-{arch}.svg", plot.file);
-            draw(name, &|path| lines(&part, plot, arch, path))?;
+        draw(name, Plot::of_costs(&part))?;
+        for lines in LINES {
+            let name = format!("{}-{arch}.svg", lines.file);
+            draw(name, Plot::of_lines(&part, lines, arch))?;
         }
     }
     Ok(written)
+}
+
+/// Panels in a grid, under a title and a legend.
+struct Plot {
+    title: String,
+    flavours: Vec<Flavour>,
+    columns: usize,
+    /// The width and height of a panel, in pixels.
+    size: (usize, usize),
+    panels: Vec<Panel>,
+}
+
+/// A chart: for each kernel a value at each place of the horizontal axis.
+struct Panel {
+    name: String,
+    /// The labels of places: names for bars, numbers for lines.
+    places: Vec<String>,
+    kernels: Vec<(Flavour, Vec<Option<f64>>)>,
+    bars: bool,
+}
+
+impl Plot {
+    /// Draws the cost of each instruction as bars, with a panel for each architecture.
+    fn of_costs(summary: &Summary) -> Self {
+        let summary = summary.of("instructions_per_hit");
+        let panels = summary.archs().into_iter().map(|arch| {
+            let panel = Panel::new(&summary.on(arch), "instruction", 1.0, arch.to_string());
+            Panel {
+                bars: true,
+                ..panel
+            }
+        });
+        let panels: Vec<_> = panels.collect();
+        let most = panels.iter().map(|panel| panel.places.len()).max();
+        Self {
+            title: "Instructions per hit".to_owned(),
+            flavours: summary.flavours(),
+            columns: 1,
+            size: (160 + 110 * most.unwrap_or(0), 380),
+            panels,
+        }
+    }
+
+    /// Draws the declared plot, with a panel for each set of labels.
+    fn of_lines(summary: &Summary, plot: &Lines, arch: Arch) -> Self {
+        let summary = summary.of(plot.metric);
+        let panels = summary.distinct(plot.panels).into_iter().map(|labels| {
+            let key = key(plot.panels, &labels);
+            let name = key.iter().map(|(label, value)| match value.parse::<u32>() {
+                Ok(_) => format!("{label}: {value}"),
+                Err(_) => (*value).to_owned(),
+            });
+            let name = name.collect::<Vec<_>>().join(", ");
+            Panel::new(&summary.with(&key), plot.x, plot.unit, name)
+        });
+        Self {
+            title: format!("{}, {arch}", plot.title),
+            flavours: summary.flavours(),
+            columns: COLUMNS,
+            size: PANEL,
+            panels: panels.collect(),
+        }
+    }
+
+    fn draw(&self, path: &Path) -> Result<(), Box<dyn std::error::Error>> {
+        let rows = self.panels.len().div_ceil(self.columns);
+        let columns = self.panels.len().min(self.columns);
+        // The title may need the width of two panels.
+        let width = (self.size.0 * columns).max(2 * PANEL.0) as u32;
+        let height = (self.size.1 * rows + HEAD) as u32;
+        let root = SVGBackend::new(path, (width, height)).into_drawing_area();
+        root.fill(&WHITE)?;
+        root.draw(&Text::new(self.title.as_str(), (12, 12), (FONT, 20)))?;
+        let mut x = 12;
+        for &flavour in &self.flavours {
+            let mark = [(x, 38), (x + 12, 50)];
+            root.draw(&Rectangle::new(mark, colour(flavour).filled()))?;
+            root.draw(&Text::new(title(flavour), (x + 18, 38), (FONT, 14)))?;
+            x += 50 + 8 * title(flavour).len() as i32;
+        }
+        let (_, areas) = root.split_vertically(HEAD as i32);
+        for (panel, area) in self.panels.iter().zip(areas.split_evenly((rows, columns))) {
+            match panel.bars {
+                true => panel.draw_bars(&area)?,
+                false => panel.draw_lines(&area)?,
+            }
+        }
+        root.present()?;
+        Ok(())
+    }
 }
 
 fn colour(flavour: Flavour) -> RGBColor {
@@ -56,209 +151,106 @@ fn colour(flavour: Flavour) -> RGBColor {
     }
 }
 
-/// Draws the cost of instructions, a row of bars for each architecture. False when there is no data.
-fn bars(summary: &Summary, path: &Path) -> Result<bool> {
-    let summary = summary.of("instructions_per_hit");
-    let flavours = summary.flavours();
-    let rows = summary.archs();
-    let names = |arch| -> Vec<&str> {
-        let names = summary.on(arch).distinct(&["instruction"]);
-        names.into_iter().map(|name| name[0]).collect()
-    };
-    let Some(most) = rows.iter().map(|&arch| names(arch).len()).max() else {
-        return Ok(false);
-    };
-    let size = (160 + 110 * most as u32, 400 * rows.len() as u32);
-    let root = SVGBackend::new(path, size).into_drawing_area();
-    let draw = || -> Result<(), Box<dyn std::error::Error>> {
-        root.fill(&WHITE)?;
-        for (&arch, area) in rows.iter().zip(root.split_evenly((rows.len(), 1))) {
-            let width = 160 + 110 * names(arch).len() as i32;
-            let area = area.margin(0, 0, 0, size.0 as i32 - width);
-            let title = format!("Instructions per hit, {arch}");
-            bars_of_arch(
-                &area,
-                &title,
-                (&names(arch), &flavours),
-                &|name, flavour| {
-                    let of = summary.on(arch).kernel(flavour);
-                    of.with(&[("instruction", name)]).value()
-                },
-            )?;
-        }
-        root.present()?;
-        Ok(())
-    };
-    draw().map_err(|error| cannot_draw(path, &*error))?;
-    Ok(true)
-}
-
-fn bars_of_arch(
-    area: &Area,
-    title: &str,
-    (names, flavours): (&[&str], &[Flavour]),
-    value: &dyn Fn(&str, Flavour) -> Option<f64>,
-) -> Result<(), Box<dyn std::error::Error>> {
-    let all = names
-        .iter()
-        .flat_map(|name| flavours.iter().filter_map(|&of| value(name, of)));
-    let top = all.fold(0.0, f64::max).max(1e-3);
-    let mut chart = ChartBuilder::on(area)
-        .caption(title, (FONT, 20))
-        .margin(12)
-        .x_label_area_size(34)
-        .y_label_area_size(56)
-        .build_cartesian_2d((0..names.len() - 1).into_segmented(), 0.0..top * 1.25)?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .light_line_style(WHITE)
-        .bold_line_style(RGBColor(225, 225, 225))
-        .x_labels(names.len())
-        .x_label_formatter(&|at| match at {
-            SegmentValue::CenterOf(at) => names.get(*at).copied().unwrap_or_default().to_owned(),
-            _ => String::new(),
-        })
-        .y_label_formatter(&|value| format!("{value}"))
-        .label_style((FONT, 14))
-        .draw()?;
-    // A segment holds several bars side by side. Coordinates of plotters cannot express that, so
-    // the bars are drawn in pixels.
-    let (columns, rows) = area.get_pixel_range();
-    let bar = 80 / flavours.len() as i32;
-    for (nth, &flavour) in flavours.iter().enumerate() {
-        let left = nth as i32 * bar - 40;
-        for (at, name) in names.iter().enumerate() {
-            let Some(value) = value(name, flavour) else {
-                continue;
-            };
-            let pixel = |value| {
-                let (x, y) = chart.backend_coord(&(SegmentValue::CenterOf(at), value));
-                (x - columns.start, y - rows.start)
-            };
-            let ((x, y), (_, zero)) = (pixel(value), pixel(0.0));
-            let corners = [(x + left, y), (x + left + bar - 3, zero)];
-            area.draw(&Rectangle::new(corners, colour(flavour).filled()))?;
-            let place = (x + left, y - 14);
-            area.draw(&Text::new(format!("{value:.0}"), place, (FONT, 12)))?;
+impl Panel {
+    fn new(summary: &Summary, x: &str, unit: f64, name: String) -> Self {
+        let places = summary.distinct(&[x]).into_iter().map(|place| place[0]);
+        let mut places: Vec<_> = places.collect();
+        // Names stay in the order measured.
+        places.sort_by_key(|place| place.parse::<u32>().ok());
+        let kernels = summary.flavours().into_iter().map(|flavour| {
+            let of = |place: &&str| summary.kernel(flavour).with(&[(x, place)]).value();
+            let values = places.iter().map(|place| Some(of(place)? / unit));
+            (flavour, values.collect())
+        });
+        Self {
+            name,
+            kernels: kernels.collect(),
+            places: places.iter().map(|&place| place.to_owned()).collect(),
+            bars: false,
         }
     }
-    legend(area, flavours, (70, 44))
-}
 
-/// Draws a panel for each set of labels. False when there is no data.
-fn lines(summary: &Summary, plot: &Lines, arch: Arch, path: &Path) -> Result<bool> {
-    let summary = summary.of(plot.metric);
-    let flavours = summary.flavours();
-    let counts = summary.distinct(&[plot.x]).into_iter();
-    let counts: BTreeSet<u32> = counts.filter_map(|count| count[0].parse().ok()).collect();
-    let panels = summary.distinct(plot.panels).into_iter().map(|labels| {
-        let key = key(plot.panels, &labels);
-        let all = summary.with(&key);
-        let line = |&flavour: &Flavour| {
-            let point = |&count: &u32| {
-                let of = all.kernel(flavour).with(&[(plot.x, &count.to_string())]);
-                Some((count, of.value()? / plot.unit))
-            };
-            (flavour, counts.iter().filter_map(point).collect())
+    /// The upper end of the vertical axis.
+    fn top(&self) -> f64 {
+        let values = self.kernels.iter().flat_map(|(_, values)| values);
+        (values.flatten().copied().fold(0.0, f64::max) * 1.15).max(1e-3)
+    }
+
+    fn draw_bars(&self, area: &Area) -> Result<(), Box<dyn std::error::Error>> {
+        let count = self.places.len();
+        let mut chart = ChartBuilder::on(area)
+            .caption(&self.name, (FONT, 15))
+            .margin(12)
+            .x_label_area_size(34)
+            .y_label_area_size(56)
+            .build_cartesian_2d((0..count - 1).into_segmented(), 0.0..self.top())?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .light_line_style(WHITE)
+            .bold_line_style(GRID)
+            .x_labels(count)
+            .x_label_formatter(&|at| match at {
+                SegmentValue::CenterOf(at) => self.places.get(*at).cloned().unwrap_or_default(),
+                _ => String::new(),
+            })
+            .y_label_formatter(&|value| format!("{value}"))
+            .label_style((FONT, 14))
+            .draw()?;
+        // A segment holds several bars side by side. Coordinates of plotters cannot express that,
+        // so the bars are drawn in pixels.
+        let (columns, rows) = area.get_pixel_range();
+        let pixel = |at, value| {
+            let (x, y) = chart.backend_coord(&(SegmentValue::CenterOf(at), value));
+            (x - columns.start, y - rows.start)
         };
-        let name = |(label, value): &(&str, &str)| match value.parse::<u32>() {
-            Ok(_) => format!("{label}: {value}"),
-            Err(_) => (*value).to_owned(),
-        };
-        Panel {
-            name: key.iter().map(name).collect::<Vec<_>>().join(", "),
-            counts: counts.iter().copied().collect(),
-            lines: flavours.iter().map(line).collect(),
+        let bar = 80 / self.kernels.len() as i32;
+        for (nth, (flavour, values)) in self.kernels.iter().enumerate() {
+            let left = nth as i32 * bar - 40;
+            for (at, value) in values.iter().enumerate() {
+                let Some(value) = *value else { continue };
+                let ((x, y), (_, zero)) = (pixel(at, value), pixel(at, 0.0));
+                let corners = [(x + left, y), (x + left + bar - 3, zero)];
+                area.draw(&Rectangle::new(corners, colour(*flavour).filled()))?;
+                let place = (x + left, y - 14);
+                area.draw(&Text::new(format!("{value:.0}"), place, (FONT, 12)))?;
+            }
         }
-    });
-    let title = format!("{}, {arch}", plot.title);
-    draw_panels(path, &title, &flavours, &panels.collect::<Vec<_>>())
-}
+        Ok(())
+    }
 
-/// Lines over counts of something, one for each flavour.
-struct Panel {
-    name: String,
-    counts: Vec<u32>,
-    lines: Vec<(Flavour, Vec<(u32, f64)>)>,
-}
-
-impl Panel {
-    fn draw(&self, area: &Area) -> Result<(), Box<dyn std::error::Error>> {
-        let values = self.lines.iter().flat_map(|(_, points)| points);
-        let top = values.map(|point| point.1).fold(0.0, f64::max);
-        let most = self.counts.last().copied().unwrap_or(1);
-        let counts = (1..most + 1).log_scale().base(2.0);
-        let counts = counts.with_key_points(self.counts.clone());
+    fn draw_lines(&self, area: &Area) -> Result<(), Box<dyn std::error::Error>> {
+        let numbers = self.places.iter().filter_map(|place| place.parse().ok());
+        let numbers: Vec<u32> = numbers.collect();
+        let most = numbers.last().copied().unwrap_or(1);
+        let axis = (1..most + 1).log_scale().base(2.0);
+        let axis = axis.with_key_points(numbers.clone());
         let mut chart = ChartBuilder::on(area)
             .caption(&self.name, (FONT, 15))
             .margin(8)
             .x_label_area_size(24)
             .y_label_area_size(44)
-            .build_cartesian_2d(counts, 0.0..(top * 1.15).max(1e-3))?;
+            .build_cartesian_2d(axis, 0.0..self.top())?;
         chart
             .configure_mesh()
             .disable_x_mesh()
             .light_line_style(WHITE)
-            .bold_line_style(RGBColor(225, 225, 225))
-            .x_labels(self.counts.len() + 2)
+            .bold_line_style(GRID)
+            .x_labels(numbers.len() + 2)
             .y_labels(5)
             .y_label_formatter(&|value| format!("{value}"))
             .label_style((FONT, 12))
             .draw()?;
-        for (flavour, points) in &self.lines {
+        for (flavour, values) in &self.kernels {
             let style = colour(*flavour).stroke_width(2);
-            let dots = points
-                .iter()
-                .map(|&point| Circle::new(point, 3, style.filled()));
+            let points = numbers.iter().zip(values);
+            let points: Vec<_> = points.filter_map(|(&x, y)| Some((x, (*y)?))).collect();
+            let dots = points.iter().map(|&at| Circle::new(at, 3, style.filled()));
             chart.draw_series(dots.collect::<Vec<_>>())?;
-            chart.draw_series(LineSeries::new(points.iter().copied(), style))?;
+            chart.draw_series(LineSeries::new(points, style))?;
         }
         Ok(())
     }
-}
-
-/// False when there is no data.
-fn draw_panels(path: &Path, title: &str, flavours: &[Flavour], panels: &[Panel]) -> Result<bool> {
-    if panels.iter().all(|panel| panel.counts.is_empty()) {
-        return Ok(false);
-    }
-    let rows = panels.len().div_ceil(COLUMNS);
-    let columns = panels.len().min(COLUMNS);
-    // The title is as wide as two panels.
-    let width = (PANEL.0 * columns.max(2)) as u32;
-    let root = SVGBackend::new(path, (width, (PANEL.1 * rows + 60) as u32)).into_drawing_area();
-    let draw = || -> Result<(), Box<dyn std::error::Error>> {
-        root.fill(&WHITE)?;
-        root.draw(&Text::new(title, (12, 12), (FONT, 20)))?;
-        legend(&root, flavours, (12, 38))?;
-        let (_, areas) = root.split_vertically(60);
-        for (panel, area) in panels.iter().zip(areas.split_evenly((rows, columns))) {
-            panel.draw(&area)?;
-        }
-        root.present()?;
-        Ok(())
-    };
-    draw().map_err(|error| cannot_draw(path, &*error))?;
-    Ok(true)
-}
-
-fn legend(
-    area: &Area,
-    flavours: &[Flavour],
-    (mut x, y): (i32, i32),
-) -> Result<(), Box<dyn std::error::Error>> {
-    for &flavour in flavours {
-        let mark = [(x, y), (x + 12, y + 12)];
-        area.draw(&Rectangle::new(mark, colour(flavour).filled()))?;
-        area.draw(&Text::new(title(flavour), (x + 18, y), (FONT, 14)))?;
-        x += 50 + 8 * title(flavour).len() as i32;
-    }
-    Ok(())
-}
-
-fn cannot_draw(path: &Path, error: &dyn std::error::Error) -> anyhow::Error {
-    anyhow!("cannot draw {}: {error}", path.display())
 }
 
 #[cfg(test)]
