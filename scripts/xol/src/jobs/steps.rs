@@ -86,12 +86,8 @@ fn derived(samples: &[Sample], processors: usize) -> Vec<Sample> {
             };
             add("slot_layer_steps_per_second", &[], count * 1e9 / ns);
             if let Some(one) = best("1") {
-                let all_processors = if most == Some(threads_of(set)) {
-                    "yes"
-                } else {
-                    "no"
-                };
-                let labels = [("all_processors", all_processors)];
+                let all_processors = usize::from(most == Some(threads_of(set)));
+                let labels = [("all_processors", ["no", "yes"][all_processors])];
                 add("slot_layer_of_linear", &labels, one / ns);
             }
         }

@@ -24,7 +24,6 @@ const HOST: &str = "slot_layer_";
 
 #[derive(Clone, Copy)]
 enum Bound {
-    Zero,
     Below(f64),
     AtMost(f64),
     AtLeast(f64),
@@ -33,7 +32,6 @@ enum Bound {
 impl Bound {
     fn holds(self, value: f64) -> bool {
         match self {
-            Self::Zero => value == 0.0,
             Self::Below(bound) => value < bound,
             Self::AtMost(bound) => value <= bound,
             Self::AtLeast(bound) => value >= bound,
@@ -52,7 +50,6 @@ impl Bound {
 impl std::fmt::Display for Bound {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Zero => f.write_str("0"),
             Self::Below(bound) => write!(f, "< {bound}"),
             Self::AtMost(bound) => write!(f, "<= {bound}"),
             Self::AtLeast(bound) => write!(f, ">= {bound}"),
@@ -107,17 +104,11 @@ const fn shared(what: &'static str, metric: &'static str, bound: Bound) -> Requi
     }
 }
 
+const ZERO: Bound = Bound::AtMost(0.0);
+
 const REQUIREMENTS: &[Requirement] = &[
-    shared(
-        "shared lines, processors: 4",
-        "contended_lines",
-        Bound::Zero,
-    ),
-    shared(
-        "slot bytes per hit, processors: 4",
-        "page_bytes",
-        Bound::Zero,
-    ),
+    shared("shared lines, processors: 4", "contended_lines", ZERO),
+    shared("slot bytes per hit, processors: 4", "page_bytes", ZERO),
     shared(
         "atomics on shared lines per hit, processors: 4",
         "contended_atomics",
@@ -203,11 +194,8 @@ impl Requirement {
                     let labels: Vec<_> = labels.chain([(name, other)]).collect();
                     let others = all.kernel(flavour).with(&labels).values();
                     let pairs = of(flavour).values().into_iter().zip(others);
-                    median(
-                        &pairs
-                            .map(|(value, other)| value / other)
-                            .collect::<Vec<_>>(),
-                    )?
+                    let ratios = pairs.map(|(value, other)| value / other);
+                    median(&ratios.collect::<Vec<_>>())?
                 }
             })
         });
@@ -215,26 +203,19 @@ impl Requirement {
     }
 
     fn row(&self, all: &Summary, probes: Option<&str>) -> Vec<String> {
-        let probes: Vec<_> = probes
-            .map(|probes| ("probes", probes))
-            .into_iter()
-            .collect();
-        let value = |flavour| self.value(all, flavour, &probes);
-        let (rust, stepped) = (
-            value(Flavour::Rust),
-            value(Flavour::Stepped).filter(|_| self.stepped),
-        );
+        let label = probes.map(|probes| ("probes", probes));
+        let value = |flavour| self.value(all, flavour, label.as_slice());
+        let rust = value(Flavour::Rust);
+        let stepped = value(Flavour::Stepped).filter(|_| self.stepped);
         let holds = |value| self.bound.holds(value);
         let verdict = match rust.map(|rust| holds(rust) && stepped.is_none_or(holds)) {
             Some(true) => "yes",
             Some(false) => "NO",
             None => "not measured",
         };
-        let what = probes
-            .iter()
-            .map(|(name, value)| format!(", {name}: {value}"));
+        let which = probes.map(|probes| format!(", probes: {probes}"));
         vec![
-            self.what.to_owned() + &what.collect::<String>(),
+            self.what.to_owned() + &which.unwrap_or_default(),
             shown(value(Flavour::C)),
             shown(rust),
             shown(stepped),
@@ -287,7 +268,7 @@ mod tests {
     use crate::report::metric::tests::{cost, sample, step};
     use crate::report::summary::tests::rows;
 
-    /// C, Rust, required, holds; of the rows that begin so.
+    /// The columns for C, Rust, the bound and the verdict, of rows that begin with `figure`.
     fn of(samples: &[Sample], figure: &str) -> Vec<[String; 4]> {
         rows(&section(&Summary::new(samples)))
             .into_iter()
@@ -316,9 +297,15 @@ mod tests {
         .concat();
         assert_eq!(
             of(&samples, "shared lines"),
-            [["5.000", "0.000", "0", "yes"], ["-", "1.000", "0", "NO"]]
+            [
+                ["5.000", "0.000", "<= 0", "yes"],
+                ["-", "1.000", "<= 0", "NO"]
+            ]
         );
-        assert_eq!(of(&samples, "slot bytes")[1], ["-", "0.000500", "0", "NO"]);
+        assert_eq!(
+            of(&samples, "slot bytes")[1],
+            ["-", "0.000500", "<= 0", "NO"]
+        );
         let atomics = ["5.000", "0.000", "< 0.01", "yes"];
         assert_eq!(of(&samples, "atomics")[0], atomics);
     }

@@ -39,26 +39,27 @@ impl<'a> Summary<'a> {
         Self(samples.iter().collect())
     }
 
+    /// Selects samples by a condition.
     pub fn filter(&self, wanted: impl Fn(&Sample) -> bool) -> Self {
         Self(self.0.iter().copied().filter(|of| wanted(of)).collect())
     }
 
-    /// Those of one architecture.
+    /// Selects the samples of one architecture.
     pub fn on(&self, arch: Arch) -> Self {
         self.filter(|of| of.arch == arch)
     }
 
-    /// Those of one kernel.
+    /// Selects the samples of one kernel.
     pub fn kernel(&self, flavour: Flavour) -> Self {
         self.filter(|of| of.flavour == flavour)
     }
 
-    /// Those of one metric.
+    /// Selects the samples of one metric.
     pub fn of(&self, metric: &str) -> Self {
         self.filter(|of| of.metric.metric == metric)
     }
 
-    /// Those with these labels.
+    /// Selects the samples with these labels.
     pub fn with(&self, key: &Key) -> Self {
         self.filter(|of| of.metric.has(key))
     }
@@ -94,7 +95,7 @@ impl<'a> Summary<'a> {
         self.0.iter().map(|sample| sample.metric.value).collect()
     }
 
-    /// The value that counts, of samples that measured the same.
+    /// The value that counts: the median, or the least value of some metrics.
     pub fn value(&self) -> Option<f64> {
         let metric = &self.0.first()?.metric.metric;
         match LEAST.contains(&metric.as_str()) {
@@ -257,7 +258,7 @@ fn spread(values: &[f64]) -> f64 {
     median(values).map_or(0.0, |median| (greatest - least) / median)
 }
 
-/// Digits are grouped where there is no fraction.
+/// Writes a number. Without a fraction its digits are grouped.
 pub fn decimal(value: Option<f64>, digits: usize) -> String {
     match (value, digits) {
         (None, _) => "-".to_owned(),

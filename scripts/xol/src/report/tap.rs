@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 //! TAP and KTAP: the results of kselftests and of KUnit.
 //!
-//! Both nest: KUnit indents what the cases of a suite print, and the kselftest
-//! runner puts "# " before each line of a test program. A result that follows a
-//! nested block stands for the block and is not counted beside its cases.
+//! Both nest: KUnit indents the output of a suite's cases, and the kselftest runner puts "# "
+//! before each line of a test program. A result that follows a nested block stands for the block.
+//! It is not counted in addition to the block's cases.
 
 use std::iter::Peekable;
 use std::vec::IntoIter;
 
-/// How a case ended.
+/// The result of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Pass,
     Fail,
     Skip,
-    /// Failed, as expected.
+    /// The case failed, which is expected.
     ExpectedFailure,
 }
 
-/// A test case, or something that went wrong around one.
+/// A test case, or a fault of the run that is reported like one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
-    /// The names of the blocks around it, then its own: `suite/case`.
+    /// The names of the enclosing blocks and of the case: `suite/case`.
     pub name: String,
     pub verdict: Verdict,
-    /// Why, when something was said about it.
+    /// The reason, if the output has one.
     pub detail: String,
 }
 
@@ -38,8 +38,8 @@ impl Case {
     }
 }
 
-/// All cases in the output of a run. Lines that are neither TAP nor KTAP are
-/// passed over, but a block must have a plan and must keep to it.
+/// Reads all cases in the output of a run. Lines that are neither TAP nor KTAP are skipped. A block
+/// must have a plan, and as many cases as the plan says.
 pub fn parse<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<Case> {
     let mut parser = Parser(tokens(lines).into_iter().peekable());
     let mut cases = Vec::new();
@@ -69,7 +69,7 @@ impl Parser {
         self.0.peek().map(|&(depth, _)| depth)
     }
 
-    /// Consumes a block whose lines are at `depth`, with the blocks in it.
+    /// Reads a block whose lines are at `depth`, with its nested blocks.
     fn block(&mut self, depth: usize) -> Vec<Case> {
         let mut planned = None;
         let mut results = 0;
@@ -117,8 +117,8 @@ impl Parser {
     }
 }
 
-/// The cases of a nested block under their parent's name. The parent itself
-/// counts when there are none, and when it failed and none of them tells why.
+/// Puts the cases of a nested block under their parent's name. The parent itself counts if the
+/// block has no cases, or if the parent failed and no case explains why.
 fn with_nested(parent: Case, mut nested: Vec<Case>) -> Vec<Case> {
     let explained = nested.iter().any(|case| case.verdict == Verdict::Fail);
     for case in &mut nested {
@@ -132,7 +132,7 @@ fn with_nested(parent: Case, mut nested: Vec<Case>) -> Vec<Case> {
 
 fn tokens<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<(usize, Token)> {
     let mut tokens = Vec::new();
-    // What was said since the last result: the reason, if the next one fails.
+    // Text since the last result is the reason if the next case fails.
     let mut note = String::new();
     for line in lines {
         let (depth, text) = split_depth(after_timestamp(line));
@@ -146,7 +146,7 @@ fn tokens<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<(usize, Token)> {
                 }
                 tokens.push((depth, token));
             }
-            // KUnit's first line about a failure says most.
+            // The first line is the most useful one of KUnit.
             None if !note.contains("FAILED") => text.clone_into(&mut note),
             None => {}
         }
@@ -154,7 +154,7 @@ fn tokens<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<(usize, Token)> {
     tokens
 }
 
-/// A line without the kernel log's `[    1.234567] `.
+/// Strips the kernel log's `[    1.234567] `.
 fn after_timestamp(line: &str) -> &str {
     line.strip_prefix('[')
         .and_then(|rest| rest.split_once("] "))
@@ -191,7 +191,7 @@ fn token(text: &str) -> Option<Token> {
     result(text).map(Token::Result)
 }
 
-/// `ok 1 name`, `not ok 2 name # DIRECTIVE detail`.
+/// Reads `ok 1 name` or `not ok 2 name # DIRECTIVE detail`.
 fn result(text: &str) -> Option<Case> {
     let (ok, rest) = match text.strip_prefix("not ok ") {
         Some(rest) => (false, rest),
@@ -238,6 +238,7 @@ mod tests {
         case(name, Verdict::Pass, "")
     }
 
+    /// Checks that suites in a kernel log are read.
     #[test]
     fn kunit_suites_in_a_kernel_log() {
         let log = "\
@@ -275,6 +276,7 @@ mod tests {
         );
     }
 
+    /// Checks that the runner's prefixes are removed.
     #[test]
     fn kselftests_through_their_runner() {
         let output = "\
@@ -317,6 +319,7 @@ ok 3 selftests: uprobes: expected
         );
     }
 
+    /// Checks that a failure after the last case is not lost.
     #[test]
     fn a_test_that_fails_after_its_last_case_is_counted() {
         let output = "\
@@ -335,6 +338,7 @@ not ok 1 t # TIMEOUT 45 seconds";
         );
     }
 
+    /// Checks that a block without its plan, or with too few cases, is a failure.
     #[test]
     fn plans_must_be_there_and_kept() {
         let short = "TAP version 13\n1..3\nok 1 a\nok 2 b";
@@ -357,6 +361,7 @@ not ok 1 t # TIMEOUT 45 seconds";
         );
     }
 
+    /// Checks that a block without an end is a failure.
     #[test]
     fn a_run_that_breaks_off_is_a_failure() {
         let output = "TAP version 13\n1..1\n# TAP version 13\n# 1..1\n# ok 1 x";
@@ -374,6 +379,7 @@ not ok 1 t # TIMEOUT 45 seconds";
         );
     }
 
+    /// Checks that a skipped block and a bail-out are reported.
     #[test]
     fn skipped_as_a_whole_and_bailed_out() {
         let skipped =
@@ -389,12 +395,14 @@ not ok 1 t # TIMEOUT 45 seconds";
         );
     }
 
+    /// Checks that a plan after the cases is accepted.
     #[test]
     fn a_plan_may_come_last() {
         let output = "TAP version 13\n1..1\n# TAP version 13\n# ok 1 x\n# 1..1\nok 1 t";
         assert_eq!(parse(output.lines()), [pass("t/x")]);
     }
 
+    /// Checks that blocks that follow each other are all read.
     #[test]
     fn several_runs_in_one_log() {
         let log = "KTAP version 1\n1..1\nok 1 a\nKTAP version 1\n1..1\nok 1 b";

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What upstream's own tests say of a kernel with slots in Rust, beside the one with
-//! slots in C, case by case.
+//! The results of upstream's own tests with slots in C and with slots in Rust, case by case.
 //!
-//! Slots in Rust must pass all that slots in C pass. What does not pass in C, because
-//! the machine or the configuration lacks something, proves nothing: it is listed, with
-//! the reason.
+//! Each case that passes with slots in C must pass with slots in Rust. A case that does not pass
+//! in C proves nothing, because the machine or the configuration lacks something. Such cases are
+//! listed with the reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +11,8 @@ use crate::arch::Arch;
 use crate::report::summary::{Section, table};
 use crate::report::tap::{Case, Verdict};
 
-/// Reasons that tests do not give themselves. TCG is what guests run on if nothing
-/// better works.
+/// Reasons for skipped tests that do not report one, with the architecture. They are those of QEMU
+/// TCG.
 const REASONS: &[(&str, Option<Arch>, &str)] = &[
     ("test_shadow_stack", Some(Arch::X86_64), NO_SHADOW_STACK),
     (
@@ -26,14 +25,14 @@ const REASONS: &[(&str, Option<Arch>, &str)] = &[
 
 const NO_SHADOW_STACK: &str = "the processor has no user shadow stacks; QEMU TCG has none at all";
 
-/// Tests that go by time, which a translated machine with another one beside it does not
-/// always keep, and what they count on.
+/// Tests that depend on time, and what they expect. A translated guest with another one beside it
+/// is not always fast enough.
 const TIMED: &[(&str, &str)] = &[(
     "uprobe_multi_test/consumers",
     "a probe must be removed within 100 ms of a hit, or its pending return keeps it",
 )];
 
-/// The cases of one kernel, and what went wrong with the guest.
+/// The cases of one kernel, and the fault of the guest if there was one.
 #[derive(Clone, Debug, Default)]
 pub struct Results {
     pub cases: Vec<Case>,
@@ -41,7 +40,7 @@ pub struct Results {
 }
 
 impl Results {
-    /// The cases that may have failed for want of time, and what they count on.
+    /// The failed cases that depend on time, and what they expect.
     pub fn timed_failures(&self) -> Vec<(String, &'static str)> {
         let failed = self
             .cases
@@ -54,7 +53,7 @@ impl Results {
         timed.collect()
     }
 
-    /// These cases are as they were `again`, if there are results of them.
+    /// Replaces the results of these cases by those of another run, as far as it has any.
     pub fn update(&mut self, names: &[(String, &'static str)], again: &Results) {
         let named = |case: &&mut Case| names.iter().any(|(name, _)| *name == case.name);
         for case in self.cases.iter_mut().filter(named) {
@@ -72,9 +71,9 @@ impl Results {
 /// The results of both kernels.
 pub struct Comparison {
     arch: Arch,
-    /// What the kernel with slots in Rust is called.
+    /// The name of the kernel with slots in Rust.
     kernel: &'static str,
-    /// By name: in C, in Rust.
+    /// The results in C and in Rust, by name.
     cases: BTreeMap<String, (Option<Case>, Option<Case>)>,
     faults: Vec<String>,
 }
@@ -101,13 +100,13 @@ impl Comparison {
         }
     }
 
-    /// How many cases pass on both.
+    /// The number of cases that pass on both.
     pub fn passed(&self) -> usize {
         let both = |(c, rust): &&(_, _)| passes(c) && passes(rust);
         self.cases.values().filter(both).count()
     }
 
-    /// What is wrong, a line each.
+    /// The failures, a line each.
     pub fn failures(&self) -> Vec<String> {
         let mut failures = self.faults.clone();
         for (name, (c, rust)) in &self.cases {
@@ -122,8 +121,8 @@ impl Comparison {
         failures
     }
 
-    /// A kind of tests of which none passes in C, though not all are skipped: they were
-    /// not run as they should be.
+    /// The kinds of tests of which none passes in C, although some failed: they were not run as
+    /// they should be.
     fn kinds_without_effect(&self) -> Vec<String> {
         let in_c = || self.cases.values().filter_map(|(c, _)| c.as_ref());
         let kinds = |verdict| -> BTreeSet<&str> {
@@ -137,7 +136,7 @@ impl Comparison {
             .collect()
     }
 
-    /// Each case that does not pass in C, and why.
+    /// The cases that do not pass in C, with the reasons.
     pub fn not_comparable(&self) -> Section {
         let header = ["test", "C", self.kernel, "why"];
         let not_in_c = self.cases.iter().filter(|(_, (c, _))| !passes(c));
@@ -147,7 +146,7 @@ impl Comparison {
         });
         Section {
             title: "Upstream's tests that cannot be compared",
-            note: "These do not pass in C either.".into(),
+            note: "These cases do not pass in C.".into(),
             table: table(header.map(str::to_owned).into(), 4, rows.collect()),
         }
     }
@@ -193,7 +192,7 @@ fn said(case: &Option<Case>) -> String {
     format!("{}{colon}{detail}", word(case))
 }
 
-/// `bpf` of `bpf: uprobe/attach`.
+/// The kind of a test: `bpf` of `bpf: uprobe/attach`.
 fn kind(name: &str) -> &str {
     name.split(':').next().unwrap_or(name)
 }
@@ -220,6 +219,7 @@ mod tests {
 
     use Verdict::{Fail, Pass, Skip};
 
+    /// Checks that a case that fails in Rust only is a failure.
     #[test]
     fn what_passes_in_c_must_pass_in_rust() {
         let c = [
@@ -246,6 +246,7 @@ mod tests {
         assert_eq!(comparison.not_comparable().table.row_count(), 0);
     }
 
+    /// Checks that the list has all cases that do not pass in C.
     #[test]
     fn what_does_not_pass_in_c_is_listed_with_a_reason() {
         let both = [
@@ -272,6 +273,7 @@ mod tests {
         assert!(!text.contains("usdt"));
     }
 
+    /// Checks that a test that does not depend on time is not repeated.
     #[test]
     fn only_what_goes_by_time_may_be_tried_again() {
         let mut first = results(&[
@@ -288,11 +290,12 @@ mod tests {
         let verdicts: Vec<_> = first.cases.iter().map(|case| case.verdict).collect();
         assert_eq!(verdicts, [Pass, Fail]);
         assert!(first.timed_failures().is_empty());
-        // None but what failed.
+        // Only failed cases are replaced.
         first.update(&names, &results(&[]));
         assert_eq!(first.cases.len(), 2);
     }
 
+    /// Checks that a reason is used on its architecture only.
     #[test]
     fn known_reasons_are_of_an_architecture() {
         let skipped = results(&[("bpf: uprobe_syscall", Skip, "")]);
@@ -305,6 +308,7 @@ mod tests {
         }
     }
 
+    /// Checks that missing results and kinds without a pass are failures.
     #[test]
     fn a_comparison_needs_both_kernels_and_a_test_that_works() {
         let one = [("ftrace: ftracetest/x", Pass, "")];
