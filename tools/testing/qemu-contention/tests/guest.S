@@ -38,11 +38,13 @@ _start:
 	movl	$(trampoline_end - trampoline), %ecx
 	rep movsb
 	mark	PREPARE, NAME
-	/* INIT and start-up of all other processors */
+	/* INIT for all other processors, then start-up until one is there */
 	movl	$0xc4500, ICR
-	movl	$1000000, %ecx
-1:	loop	1b
+1:	movl	$1000000, %ecx
+2:	loop	2b
 	movl	$(0xc4600 | TRAMPOLINE >> 12), ICR
+	cmpl	$0, ready
+	je	1b
 	call	measured
 2:	pause
 	cmpl	$PROCESSORS, done

@@ -17,6 +17,9 @@ struct Metric {
     value: f64,
 }
 
+/// Seconds that a guest may take; it takes less than one.
+const SECONDS: &str = "120";
+
 /// Files of one test.
 struct Machine {
     folder: PathBuf,
@@ -64,7 +67,8 @@ impl Machine {
         let target = test.parent().unwrap();
         let plugin = target.join("libqemu_contention.so");
         let _ = fs::remove_file(self.output());
-        Command::new(&self.qemu)
+        Command::new("timeout")
+            .args([SECONDS, &self.qemu])
             .args(["-M", "pc", "-accel", "tcg,thread=multi", "-smp", "2"])
             .args(["-display", "none", "-no-reboot"])
             .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=1"])
