@@ -63,18 +63,21 @@ pub fn earlier_bench(runner: &Runner, base: Option<&Path>) -> Result<Option<Earl
 
 /// Measures the kernels of all `guests`, and the slot layer on this machine. Writes all figures,
 /// and a comparison with `earlier`, to `runner.paths.bench()`.
+///
+/// `also_counted` are more kernels whose instructions per hit are counted.
 pub fn run_bench(
     runner: &Runner,
     guests: &[(Arch, Guest)],
     plugin: &Path,
     earlier: Option<Earlier>,
+    also_counted: &[Flavour],
 ) -> Result<()> {
     let folder = runner.paths.bench();
     fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make {}", runner.paths.outside(&folder).display()))?;
-    let flavours = &Flavour::MEASURED;
+    let flavours = &Flavour::MEASURED[..];
     let trials = [
-        Trial::all(&COST, flavours),
+        Trial::all(&COST, &[flavours, also_counted].concat()),
         Trial::all(&contention::TASK, flavours),
         Trial::all(&THROUGHPUT, flavours),
     ]
