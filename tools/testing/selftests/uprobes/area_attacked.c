@@ -358,6 +358,84 @@ TEST_F_TIMEOUT(attack, no_address_space_and_killed, TIME_LIMIT)
 	EXPECT_TRUE(WIFSIGNALED(status));
 }
 
+/* More instructions than a page has slots, where the architecture has large ones */
+#define IN_HOLE		100
+/* Hits of instructions that cannot be executed, and are tried again and again */
+#define ENDLESS		(100 * IN_HOLE)
+
+static int call_in_hole(size_t pages)
+{
+	size_t page_size = sysconf(_SC_PAGESIZE);
+	char *room = fill_address_space();
+
+	if (munmap(room + ROOM / 2, pages * page_size))
+		return KSFT_FAIL;
+	for (unsigned int i = 0; i < IN_HOLE; i++)
+		call(i);
+	/* what follows may allocate memory */
+	if (munmap(room, ROOM / 2))
+		return KSFT_FAIL;
+	return wrong_results || !xol_area_mapped() ? KSFT_FAIL : KSFT_PASS;
+}
+
+FIXTURE(hole) {
+	int counters;
+	int probes;
+};
+
+FIXTURE_VARIANT(hole) {
+	size_t pages;
+};
+
+FIXTURE_VARIANT_ADD(hole, of_1_page) { .pages = 1 };
+FIXTURE_VARIANT_ADD(hole, of_2_pages) { .pages = 2 };
+FIXTURE_VARIANT_ADD(hole, of_15_pages) { .pages = 15 };
+FIXTURE_VARIANT_ADD(hole, of_63_pages) { .pages = 63 };
+FIXTURE_VARIANT_ADD(hole, of_64_pages) { .pages = 64 };
+
+FIXTURE_SETUP(hole)
+{
+	const void *addresses[IN_HOLE];
+
+	for (unsigned int i = 0; i < IN_HOLE; i++)
+		addresses[i] = numbered_function(i);
+	self->counters = counters_create(1);
+	self->probes = probe_attach_many(addresses, IN_HOLE, self->counters, 0);
+}
+
+FIXTURE_TEARDOWN(hole)
+{
+	close(self->probes);
+}
+
+/*
+ * Checks that probed instructions are executed, once for each hit, when all that is
+ * free of the address space is a hole of a few pages.
+ */
+TEST_F_TIMEOUT(hole, is_enough, TIME_LIMIT)
+{
+	pid_t pid, ended;
+	int status;
+
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid)
+		_exit(call_in_hole(variant->pages));
+	do {
+		give_way();
+		ended = waitpid(pid, &status, WNOHANG);
+	} while (!ended && counters_read(self->counters, 0) < ENDLESS);
+	if (!ended) {
+		ASSERT_EQ(kill(pid, SIGKILL), 0);
+		ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	}
+	EXPECT_EQ(ended, pid)
+		TH_LOG("the first hit is repeated without end");
+	EXPECT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(WEXITSTATUS(status), KSFT_PASS);
+	EXPECT_EQ(counters_read(self->counters, 0), IN_HOLE);
+}
+
 /* The area goes while a thread is in the middle of a step. */
 
 static void exit_if_at_load(int signal, siginfo_t *info, void *context)

@@ -1,26 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * 32-bit code on an x86-64 kernel: instructions that step, that are emulated,
- * and that 64-bit code does not have, and a return, in a program of its own.
+ * 32-bit code on an x86-64 kernel, in programs of its own: instructions that step, that
+ * are emulated, and that 64-bit code does not have, and a return; and an address space
+ * with little room.
  */
 #include <elf.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "kselftest_harness.h"
 #include "ia32.h"
 #include "probe.h"
+#include "threads.h"
 
 #define PROGRAM		"ia32_program"
+#define MEMORY_PROGRAM	"ia32_memory"
 #define SITE		"site_"
 #define ON_RETURN	"return_"
 #define MAX_SITES	32
 #define TIME_LIMIT	120
 
-FIXTURE(ia32) {
+/* The instructions of a program that are probed */
+struct sites {
 	char path[PATH_MAX];
 	int counters;
 	unsigned int number;
@@ -47,33 +52,48 @@ static bool begins_with(const char *name, const char *prefix)
 	return !strncmp(name, prefix, strlen(prefix));
 }
 
-FIXTURE_SETUP(ia32)
+/* @path: for the path of a program that is installed beside this one */
+static void find_program(const char *name, char *path, size_t size)
+{
+	ssize_t length = readlink(EXECUTABLE, path, size - 1);
+
+	if (length < 0)
+		ksft_exit_fail_perror(EXECUTABLE);
+	path[length] = 0;
+	dirname(path);
+	if (strlen(path) + 1 + strlen(name) >= size)
+		ksft_exit_fail_msg("%s: its path is too long\n", name);
+	strcat(path, "/");
+	strcat(path, name);
+}
+
+/* The program is not mapped: its breakpoints would be analyzed as 64-bit code here. */
+static const Elf32_Ehdr *read_program(const char *path)
+{
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+	Elf32_Ehdr *elf;
+	struct stat stat;
+
+	if (file < 0 || fstat(file, &stat))
+		ksft_exit_fail_perror(path);
+	elf = malloc(stat.st_size);
+	if (!elf || read(file, elf, stat.st_size) != stat.st_size)
+		ksft_exit_fail_perror(path);
+	close(file);
+	if (elf->e_machine != EM_386)
+		ksft_exit_fail_msg("%s: not a 32-bit program\n", path);
+	return elf;
+}
+
+/* Attaches to all instructions of a program that its symbols tell of. */
+static void attach_sites(struct sites *sites, const char *program)
 {
 	const Elf32_Shdr *sections;
 	const Elf32_Ehdr *elf;
-	struct stat stat;
-	ssize_t length;
-	int file;
 
-	length = readlink(EXECUTABLE, self->path, sizeof(self->path) - 1);
-	ASSERT_GT(length, 0);
-	self->path[length] = 0;
-	dirname(self->path);
-	ASSERT_LT(strlen(self->path) + sizeof("/" PROGRAM), sizeof(self->path));
-	strcat(self->path, "/" PROGRAM);
-
-	file = open(self->path, O_RDONLY | O_CLOEXEC);
-	ASSERT_GE(file, 0)
-		TH_LOG("%s: %s", self->path, strerror(errno));
-	ASSERT_EQ(fstat(file, &stat), 0);
-	/* mapped, it would have its breakpoints analyzed as 64-bit code here */
-	elf = malloc(stat.st_size);
-	ASSERT_NE(elf, NULL);
-	ASSERT_EQ(read(file, (void *)elf, stat.st_size), stat.st_size);
-	close(file);
-	ASSERT_EQ(elf->e_machine, EM_386);
-
-	self->counters = counters_create(MAX_SITES);
+	find_program(program, sites->path, sizeof(sites->path));
+	elf = read_program(sites->path);
+	sites->counters = counters_create(MAX_SITES);
 	sections = (void *)elf + elf->e_shoff;
 	for (unsigned int i = 0; i < elf->e_shnum; i++) {
 		const Elf32_Sym *symbol = (void *)elf + sections[i].sh_offset;
@@ -85,30 +105,52 @@ FIXTURE_SETUP(ia32)
 		for (unsigned int j = 0; j < sections[i].sh_size / sizeof(*symbol); j++) {
 			const char *name = names + symbol[j].st_name;
 			struct probe_at at = {
-				.path = self->path,
+				.path = sites->path,
 				.offset = file_offset(elf, symbol[j].st_value),
 				.on_return = begins_with(name, ON_RETURN),
 			};
+			struct site *site = &sites->sites[sites->number];
 
 			if (!at.on_return && !begins_with(name, SITE))
 				continue;
-			ASSERT_LT(self->number, MAX_SITES);
-			snprintf(self->sites[self->number].name,
-				 sizeof(self->sites[0].name), "%s", name);
-			self->sites[self->number].probe =
-				probe_attach_at(&at, program_count(self->counters,
-								   self->number));
-			self->number++;
+			if (sites->number == MAX_SITES)
+				ksft_exit_fail_msg("%s: too many symbols\n", program);
+			snprintf(site->name, sizeof(site->name), "%s", name);
+			site->probe = probe_attach_at(&at, program_count(sites->counters,
+									 sites->number));
+			sites->number++;
 		}
 	}
-	ASSERT_GT(self->number, 0);
+	if (!sites->number)
+		ksft_exit_fail_msg("%s: no symbols\n", program);
 	free((void *)elf);
+}
+
+static void detach_sites(struct sites *sites)
+{
+	for (unsigned int i = 0; i < sites->number; i++)
+		close(sites->sites[i].probe);
+}
+
+/* Executes a program in this process, which has been forked for that. */
+__noreturn static void execute(const char *path, const char *first, const char *second)
+{
+	execl(path, path, first, second, NULL);
+	_exit(errno == ENOEXEC ? KSFT_SKIP : KSFT_FAIL);
+}
+
+FIXTURE(ia32) {
+	struct sites sites;
+};
+
+FIXTURE_SETUP(ia32)
+{
+	attach_sites(&self->sites, PROGRAM);
 }
 
 FIXTURE_TEARDOWN(ia32)
 {
-	for (unsigned int i = 0; i < self->number; i++)
-		close(self->sites[i].probe);
+	detach_sites(&self->sites);
 }
 
 TEST_F_TIMEOUT(ia32, same_effect_exactly_once, TIME_LIMIT)
@@ -119,10 +161,8 @@ TEST_F_TIMEOUT(ia32, same_effect_exactly_once, TIME_LIMIT)
 
 	pid = fork();
 	ASSERT_GE(pid, 0);
-	if (!pid) {
-		execl(self->path, self->path, NULL);
-		_exit(errno == ENOEXEC ? KSFT_SKIP : KSFT_FAIL);
-	}
+	if (!pid)
+		execute(self->sites.path, NULL, NULL);
 	ASSERT_EQ(waitpid(pid, &status, WUNTRACED), pid);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == KSFT_SKIP)
 		SKIP(return, "no 32-bit programs, needs CONFIG_IA32_EMULATION");
@@ -134,9 +174,90 @@ TEST_F_TIMEOUT(ia32, same_effect_exactly_once, TIME_LIMIT)
 	ASSERT_EQ(waitpid(pid, &status, 0), pid);
 	EXPECT_TRUE(WIFEXITED(status));
 	EXPECT_EQ(WEXITSTATUS(status), 0);
-	for (unsigned int i = 0; i < self->number; i++) {
-		EXPECT_EQ(counters_read(self->counters, i), IA32_ROUNDS) {
-			TH_LOG("probe %s", self->sites[i].name);
+	for (unsigned int i = 0; i < self->sites.number; i++) {
+		EXPECT_EQ(counters_read(self->sites.counters, i), IA32_ROUNDS) {
+			TH_LOG("probe %s", self->sites.sites[i].name);
+		}
+	}
+}
+
+/* An address space with little room */
+
+/* Hits of an instruction that cannot be executed, and is tried again and again */
+#define ENDLESS		1000
+
+FIXTURE(hole) {
+	struct sites sites;
+};
+
+FIXTURE_VARIANT(hole) {
+	const char *pages;
+	/* Whether there is none, so that no instruction can be executed out of line */
+	bool none;
+};
+
+FIXTURE_VARIANT_ADD(hole, of_1_page) { .pages = "1" };
+FIXTURE_VARIANT_ADD(hole, of_2_pages) { .pages = "2" };
+FIXTURE_VARIANT_ADD(hole, of_15_pages) { .pages = "15" };
+FIXTURE_VARIANT_ADD(hole, of_63_pages) { .pages = "63" };
+FIXTURE_VARIANT_ADD(hole, of_64_pages) { .pages = "64" };
+FIXTURE_VARIANT_ADD(hole, of_no_page) { .pages = "0", .none = true };
+
+FIXTURE_SETUP(hole)
+{
+	attach_sites(&self->sites, MEMORY_PROGRAM);
+}
+
+FIXTURE_TEARDOWN(hole)
+{
+	detach_sites(&self->sites);
+}
+
+static uint64_t hits_of_all(const struct sites *sites)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < sites->number; i++)
+		sum += counters_read(sites->counters, i);
+	return sum;
+}
+
+/*
+ * Checks that probed instructions are executed, once for each hit, when all that is
+ * free of the address space is a hole of a few pages. Without any hole the first hit is
+ * repeated, and the process can be killed.
+ */
+TEST_F_TIMEOUT(hole, is_enough, TIME_LIMIT)
+{
+	pid_t pid, ended;
+	int status;
+
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid)
+		execute(self->sites.path, IA32_IN_HOLE, variant->pages);
+	do {
+		give_way();
+		ended = waitpid(pid, &status, WNOHANG);
+	} while (!ended && hits_of_all(&self->sites) < ENDLESS);
+	if (!ended) {
+		ASSERT_EQ(kill(pid, SIGKILL), 0);
+		ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	}
+	if (WIFEXITED(status) && WEXITSTATUS(status) == KSFT_SKIP)
+		SKIP(return, "no 32-bit programs, needs CONFIG_IA32_EMULATION");
+	if (variant->none) {
+		EXPECT_EQ(ended, 0);
+		EXPECT_TRUE(WIFSIGNALED(status));
+		return;
+	}
+	EXPECT_EQ(ended, pid)
+		TH_LOG("the first hit is repeated without end");
+	EXPECT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(WEXITSTATUS(status), 0);
+	for (unsigned int i = 0; i < self->sites.number; i++) {
+		EXPECT_EQ(counters_read(self->sites.counters, i), IA32_HITS) {
+			TH_LOG("probe %s", self->sites.sites[i].name);
 		}
 	}
 }
