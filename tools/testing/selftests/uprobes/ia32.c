@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * 32-bit code on an x86-64 kernel, in programs of its own: instructions that step, that
- * are emulated, and that 64-bit code does not have, and a return; and an address space
- * with little room.
+ * are emulated, and that 64-bit code does not have, and a return; an address space with
+ * little room; and a file that 64-bit and 32-bit processes share.
  */
 #include <elf.h>
 #include <fcntl.h>
@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "kselftest_harness.h"
@@ -260,6 +261,109 @@ TEST_F_TIMEOUT(hole, is_enough, TIME_LIMIT)
 			TH_LOG("probe %s", self->sites.sites[i].name);
 		}
 	}
+}
+
+/* A file that 64-bit and 32-bit processes share */
+
+FIXTURE(shared_file) {
+	char program[PATH_MAX];
+	char path[32];
+	int counters;
+	int probe;
+};
+
+FIXTURE_VARIANT(shared_file) {
+	/* Whether a 64-bit process is the first to have the file's breakpoint */
+	bool first_by_64_bit;
+};
+
+FIXTURE_VARIANT_ADD(shared_file, first_by_64_bit) { .first_by_64_bit = true };
+FIXTURE_VARIANT_ADD(shared_file, first_by_32_bit) { .first_by_64_bit = false };
+
+FIXTURE_SETUP(shared_file)
+{
+	static const uint8_t bytes[] = IA32_FILE_BYTES;
+	int file;
+
+	find_program(MEMORY_PROGRAM, self->program, sizeof(self->program));
+	strcpy(self->path, "/tmp/uprobes-XXXXXX");
+	file = mkstemp(self->path);
+	ASSERT_GE(file, 0);
+	ASSERT_EQ(ftruncate(file, sysconf(_SC_PAGESIZE)), 0);
+	ASSERT_EQ(pwrite(file, bytes, sizeof(bytes), 0), sizeof(bytes));
+	close(file);
+	self->counters = counters_create(1);
+}
+
+FIXTURE_TEARDOWN(shared_file)
+{
+	unlink(self->path);
+}
+
+/* With an area if the instruction was executed out of line */
+static int call_as_64_bit(const void *argument)
+{
+	int file = open(argument, O_RDONLY | O_CLOEXEC);
+	void *code = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ | PROT_EXEC, MAP_PRIVATE,
+			  file, 0);
+	uint32_t result;
+
+	if (code == MAP_FAILED)
+		return KSFT_FAIL;
+	/* the call may use what is below the stack pointer */
+	asm volatile("sub $128, %%rsp\n\t"
+		     "call *%1\n\t"
+		     "add $128, %%rsp"
+		     : "=a" (result)
+		     : "r" (code), "S" (IA32_FILE_ESI)
+		     : "memory", "cc");
+	if (result != IA32_FILE_RESULT_64)
+		ksft_print_msg("eax is %#x, not %#x\n", result, IA32_FILE_RESULT_64);
+	return result == IA32_FILE_RESULT_64 && xol_area_mapped() ? KSFT_PASS : KSFT_FAIL;
+}
+
+struct shared {
+	const char *program, *path;
+};
+
+static int call_as_32_bit(const void *argument)
+{
+	const struct shared *shared = argument;
+
+	execute(shared->program, IA32_IN_FILE, shared->path);
+}
+
+/*
+ * Checks that a probed instruction is executed with all its bytes in 64-bit and in
+ * 32-bit processes, where it has another length, whichever of them is the first to map
+ * it. Processes come after each other, the file is not mapped otherwise.
+ */
+TEST_F_TIMEOUT(shared_file, executed_whole, TIME_LIMIT)
+{
+	struct probe_at at = { .path = self->path };
+	struct shared shared = { self->program, self->path };
+	int result;
+
+	/* without a probe */
+	result = run_isolated(call_as_32_bit, &shared, TIME_LIMIT);
+	if (result == KSFT_SKIP)
+		SKIP(return, "no 32-bit programs, needs CONFIG_IA32_EMULATION");
+	ASSERT_EQ(result, KSFT_PASS);
+
+	self->probe = probe_attach_at(&at, program_count(self->counters, 0));
+	for (unsigned int i = 0; i < 4; i++) {
+		if (variant->first_by_64_bit == !(i % 2)) {
+			EXPECT_EQ(run_isolated(call_as_64_bit, self->path, TIME_LIMIT),
+				  KSFT_PASS)
+				TH_LOG("process %u, of 64 bits", i);
+		} else {
+			EXPECT_EQ(run_isolated(call_as_32_bit, &shared, TIME_LIMIT),
+				  KSFT_PASS)
+				TH_LOG("process %u, of 32 bits", i);
+		}
+		EXPECT_EQ(counters_read(self->counters, 0), i + 1);
+	}
+	close(self->probe);
 }
 
 TEST_HARNESS_MAIN

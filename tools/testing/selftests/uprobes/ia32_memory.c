@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A 32-bit program without a C library, which exits with 0 if all went well:
+ * A 32-bit program without a C library, which does one of two things and exits with 0
+ * if that went well:
  *
  * ia32_memory hole PAGES
  *	fills its address space but for a hole, and executes the instructions at the
  *	symbols site_*, IA32_HITS times each
+ * ia32_memory file PATH
+ *	executes the code that a file begins with, see IA32_FILE_BYTES
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,10 +16,13 @@
 #include "ia32.h"
 
 #define SYS_EXIT	1
+#define SYS_OPEN	5
 #define SYS_MUNMAP	91
 #define SYS_MMAP2	192
 
 #define PROT_NONE	0
+#define PROT_READ	1
+#define PROT_EXEC	4
 #define MAP_PRIVATE	0x02
 #define MAP_ANONYMOUS	0x20
 #define MAP_NORESERVE	0x4000
@@ -98,6 +104,23 @@ static bool call_in_hole(unsigned int pages)
 	return true;
 }
 
+static bool call_in_file(const char *path)
+{
+	long file = syscall6(SYS_OPEN, (long)path, 0, 0, 0, 0, 0), code;
+	unsigned int result;
+
+	if (is_error(file))
+		return false;
+	code = map(PAGE_SIZE, PROT_READ | PROT_EXEC, 0, file);
+	if (is_error(code))
+		return false;
+	asm volatile("call *%1"
+		     : "=a" (result)
+		     : "r" (code), "S" (IA32_FILE_ESI)
+		     : "memory", "cc");
+	return result == IA32_FILE_RESULT;
+}
+
 static bool same(const char *one, const char *other)
 {
 	while (*one && *one == *other) {
@@ -115,6 +138,8 @@ __attribute__((noreturn, regparm(1), used)) static void start(const long *stack)
 
 	if (stack[0] == 3 && same(what, IA32_IN_HOLE))
 		done = call_in_hole(number(argument));
+	else if (stack[0] == 3 && same(what, IA32_IN_FILE))
+		done = call_in_file(argument);
 	for (;;)
 		syscall6(SYS_EXIT, !done, 0, 0, 0, 0, 0);
 }
