@@ -3,15 +3,24 @@
  * Restartable sequences with probes inside. Who is preempted, moved to another
  * CPU or gets a signal between the first instruction and the one that commits goes
  * on at the abort handler, wherever the probed instructions are executed: so the
- * counter of a CPU counts everything that threads commit on it.
+ * counter of a CPU counts everything that threads commit on it. A descriptor that the
+ * kernel refuses has the same consequences as without probes.
  *
  * Usage: restartable [HITS] [options of the harness]
  * HITS is the number of executions of probed instructions.
  */
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/rseq.h>
+#include <sys/syscall.h>
+#include <linux/userfaultfd.h>
 
 #include "kselftest_harness.h"
 #include "options.h"
@@ -186,6 +195,191 @@ TEST_F_TIMEOUT(restartable, probed, TIME_LIMIT)
 		EXPECTED_FAILURE(return, "a step is not part of the sequence");
 	EXPECT_EQ(sum_of_counters(), commits);
 	EXPECT_EQ(seen_inside, 0);
+}
+
+/* Descriptors that the kernel refuses, while a thread is in a slot */
+
+/* What a process with such a descriptor saw, shared with the test */
+struct outcome {
+	bool in_area;
+	bool blocked_again;
+	bool committed;
+	unsigned int segvs, users;
+};
+
+static struct outcome *outcome;
+static struct rseq *blocked_rseq;
+static uint64_t *blocking_counters;
+
+static void note_segv(int signal)
+{
+	outcome->segvs++;
+}
+
+static void note_user(int signal)
+{
+	outcome->users++;
+}
+
+static void *commit_once(void *unused)
+{
+	blocked_rseq = own_rseq();
+	outcome->committed = increment_restartably(blocked_rseq, blocking_counters);
+	return NULL;
+}
+
+static bool wait_for_fault(int uffd)
+{
+	struct pollfd fd = { .fd = uffd, .events = POLLIN };
+	struct uffd_msg message;
+	int ready;
+
+	do
+		ready = poll(&fd, 1, TIME_LIMIT * 1000);
+	while (ready < 0 && errno == EINTR);
+	return ready == 1 && read(uffd, &message, sizeof(message)) == sizeof(message) &&
+	       message.event == UFFD_EVENT_PAGEFAULT;
+}
+
+/*
+ * A thread blocks in the load of its sequence, in a page fault that userfaultfd serves.
+ * Then the thread's descriptor becomes @rseq_cs, and the thread gets a signal.
+ */
+static int get_signal_with(uint64_t rseq_cs)
+{
+	const size_t size = CPUS << RESTARTABLE_SHIFT;
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct uffdio_zeropage zeropage;
+	pthread_t thread;
+	int uffd;
+
+	/* no step is begun for want of a slot */
+	while (!increment_restartably(own_rseq(), counters_of_cpus))
+		;
+	outcome->in_area = xol_area_mapped();
+	signal(SIGSEGV, note_segv);
+	signal(SIGUSR1, note_user);
+
+	uffd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+	if (uffd < 0)
+		return KSFT_SKIP;
+	blocking_counters = mmap(NULL, size, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (blocking_counters == MAP_FAILED)
+		return KSFT_FAIL;
+	range.range.start = (uintptr_t)blocking_counters;
+	range.range.len = size;
+	if (ioctl(uffd, UFFDIO_API, &api) || ioctl(uffd, UFFDIO_REGISTER, &range) ||
+	    pthread_create(&thread, NULL, commit_once, NULL) || !wait_for_fault(uffd))
+		return KSFT_FAIL;
+
+	blocked_rseq->rseq_cs = rseq_cs;
+	if (pthread_kill(thread, SIGUSR1))
+		return KSFT_FAIL;
+	outcome->blocked_again = wait_for_fault(uffd);
+	zeropage = (struct uffdio_zeropage){ .range = range.range };
+	if (ioctl(uffd, UFFDIO_ZEROPAGE, &zeropage) || pthread_join(thread, NULL))
+		return KSFT_FAIL;
+	return KSFT_PASS;
+}
+
+/* Returns how the process ended, and leaves in @seen what it saw. */
+static int signal_status(uint64_t rseq_cs, struct outcome *seen)
+{
+	int status;
+	pid_t pid;
+
+	memset(outcome, 0, sizeof(*outcome));
+	pid = fork();
+	if (!pid)
+		_exit(get_signal_with(rseq_cs));
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		ksft_exit_fail_perror("fork");
+	*seen = *outcome;
+	return status;
+}
+
+/* A descriptor whose abort handler has no signature before it */
+static struct rseq_cs unsigned_abort;
+
+FIXTURE(refused) {
+	int counters;
+	unsigned int sites;
+	uint64_t rseq_cs;
+};
+
+FIXTURE_VARIANT(refused) {
+	/* The address of the descriptor; 0: a descriptor whose abort handler is unsigned */
+	uint64_t address;
+};
+
+FIXTURE_VARIANT_ADD(refused, unsigned_abort) { .address = 0 };
+FIXTURE_VARIANT_ADD(refused, unmapped) { .address = 32 };
+FIXTURE_VARIANT_ADD(refused, in_kernel) { .address = 0xffff800000000000 };
+
+FIXTURE_SETUP(refused)
+{
+	if (!__rseq_size)
+		SKIP(return, "needs CONFIG_RSEQ, and a C library that uses it");
+	if (!boost_is_on())
+		SKIP(return, "a step is not part of the sequence");
+
+	self->sites = restartable_sites();
+	self->counters = counters_create(self->sites);
+	counters_of_cpus = aligned_alloc(1 << RESTARTABLE_SHIFT, CPUS << RESTARTABLE_SHIFT);
+	ASSERT_NE(counters_of_cpus, NULL);
+	memset(counters_of_cpus, 0, CPUS << RESTARTABLE_SHIFT);
+	outcome = mmap(NULL, sizeof(*outcome), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(outcome, MAP_FAILED);
+	unsigned_abort.start_ip = (uintptr_t)restartable_start;
+	unsigned_abort.post_commit_offset = restartable_end - restartable_start;
+	unsigned_abort.abort_ip = (uintptr_t)restartable_end;
+	self->rseq_cs = variant->address ? : (uintptr_t)&unsigned_abort;
+}
+
+FIXTURE_TEARDOWN(refused)
+{
+}
+
+/*
+ * Checks that a signal does to a thread with a bad descriptor what it does without a
+ * probe, when the thread is in the slot of an instruction of its sequence. Where the
+ * kernel can go on, the process gets a SIGSEGV that it can handle.
+ */
+TEST_F_TIMEOUT(refused, same_signals, TIME_LIMIT)
+{
+	struct outcome unprobed, probed;
+	int unprobed_status, probed_status, probes;
+
+	unprobed_status = signal_status(self->rseq_cs, &unprobed);
+	if (WIFEXITED(unprobed_status) && WEXITSTATUS(unprobed_status) == KSFT_SKIP)
+		SKIP(return, "needs CONFIG_USERFAULTFD");
+	ASSERT_FALSE(unprobed.in_area);
+	if (!variant->address) {
+		ASSERT_TRUE(WIFEXITED(unprobed_status));
+		ASSERT_EQ(WEXITSTATUS(unprobed_status), KSFT_PASS);
+		ASSERT_EQ(unprobed.segvs, 1);
+		ASSERT_EQ(unprobed.users, 1);
+	}
+	ksft_print_msg("without a probe: status %#x, SIGSEGV handled %u times\n",
+		       unprobed_status, unprobed.segvs);
+
+	probes = probe_attach_each(__start_restartable_sites, self->sites, self->counters);
+	probed_status = signal_status(self->rseq_cs, &probed);
+	close(probes);
+	EXPECT_TRUE(probed.in_area);
+	EXPECT_GE(counters_read(self->counters, 0), 2);
+	EXPECT_EQ(probed_status, unprobed_status)
+		TH_LOG("with a probe: status %#x", probed_status);
+	EXPECT_EQ(probed.segvs, unprobed.segvs);
+	EXPECT_EQ(probed.users, unprobed.users);
+	/* a process that dies may block once more before */
+	if (WIFEXITED(unprobed_status)) {
+		EXPECT_EQ(probed.blocked_again, unprobed.blocked_again);
+		EXPECT_EQ(probed.committed, unprobed.committed);
+	}
 }
 
 __noreturn void usage(const char *name)
