@@ -8,11 +8,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "kselftest_harness.h"
 #include "functions.h"
+#include "groups.h"
 #include "probe.h"
 #include "rounds.h"
 #include "slots.h"
@@ -470,43 +470,21 @@ TEST_F_TIMEOUT(process, stopped_and_continued, TIME_LIMIT)
 	EXPECT_COUNTED(0);
 }
 
-/* A file of a control group below the current directory */
-static bool group_write(const char *path, const char *text)
-{
-	ssize_t size = strlen(text);
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool written = fd >= 0 && write(fd, text, size) == size;
-
-	close(fd);
-	return written;
-}
-
 static bool group_is_frozen(void)
 {
-	char events[128] = "";
-	int fd = open("group/cgroup.events", O_RDONLY | O_CLOEXEC);
-	ssize_t size = read(fd, events, sizeof(events) - 1);
+	unsigned long frozen;
 
-	close(fd);
-	return size > 0 && strstr(events, "frozen 1");
+	return group_number("group/cgroup.events", "frozen", &frozen) && frozen;
 }
 
 TEST_F_TIMEOUT(process, frozen_and_thawed, TIME_LIMIT)
 {
-	char folder[] = "/tmp/uprobes-cgroups-XXXXXX", text[16];
 	unsigned int freezes = 0, i;
 	int status = 0;
 	pid_t pid, ended = 0;
 
-	/* nobody else sees what is mounted, and it goes with this process */
-	ASSERT_EQ(unshare(CLONE_NEWNS), 0);
-	ASSERT_EQ(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-	ASSERT_NE(mkdtemp(folder), NULL);
-	if (mount("none", folder, "cgroup2", 0, NULL)) {
-		rmdir(folder);
+	if (!groups_enter())
 		SKIP(return, "no cgroup2: needs CONFIG_CGROUPS");
-	}
-	ASSERT_EQ(chdir(folder), 0);
 	ASSERT_EQ(mkdir("group", 0700), 0);
 
 	pid = fork();
@@ -515,8 +493,7 @@ TEST_F_TIMEOUT(process, frozen_and_thawed, TIME_LIMIT)
 		threads_run(THREADS, do_rounds);
 		_exit(KSFT_PASS);
 	}
-	snprintf(text, sizeof(text), "%d", pid);
-	EXPECT_TRUE(group_write("group/cgroup.procs", text));
+	EXPECT_TRUE(group_move("group/cgroup.procs", pid));
 	counters_wait_for(self->counters, 0, THREADS);
 	while (freezes < STOPS && !ended) {
 		uint64_t before;
@@ -541,9 +518,7 @@ TEST_F_TIMEOUT(process, frozen_and_thawed, TIME_LIMIT)
 	EXPECT_EQ(tally->rounds, THREADS * ROUNDS);
 	EXPECT_COUNTED(0);
 	EXPECT_EQ(rmdir("group"), 0);
-	EXPECT_EQ(chdir("/"), 0);
-	EXPECT_EQ(umount(folder), 0);
-	EXPECT_EQ(rmdir(folder), 0);
+	groups_leave();
 }
 
 TEST_F_TIMEOUT(process, copied, TIME_LIMIT)
