@@ -369,28 +369,21 @@ int probe_attach_return(const void *address, int program)
 	return probe_attach_at(&at, program);
 }
 
-/* @cookies: one for each address, or NULL */
-static int link_probes(const void * const *addresses, unsigned int number,
-		       int counters, unsigned int index, const uint64_t *cookies,
-		       bool on_return)
+/* @cookies: one for each offset, or NULL */
+static int link_offsets(const char *path, const uint64_t *offsets, unsigned int number,
+			int counters, unsigned int index, const uint64_t *cookies,
+			bool on_return)
 {
 	const struct program program = {
 		.type = BPF_TRACE_UPROBE_MULTI, .counters = counters, .index = index,
 	};
-	uint64_t *offsets = calloc(number, sizeof(*offsets));
 	union bpf_attr attr;
-	unsigned int i;
 	int link;
-
-	if (!offsets)
-		give_up(KSFT_FAIL, "no memory for %u probes", number);
-	for (i = 0; i < number; i++)
-		offsets[i] = probe_file_offset(addresses[i]);
 
 	memset(&attr, 0, sizeof(attr));
 	attr.link_create.prog_fd = program_add(&program);
 	attr.link_create.attach_type = BPF_TRACE_UPROBE_MULTI;
-	attr.link_create.uprobe_multi.path = (uintptr_t)EXECUTABLE;
+	attr.link_create.uprobe_multi.path = (uintptr_t)path;
 	attr.link_create.uprobe_multi.offsets = (uintptr_t)offsets;
 	attr.link_create.uprobe_multi.cookies = (uintptr_t)cookies;
 	attr.link_create.uprobe_multi.cnt = number;
@@ -401,42 +394,74 @@ static int link_probes(const void * const *addresses, unsigned int number,
 		give_up(KSFT_FAIL, "bpf(BPF_LINK_CREATE, %u uprobes): %s", number,
 			strerror(errno));
 	close(attr.link_create.prog_fd);
-	free(offsets);
 	return link;
+}
+
+static uint64_t *numbers(unsigned int number)
+{
+	uint64_t *numbers = calloc(number, sizeof(*numbers));
+
+	if (!numbers)
+		give_up(KSFT_FAIL, "no memory for %u probes", number);
+	for (unsigned int i = 0; i < number; i++)
+		numbers[i] = i;
+	return numbers;
+}
+
+static uint64_t *file_offsets(const void * const *addresses, unsigned int number)
+{
+	uint64_t *offsets = numbers(number);
+
+	for (unsigned int i = 0; i < number; i++)
+		offsets[i] = probe_file_offset(addresses[i]);
+	return offsets;
 }
 
 int probe_attach_many(const void * const *addresses, unsigned int number,
 		      int counters, unsigned int index)
 {
-	return link_probes(addresses, number, counters, index, NULL, false);
+	uint64_t *offsets = file_offsets(addresses, number);
+	int link = link_offsets(EXECUTABLE, offsets, number, counters, index, NULL, false);
+
+	free(offsets);
+	return link;
 }
 
-static int link_each(const void * const *addresses, unsigned int number, int counters,
-		     bool on_return)
+static int link_each(const char *path, const uint64_t *offsets, unsigned int number,
+		     int counters, bool on_return)
 {
-	uint64_t *cookies = calloc(number, sizeof(*cookies));
-	int link;
+	uint64_t *cookies = numbers(number);
+	int link = link_offsets(path, offsets, number, counters, INDEX_IS_COOKIE, cookies,
+				on_return);
 
-	if (!cookies)
-		give_up(KSFT_FAIL, "no memory for %u probes", number);
-	for (unsigned int i = 0; i < number; i++)
-		cookies[i] = i;
-	link = link_probes(addresses, number, counters, INDEX_IS_COOKIE, cookies,
-			   on_return);
 	free(cookies);
 	return link;
+}
+
+int probe_attach_each_at(const char *path, const uint64_t *offsets, unsigned int number,
+			 int counters)
+{
+	return link_each(path, offsets, number, counters, false);
 }
 
 int probe_attach_each(const void * const *addresses, unsigned int number,
 		      int counters)
 {
-	return link_each(addresses, number, counters, false);
+	uint64_t *offsets = file_offsets(addresses, number);
+	int link = link_each(EXECUTABLE, offsets, number, counters, false);
+
+	free(offsets);
+	return link;
 }
 
 int probe_attach_each_return(const void * const *addresses, unsigned int number,
 			     int counters)
 {
-	return link_each(addresses, number, counters, true);
+	uint64_t *offsets = file_offsets(addresses, number);
+	int link = link_each(EXECUTABLE, offsets, number, counters, true);
+
+	free(offsets);
+	return link;
 }
 
 bool xol_area_range(pid_t pid, uintptr_t *start, uintptr_t *end)

@@ -51,7 +51,10 @@ int probe_attach_many(const void * const *addresses, unsigned int number,
 /* Counts in @counters[i] for @addresses[i]. */
 int probe_attach_each(const void * const *addresses, unsigned int number,
 		      int counters);
-/* The same, on the returns from the functions at @addresses */
+/* The same, at @offsets of the file @path */
+int probe_attach_each_at(const char *path, const uint64_t *offsets, unsigned int number,
+			 int counters);
+/* As probe_attach_each(), on the returns from the functions at @addresses */
 int probe_attach_each_return(const void * const *addresses, unsigned int number,
 			     int counters);
 /* As probe_attach(), on the return from the function at @address */
