@@ -47,6 +47,28 @@ site_store:
 	mov	%esi, variable
 	expect	variable, %esi
 
+	/* emulated by the kernel where the processor has UMIP: the result is the same */
+	movl	$0, variable
+	mov	$canary, %eax
+	smsw	%ecx
+site_smsw:
+	smsw	%edx
+	call	behind_smsw
+behind_smsw:
+	pop	%edi
+	expect	%edi, $behind_smsw
+	expect	%edx, %ecx
+
+	sldt	(expected)
+site_sldt:
+	sldt	(stored)
+site_behind_sldt:
+	incl	variable
+	mov	expected, %ecx
+	expect	%ecx, stored
+	expect	variable, $1
+	expect	canary, $0x5a5a5a5a
+
 	/* one byte, and only so in 32-bit code */
 	mov	%esi, %ecx
 site_inc:
@@ -119,6 +141,12 @@ data:
 	.long	0x12345678
 variable:
 	.long	0
+expected:
+	.long	0
+stored:
+	.long	0
+canary:
+	.long	0x5a5a5a5a
 pointer:
 	.long	function
 
