@@ -96,15 +96,8 @@ fn table_has_the_transitions_of_the_code() {
 /// table names.
 #[test]
 fn picture_has_the_transitions_of_the_code() {
-    const PICTURE: &str = "Documentation/trace/uprobes-xol-design.rst";
-    /// Where it was before the documentation was split.
-    const FORMER: &str = "Documentation/trace/uprobes-xol.rst";
-
-    assert!(kernel_file("task.rs").contains(PICTURE));
-    let path = [PICTURE, FORMER].map(|path| tree().join(path));
-    let path = path.iter().find(|path| path.exists()).unwrap();
-    let text = fs::read_to_string(path).unwrap();
-
+    let picture = "Documentation/trace/uprobes-xol-design.rst";
+    assert!(kernel_file("task.rs").contains(picture));
     let mut count: BTreeMap<String, usize> = BTreeMap::new();
     for [_, _, operation, ordering, function] in transitions_of_the_code() {
         // A task that dies is not in the picture.
@@ -113,8 +106,9 @@ fn picture_has_the_transitions_of_the_code() {
             *count.entry(label).or_default() += 1;
         }
     }
-    for (label, &count) in &count {
-        assert_eq!(text.matches(label).count(), count, "{label:?} in {path:?}");
+    let text = fs::read_to_string(tree().join(picture)).unwrap();
+    for (label, count) in count {
+        assert_eq!(text.matches(&label).count(), count, "{label:?} in {picture}");
     }
 }
 
