@@ -1062,6 +1062,14 @@ pub const MUTANTS: &[Mutant] = &[
     },
     // Growing.
     Mutant {
+        name: "grow-without-limit",
+        file: "slots.rs",
+        edits: &[("if pages >= limit || self.grow", "if self.grow")],
+        build: Build::TwoPages,
+        scenario: "mapped-in-part",
+        caught_by: "an area grows where it is mapped",
+    },
+    Mutant {
         name: "grow-twice",
         file: "slots.rs",
         edits: &[("if inner.free.pages() == index && ", "if ")],

@@ -329,6 +329,13 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     #[cfg(any(not(feature = "loom"), feature = "two-pages"))]
     Scenario {
+        name: "mapped-in-part",
+        about: "an area is full that may not grow, and then may",
+        run: mapped_in_part,
+        preemptions: None,
+    },
+    #[cfg(any(not(feature = "loom"), feature = "two-pages"))]
+    Scenario {
         name: "two-grow",
         about: "two tasks need a page at the same time",
         run: two_grow,
@@ -370,8 +377,14 @@ struct Step {
 
 impl Process {
     fn new() -> Shared<Self> {
+        let process = Self::unmapped();
+        process.area.mapped();
+        process
+    }
+
+    /// A process with an area that is not mapped yet.
+    fn unmapped() -> Shared<Self> {
         let area = XolArea::new(VADDR).unwrap();
-        area.mapped();
         let mm = mm_struct::new();
         Shared::new(Self { area, mm })
     }
@@ -1505,6 +1518,26 @@ fn boosted_or_stepped() {
         thread.hit(CROWD);
     });
     alone.join().unwrap();
+    process.is_left_clean();
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-pages"))]
+fn mapped_in_part() {
+    if PAGES < 2 {
+        return;
+    }
+    let process = Process::unmapped();
+    let crowd = crowd(&process, FIRST_SLOTS);
+    let thread = process.thread();
+    let arch = arch_uprobe::of_probe(1);
+    let slot = process.area.get(thread.utask.as_arc_borrow(), &insn(&arch));
+    Property::GrowsWhereMapped.holds_if(slot.is_none() && process.page(1).is_none());
+
+    process.area.mapped();
+    thread.hit(1);
+    Property::GrowsWhereMapped.holds_if(process.page(1).is_some());
+    thread.exit();
+    disperse(crowd);
     process.is_left_clean();
 }
 

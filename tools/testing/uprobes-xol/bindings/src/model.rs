@@ -32,6 +32,8 @@ pub enum Property {
     WaitersFirst,
     /// As many slots are boosted as may be, and no more.
     RoomForSteps,
+    /// An area has no page where it is not mapped.
+    GrowsWhereMapped,
     /// When all tasks are gone, all slots are free, and the area refers to no task.
     EverythingFreed,
     /// What is counted is what there is.
@@ -44,7 +46,7 @@ pub enum Property {
 
 impl Property {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::NoStaleSlot,
         Self::NoWriteInside,
         Self::RightInstruction,
@@ -56,6 +58,7 @@ impl Property {
         Self::TakeNeverFails,
         Self::WaitersFirst,
         Self::RoomForSteps,
+        Self::GrowsWhereMapped,
         Self::EverythingFreed,
         Self::CountsAreRight,
         Self::NoSleepInside,
@@ -83,6 +86,7 @@ impl fmt::Display for Property {
             Self::TakeNeverFails => "a take never fails",
             Self::WaitersFirst => "those who wait come first",
             Self::RoomForSteps => "slots are boosted up to half of them",
+            Self::GrowsWhereMapped => "an area grows where it is mapped",
             Self::EverythingFreed => "everything freed at the end",
             Self::CountsAreRight => "what is counted is what there is",
             Self::NoSleepInside => "no sleep where it is forbidden",
