@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Boosted uprobes: instructions that go on from their slot by a jump. For code that
- * shows the ip of a task, or decides by it. See Documentation/trace/uprobes-xol.rst.
+ * shows the ip of a task, or decides by it. See Documentation/trace/uprobes-xol-design.rst.
  *
  * Not a part of linux/uprobes.h, which the whole kernel depends on.
  */

@@ -4,7 +4,7 @@
  * what such a slot looks like.
  *
  * Without a single step nothing is done after the instruction, and nobody knows
- * when a task leaves the slot. See Documentation/trace/uprobes-xol.rst.
+ * when a task leaves the slot. See Documentation/trace/uprobes-xol-design.rst.
  */
 #include <linux/bits.h>
 #include <linux/linkage.h>

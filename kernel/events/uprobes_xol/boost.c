@@ -4,6 +4,7 @@
  * concerned: how a task gets into one and out of it, what ip is shown meanwhile,
  * and which tasks are in one. See Documentation/trace/uprobes-xol-design.rst.
  */
+#include <linux/kmsan-checks.h>
 #include <linux/moduleparam.h>
 #include <linux/ptrace.h>
 #include <linux/rcupdate_trace.h>
@@ -58,7 +59,11 @@ static bool boost_at(unsigned long ip, struct uprobe_xol_boosted *boosted)
 	/* Pairs with the release in uprobe_xol_add_vma() */
 	struct xol_area *area = mm ? READ_ONCE(mm->uprobes_state.xol_area) : NULL;
 
-	return area && uprobe_xol_boosted_at(area, ip, boosted);
+	if (!area || !uprobe_xol_boosted_at(area, ip, boosted))
+		return false;
+	/* KMSAN does not see what Rust writes. */
+	kmsan_unpoison_memory(boosted, sizeof(*boosted));
+	return true;
 }
 
 unsigned long uprobe_boosted_ip(struct pt_regs *regs)

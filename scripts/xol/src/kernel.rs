@@ -22,12 +22,12 @@ pub fn stage_name(arch: Arch, flavour: Flavour) -> String {
     format!("kernel {arch} {}", flavour.name())
 }
 
-/// The fragments of one kernel, later ones winning.
+/// The fragments of one kernel, later ones winning. An architecture has the last word: some
+/// lack what a kernel would have.
 pub fn fragments(runner: &Runner, arch: Arch, flavour: Flavour) -> Vec<PathBuf> {
-    let names = ["base", arch.name()];
-    let names = names.iter().chain(flavour.row().fragments);
-    let file = |name| runner.paths.checkout.join(format!("configs/{name}.config"));
-    names.map(file).collect()
+    let names = [&["base"], flavour.row().fragments, &[arch.name()]].concat();
+    let file = |name: &&str| runner.paths.checkout.join(format!("configs/{name}.config"));
+    names.iter().map(file).collect()
 }
 
 /// Builds one kernel; its image is then at [`crate::paths::Paths::image`].

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::arch::Arch;
-use crate::flavour::Flavour;
+use crate::flavour::{Flavour, Tree};
 use crate::guest::Guest;
 use crate::qemu::{self, Boot, Engine, Outcome};
 use crate::report::metric::costs;
@@ -17,6 +17,10 @@ use crate::report::tap::{self, Case, Verdict};
 use crate::stage::{Runner, files_below, read_text};
 
 const KSELFTESTS: &str = "tools/testing/selftests/uprobes";
+
+/// The cases that fail on upstream's kernel: an architecture, the end of a case's name, and the
+/// patch that fixes the fault, in each line.
+const UPSTREAM_FAULTS: &str = "tools/testing/uprobes-xol/upstream-faults";
 
 /// Instructions per hit by which a timer interrupt may change the result.
 const COST_NOISE: f64 = 1.0;
@@ -134,6 +138,8 @@ struct Tests<'a> {
     unboosted: Vec<String>,
     /// The flavours of this run. Selftests that boost nothing run once on each image.
     flavours: &'a [Flavour],
+    /// The text of [`UPSTREAM_FAULTS`].
+    upstream_faults: String,
     /// The costs in C.
     baselines: Mutex<BTreeMap<Arch, Costs>>,
 }
@@ -198,6 +204,7 @@ fn run_groups(
         runner,
         suites: kunit_suites(runner, guests.iter().map(|(arch, _)| *arch))?,
         unboosted: unboosted_selftests(runner)?,
+        upstream_faults: read_text(&runner.paths.checkout.join(UPSTREAM_FAULTS))?,
         flavours,
         baselines: Mutex::default(),
     };
@@ -327,7 +334,13 @@ impl Tests<'_> {
         let in_report = || tap::parse(outcome.report.iter().map(String::as_str));
         match trial.kind {
             Kind::KUnit => in_log(),
-            Kind::Kselftest => in_report(),
+            Kind::Kselftest => {
+                let mut cases = in_report();
+                if trial.flavour.row().tree == Tree::Pristine {
+                    expect_faults(&mut cases, &self.upstream_faults, arch);
+                }
+                cases
+            }
             Kind::Debug => [in_log(), in_report()].concat(),
             Kind::Cost => self.judge_costs(arch, trial.flavour, costs(&outcome.report)),
         }
@@ -355,6 +368,32 @@ impl Tests<'_> {
             cases.extend(boost_cases(&costs));
         }
         cases
+    }
+}
+
+/// Expects the cases to fail that `faults` lists for `arch`. A listed case that passes is a
+/// failure: either upstream has fixed its fault, or the case does not find it.
+fn expect_faults(cases: &mut [Case], faults: &str, arch: Arch) {
+    for line in faults.lines().filter(|line| !line.starts_with('#')) {
+        let mut words = line.split_whitespace();
+        let (Some(on), Some(name)) = (words.next(), words.next()) else {
+            continue;
+        };
+        let reason = words.collect::<Vec<_>>().join(" ");
+        let matches = |case: &&mut Case| on == arch.name() && case.name.ends_with(name);
+        for case in cases.iter_mut().filter(matches) {
+            match case.verdict {
+                Verdict::Fail => {
+                    case.verdict = Verdict::ExpectedFailure;
+                    case.detail.clone_from(&reason);
+                }
+                Verdict::Pass => {
+                    case.verdict = Verdict::Fail;
+                    case.detail = format!("{UPSTREAM_FAULTS} lists it, but it passes");
+                }
+                Verdict::Skip | Verdict::ExpectedFailure => {}
+            }
+        }
     }
 }
 
@@ -485,6 +524,32 @@ mod unit_tests {
         let text = "static struct kunit_case cases[] = {\n\t.name = \"no\",\n};\n\
                     static struct kunit_suite suite = {\n\t.name = \"boost\",\n};\n";
         assert!(suites_in(text).eq(["boost"]));
+    }
+
+    #[test]
+    fn faults_of_upstream_must_show() {
+        let faults = "# words\nx86_64 avx/ret  fixed by 0002\narm64 avx/nop fixed by 0001\n";
+        let judged = |name: &str, verdict| {
+            let mut cases = [Case {
+                name: name.to_owned(),
+                verdict,
+                detail: String::new(),
+            }];
+            expect_faults(&mut cases, faults, Arch::X86_64);
+            let [
+                Case {
+                    verdict, detail, ..
+                },
+            ] = cases;
+            (verdict, detail)
+        };
+        let expected = (Verdict::ExpectedFailure, "fixed by 0002".to_owned());
+        assert_eq!(judged("uprobes:avx/ret", Verdict::Fail), expected);
+        assert_eq!(judged("uprobes:avx/ret", Verdict::Pass).0, Verdict::Fail);
+        assert_eq!(judged("uprobes:avx/ret", Verdict::Skip).0, Verdict::Skip);
+        for verdict in [Verdict::Fail, Verdict::Pass] {
+            assert_eq!(judged("uprobes:avx/nop", verdict).0, verdict);
+        }
     }
 
     #[test]

@@ -54,7 +54,10 @@ const UPROBES: &[&str] = &[
     "xol",
     "ri_timer",
     "hprobe",
-    "look_at_",
+    "boost_look",
+    "boost_at",
+    "mapping_fault",
+    "single_page_",
 ];
 
 /// The first message in a kernel log which says that something is broken.
@@ -227,7 +230,7 @@ mod tests {
             "xol_fault",
             "dup_xol_work",
             "ri_timer",
-            "look_at_current",
+            "boost_look_current",
             "arch_uretprobe_trampoline",
         ] {
             assert!(splat(&(report(title, outermost) + end)).is_some());

@@ -27,6 +27,20 @@ bool boost_counts(unsigned long *boosted, unsigned long *unboosted);
 
 /* Whether anything is told. If tracefs and debugfs are not there, nothing is. */
 bool xol_tells(void);
+
+/*
+ * Whether the kernel may warn of each single step of a process that has hit a probe,
+ * as upstream's does on arm64. It cannot be told from one with slots in C that was
+ * fixed.
+ */
+static inline bool steps_are_warned_of(void)
+{
+#ifdef __aarch64__
+	return !xol_tells();
+#else
+	return false;
+#endif
+}
 /* Reads one of the counts. False if the kernel does not tell it. */
 bool xol_count(const char *count, unsigned long *value);
 
