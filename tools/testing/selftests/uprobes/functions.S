@@ -13,6 +13,11 @@
 
 #if defined(__x86_64__)
 	.globl	divide_function, divide_site, popf_function, popf_site
+	.globl	return_function, return_site, returned_site
+	.globl	call_function, call_site, called_site
+	.globl	jump_function, jump_site, jumped_site
+	.globl	push_function, push_site, call_pointer_function, call_pointer_site
+	.globl	read_ip_function, read_ip_site
 	.globl	aligned_load_function, aligned_load_site, aligned_site
 
 numbered_functions:
@@ -81,6 +86,67 @@ divide_function:
 	mov	$100, %eax
 divide_site:
 	div	%rdi
+	ret
+
+return_function:
+	mov	%rsp, %rdx
+	mov	%rdi, %rsp
+return_site:
+	ret
+returned_site:
+	mov	%rdx, %rsp
+	mov	$BRANCHED, %eax
+	ret
+
+call_function:
+	mov	%rsp, %rdx
+	mov	%rsi, %rsp
+call_site:
+	call	*(%rdi)
+1:	ud2
+called_site:
+	/* the return address must be right */
+	pop	%rax
+	lea	BRANCHED(%rax), %rax
+	lea	1b(%rip), %rcx
+	sub	%rcx, %rax
+	mov	%rdx, %rsp
+	ret
+
+jump_function:
+jump_site:
+	jmp	*(%rdi)
+jumped_site:
+	mov	$BRANCHED, %eax
+	ret
+
+push_function:
+	mov	%rsp, %rdx
+	mov	%rsi, %rsp
+push_site:
+	push	%rdi
+	/* out of the bytes that a slot holds: it must not go on in one */
+	jmp	1f
+	.balign	64
+1:	pop	%rax
+	mov	%rdx, %rsp
+	ret
+
+call_pointer_function:
+	sub	$8, %rsp
+call_pointer_site:
+	call	*%rdi
+	mov	$BRANCHED, %eax
+	add	$8, %rsp
+	ret
+
+read_ip_function:
+read_ip_site:
+	call	1f
+1:	pop	%rax
+	lea	BRANCHED(%rax), %rax
+	lea	1b(%rip), %rcx
+	sub	%rcx, %rax
 	ret
 
 popf_function:

@@ -7,6 +7,9 @@
 #ifndef UPROBES_FUNCTIONS_H
 #define UPROBES_FUNCTIONS_H
 
+/* What functions return that branch to the right place */
+#define BRANCHED	0x1234
+
 /* More than an area has slots, unless those in C have a large page */
 #define NUMBERED_FUNCTIONS	2304
 #define NUMBERED_FUNCTION_SIZE	16
@@ -68,6 +71,26 @@ extern const char illegal_function_end[];
 /* Divides 100 by @divisor. */
 uint64_t divide_function(uint64_t divisor);
 extern const char divide_site[];
+/*
+ * Return by a ret, with @stack as stack pointer; call by what is at @operand, with
+ * @stack as stack pointer; and jump by what is at @operand. The right target is
+ * returned_site, called_site and jumped_site, and the result then BRANCHED.
+ */
+uint64_t return_function(const void *stack);
+uint64_t call_function(const void *operand, void *stack);
+uint64_t jump_function(const void *operand);
+extern const char return_site[], returned_site[];
+extern const char call_site[], called_site[];
+extern const char jump_site[], jumped_site[];
+/* Pushes @value, with @stack as stack pointer, and returns what that has stored. */
+uint64_t push_function(uint64_t value, void *stack);
+extern const char push_site[];
+/* Calls @function by call *, and returns BRANCHED. */
+uint64_t call_pointer_function(void (*function)(void));
+extern const char call_pointer_site[];
+/* Reads ip by call +0, and returns BRANCHED. */
+uint64_t read_ip_function(void);
+extern const char read_ip_site[];
 /* Pops @flags into the flags register, and restores it. */
 void popf_function(uint64_t flags);
 extern const char popf_site[];

@@ -17,6 +17,10 @@
 #define INSN_POPS_FLAGS		0x0008
 /* Stores the flags, and with them the kernel's own trap flag */
 #define INSN_PUSHES_FLAGS	0x0010
+/* As INSN_STEPS on kernels that emulate no more than upstream does, see insn_steps() */
+#define INSN_STEPS_UPSTREAM	0x0020
+/* These kernels put no probe on it, others emulate it */
+#define INSN_REFUSED_UPSTREAM	0x0040
 
 /* Needs a feature that not every CPU has */
 #define INSN_FEATURES		0xff00
@@ -82,6 +86,11 @@ struct insn {
 	const void *function_site;
 	uint64_t flags;
 };
+
+/* Whether this kernel executes @insn in an XOL slot */
+bool insn_steps(const struct insn *insn);
+/* Whether this kernel puts no probe on @insn */
+bool insn_refused(const struct insn *insn);
 
 /* The linker's names for the ends of the section that holds the table */
 extern const struct insn __start_insns[], __stop_insns[];

@@ -4,24 +4,31 @@
  *
  * Every instruction finds: rax = address of landed_call, rbx = memory,
  * rcx = 3, rdx = 0x12, rsi = memory + 128, rdi = memory + 256, rbp and rsp in
- * the stack, other registers with patterns, memory[0] = address of
- * landed_call, and landed_return on top of the stack. A branch goes to 2f.
+ * the stack, r12 = memory, r13 = memory + 128, r14 = 2, r15 = address of
+ * landed_call, other registers with patterns, memory[0] = address of
+ * landed_call, landed_return on top of the stack, and landed_call below and above
+ * that. A branch goes to 2f.
  */
 
 	timed	nop, INSN_NO_EFFECT, "nop"
 	timed	push, 0, "push %rbp", after="pop %rbp"
-	timed	endbr64, (INSN_STEPS | INSN_NO_EFFECT), "endbr64"
+	timed	endbr64, (INSN_STEPS_UPSTREAM | INSN_NO_EFFECT), "endbr64"
 	timed	mov, INSN_STEPS, "mov %rdx, %rax"
 	timed	sub, INSN_STEPS, "sub $24, %rsp", after="add $24, %rsp"
 	timed	lea8, INSN_STEPS, "lea 8(%rdi), %rax"
 	timed	pop, INSN_STEPS, "pop %rax", "push %rax"
 	timed	test, INSN_STEPS, "test %rdi, %rdi"
-	timed	lea, INSN_STEPS, "lea shared_data(%rip), %rax"
-	timed	ret, INSN_STEPS, "ret"
-	timed	call, INSN_STEPS, "call *%rax", "lea 5f(%rip), %rax", "ret; 5:"
+	timed	lea, INSN_STEPS_UPSTREAM, "lea shared_data(%rip), %rax"
+	timed	ret, INSN_STEPS_UPSTREAM, "ret"
+	timed	call, INSN_STEPS_UPSTREAM, "call *%rax", "lea 5f(%rip), %rax", "ret; 5:"
+	/* Also where its effect is compared, it calls the function's last instruction */
+	timed	call_rip, INSN_STEPS_UPSTREAM, "call *6f(%rip)", after="ret; .balign 8; 6: .quad 5f; 5:"
 
 	/* Emulated */
 	insn	INSN_NO_EFFECT, nopw 64(%rax, %rax)
+	insn	(INSN_STEPS_UPSTREAM | INSN_NO_EFFECT), endbr32
+	insn	(INSN_REFUSED_UPSTREAM | INSN_NO_EFFECT), .byte 0x2e, 0x90
+	insn	(INSN_REFUSED_UPSTREAM | INSN_NO_EFFECT), .byte 0x66, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0
 	insn	0, push %r12
 	insn	0, jmp 2f
 	insn	INSN_NO_EFFECT, jz 2f
@@ -52,7 +59,12 @@
 	insn	INSN_STEPS | INSN_NO_EFFECT, .byte 0x48, 0x66, 0x90
 
 	/* Relative to rip: by way of rsi, rdi and rbx */
-	insn	INSN_STEPS, lea shared_data(%rip), %rsi
+	insn	INSN_STEPS_UPSTREAM, lea shared_data(%rip), %rsi
+	insn	INSN_STEPS_UPSTREAM, lea shared_data(%rip), %r13
+	insn	INSN_STEPS_UPSTREAM, lea shared_data(%rip), %rsp
+	insn	INSN_STEPS_UPSTREAM, lea shared_data(%rip), %r9d
+	insn	INSN_STEPS_UPSTREAM, lea shared_data(%rip), %r9w
+	insn	INSN_STEPS, lea shared_data(%eip), %rax
 	insn	INSN_STEPS, mov shared_data(%rip), %rax
 	insn	INSN_STEPS, mov shared_data+8(%rip), %rsi
 	insn	INSN_STEPS, mov shared_data+8(%rip), %r14
@@ -68,18 +80,49 @@
 	insn	INSN_STEPS, movups %xmm1, shared_data+40(%rip)
 	insn	(INSN_STEPS | INSN_AVX), vmovups shared_data(%rip), %ymm1
 	insn	(INSN_STEPS | INSN_AVX), vaddps shared_data(%rip), %ymm7, %ymm6
-	insn	INSN_STEPS, call *shared_target(%rip)
-	insn	INSN_STEPS, jmp *shared_target(%rip)
+	insn	INSN_STEPS_UPSTREAM, call *shared_target(%rip)
+	insn	INSN_STEPS_UPSTREAM, jmp *shared_target(%rip)
 
 	/* Calls, jumps, returns */
-	insn	INSN_STEPS, call *(%rbx)
-	insn	INSN_STEPS, call *-24(%rbx, %rcx, 8)
-	insn	INSN_STEPS, jmp *%rax
-	insn	INSN_STEPS, jmp *(%rbx)
-	insn	INSN_STEPS, ret $16
-	insn	INSN_STEPS, rep ret
-	insn	INSN_STEPS, loop 2b
-	insn	(INSN_STEPS | INSN_NO_EFFECT), jrcxz 2b
+	insn	INSN_STEPS_UPSTREAM, call *(%rbx)
+	insn	INSN_STEPS_UPSTREAM, call *-24(%rbx, %rcx, 8)
+	insn	INSN_STEPS_UPSTREAM, call *%r15
+	insn	INSN_STEPS_UPSTREAM, call *(%r12)
+	insn	INSN_STEPS_UPSTREAM, call *-128(%r13)
+	insn	INSN_STEPS_UPSTREAM, call *-144(%r13, %r14, 8)
+	insn	INSN_STEPS_UPSTREAM, call *shared_target
+	insn	INSN_STEPS_UPSTREAM, call *shared_target-16(, %r14, 8)
+	/* The operand depends on sp, and is where the return address goes */
+	insn	INSN_STEPS_UPSTREAM, call *(%rsp)
+	insn	INSN_STEPS_UPSTREAM, call *8(%rsp)
+	insn	INSN_STEPS_UPSTREAM, call *-8(%rsp)
+	insn	INSN_STEPS_UPSTREAM, call *-72(%rbp)
+	insn	INSN_STEPS_UPSTREAM, jmp *%rax
+	insn	INSN_STEPS_UPSTREAM, jmp *%r15
+	insn	INSN_STEPS_UPSTREAM, jmp *(%rbx)
+	insn	INSN_STEPS_UPSTREAM, jmp *8(%rsp)
+	insn	INSN_STEPS_UPSTREAM, jmp *-16(%r12, %r14, 8)
+	insn	INSN_STEPS_UPSTREAM, jmp *shared_target
+	/* With prefixes that are ignored: bnd, REX.W, notrack */
+	insn	INSN_STEPS_UPSTREAM, .byte 0xf2, 0xff, 0xe0
+	insn	INSN_STEPS_UPSTREAM, .byte 0x48, 0xff, 0xd0
+	insn	INSN_REFUSED_UPSTREAM, notrack jmp *%rax
+	insn	INSN_REFUSED_UPSTREAM, notrack jmp *(%rbx)
+	insn	INSN_REFUSED_UPSTREAM, notrack call *%rax
+	insn	INSN_REFUSED_UPSTREAM, notrack call *(%rbx)
+	insn	INSN_STEPS_UPSTREAM, ret $16
+	insn	INSN_STEPS_UPSTREAM, ret $65528
+	insn	INSN_STEPS_UPSTREAM, rep ret
+	insn	INSN_STEPS_UPSTREAM, .byte 0xf2, 0xc3
+	insn	INSN_STEPS_UPSTREAM, .byte 0x48, 0xc3
+	insn	INSN_STEPS_UPSTREAM, loop 2b
+	insn	INSN_STEPS_UPSTREAM, loope 2b
+	insn	INSN_STEPS_UPSTREAM, loopne 2b
+	insn	(INSN_STEPS_UPSTREAM | INSN_NO_EFFECT), jrcxz 2b
+	insn	(INSN_STEPS | INSN_NO_EFFECT), jecxz 2b
+	/* Some CPUs take these prefixes for the condition. */
+	insn	INSN_STEPS, .byte 0xf3, 0xe0, 2f - 901b - 3
+	insn	INSN_STEPS, .byte 0xf2, 0xe1, 2f - 901b - 3
 
 	/* The stack */
 	insn	INSN_STEPS, push $0x5a

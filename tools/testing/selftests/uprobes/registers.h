@@ -26,10 +26,15 @@ static inline uintptr_t *context_argument(ucontext_t *context)
 	return (uintptr_t *)&context->uc_mcontext.gregs[REG_RDI];
 }
 
+static inline uintptr_t *context_sp(ucontext_t *context)
+{
+	return (uintptr_t *)&context->uc_mcontext.gregs[REG_RSP];
+}
+
 /* What pop_function() pops by */
 static inline uintptr_t *context_popped(ucontext_t *context)
 {
-	return (uintptr_t *)&context->uc_mcontext.gregs[REG_RSP];
+	return context_sp(context);
 }
 
 /* Whether the interrupted code is single-stepped, by itself or by the kernel */
@@ -51,6 +56,11 @@ static inline uintptr_t *context_ip(ucontext_t *context)
 static inline uintptr_t *context_argument(ucontext_t *context)
 {
 	return (uintptr_t *)&context->uc_mcontext.regs[0];
+}
+
+static inline uintptr_t *context_sp(ucontext_t *context)
+{
+	return (uintptr_t *)&context->uc_mcontext.sp;
 }
 
 static inline uintptr_t *context_popped(ucontext_t *context)

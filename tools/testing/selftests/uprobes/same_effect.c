@@ -75,10 +75,16 @@ static void machine_fill_registers(struct machine *machine, uint64_t flags)
 	machine->gpr[5] = (uintptr_t)(machine->stack + MACHINE_STACK_TOP + 8);
 	machine->gpr[6] = (uintptr_t)machine->memory + 128;
 	machine->gpr[7] = (uintptr_t)machine->memory + 256;
+	machine->gpr[12] = (uintptr_t)machine->memory;
+	machine->gpr[13] = (uintptr_t)machine->memory + 128;
+	machine->gpr[14] = 2;
+	machine->gpr[15] = (uintptr_t)landed_call;
 	/* carry, parity, adjust, sign, overflow, and what is always set */
 	machine->flags = 0x897 | 0x202;
 	machine->stack[MACHINE_STACK_TOP] = flags & INSN_POPS_FLAGS ?
 		0x46 | 0x202 : (uintptr_t)landed_return;
+	machine->stack[MACHINE_STACK_TOP - 1] = (uintptr_t)landed_call;
+	machine->stack[MACHINE_STACK_TOP + 1] = (uintptr_t)landed_call;
 
 	memset(machine->fx, 0, FX_XMM);
 	machine->fx[0] = 0x7f;
@@ -340,7 +346,7 @@ static int check_insn(const void *argument)
 {
 	const struct check *check = argument;
 	const struct insn *insn = check->insn;
-	bool steps = insn->flags & INSN_STEPS, mapped;
+	bool steps = insn_steps(insn), mapped;
 	unsigned int i, different_runs = 0;
 	uint64_t expected, once_more, counted;
 	struct checker *checkers;
@@ -430,6 +436,11 @@ static void test_insn(const struct insn *insn, unsigned int threads)
 
 	if (!cpu_has(insn->flags & INSN_FEATURES)) {
 		ksft_test_result_skip("%s, %u thread%s: not on this CPU\n",
+				      insn->text, threads, plural);
+		return;
+	}
+	if (insn_refused(insn)) {
+		ksft_test_result_skip("%s, %u thread%s: this kernel refuses the probe\n",
 				      insn->text, threads, plural);
 		return;
 	}

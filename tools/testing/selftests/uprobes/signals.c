@@ -362,7 +362,7 @@ TEST_F_TIMEOUT(signals, stopped_and_continued, TIME_LIMIT)
 struct fault {
 	int signal, code;
 	const void *address;
-	uintptr_t ip;
+	uintptr_t ip, sp;
 };
 
 static struct fault faults[64];
@@ -386,6 +386,7 @@ static void note_fault(siginfo_t *info, void *context)
 	faults[fault_number].code = info->si_code;
 	faults[fault_number].address = info->si_addr;
 	faults[fault_number].ip = *context_ip(context);
+	faults[fault_number].sp = *context_sp(context);
 	fault_number++;
 }
 
@@ -403,6 +404,9 @@ static void skip_instruction(int signal, siginfo_t *info, void *context)
 }
 
 static char *unmapped, *not_permitted, *beyond_file;
+/* A page that may be written, between two that are not there */
+static char *lone_page;
+static size_t page_size;
 static uint64_t word;
 
 static uint64_t load_not_permitted(void)
@@ -521,6 +525,133 @@ static uint64_t divide_by_zero(void)
 	return divide_function(0);
 }
 
+#define NOT_CANONICAL	((const void *)(1UL << 62))
+#define KERNEL_ADDRESS	((const void *)-4096UL)
+
+static const void *return_stack[] = { returned_site };
+static const void *call_operand = called_site;
+static const void *jump_operand = jumped_site;
+static const void *not_canonical = NOT_CANONICAL;
+static const void *kernel_address = KERNEL_ADDRESS;
+static uint64_t call_stack[16];
+#define CALL_STACK	(call_stack + ARRAY_SIZE(call_stack))
+
+static uint64_t return_well(void)
+{
+	return return_function(return_stack);
+}
+
+static uint64_t return_unmapped(void)
+{
+	return return_function(unmapped);
+}
+
+/* The return address lies in two pages, of which the second one is not there. */
+static uint64_t return_across_end(void)
+{
+	return return_function(lone_page + page_size - 4);
+}
+
+static uint64_t return_to_not_canonical(void)
+{
+	return return_function(&not_canonical);
+}
+
+static uint64_t return_to_kernel(void)
+{
+	return return_function(&kernel_address);
+}
+
+/* An access by a stack pointer that is not canonical raises another exception. */
+static uint64_t return_by_not_canonical(void)
+{
+	return return_function(NOT_CANONICAL);
+}
+
+static void mend_return(int signal, siginfo_t *info, void *context)
+{
+	note_fault(info, context);
+	*context_sp(context) = (uintptr_t)return_stack;
+	/* where it is not, if the target cannot be executed */
+	*context_ip(context) = (uintptr_t)return_site;
+}
+
+static uint64_t call_well(void)
+{
+	return call_function(&call_operand, CALL_STACK);
+}
+
+static uint64_t call_unmapped(void)
+{
+	return call_function(unmapped, CALL_STACK);
+}
+
+static uint64_t call_beyond_file(void)
+{
+	return call_function(beyond_file, CALL_STACK);
+}
+
+static uint64_t call_with_full_stack(void)
+{
+	return call_function(&call_operand, lone_page);
+}
+
+/* The return address would lie in two pages. */
+static uint64_t call_across_start(void)
+{
+	return call_function(&call_operand, lone_page + 4);
+}
+
+static uint64_t call_with_constant_stack(void)
+{
+	return call_function(&call_operand, (void *)(&valid_word + 1));
+}
+
+static uint64_t call_not_canonical(void)
+{
+	return call_function(&not_canonical, CALL_STACK);
+}
+
+static uint64_t call_kernel(void)
+{
+	return call_function(&kernel_address, CALL_STACK);
+}
+
+static void mend_call(int signal, siginfo_t *info, void *context)
+{
+	note_fault(info, context);
+	*context_argument(context) = (uintptr_t)&call_operand;
+	*context_sp(context) = (uintptr_t)CALL_STACK;
+	*context_ip(context) = (uintptr_t)call_site;
+}
+
+static uint64_t jump_well(void)
+{
+	return jump_function(&jump_operand);
+}
+
+static uint64_t jump_unmapped(void)
+{
+	return jump_function(unmapped);
+}
+
+static uint64_t jump_to_not_canonical(void)
+{
+	return jump_function(&not_canonical);
+}
+
+static uint64_t jump_to_kernel(void)
+{
+	return jump_function(&kernel_address);
+}
+
+static void mend_jump(int signal, siginfo_t *info, void *context)
+{
+	note_fault(info, context);
+	*context_argument(context) = (uintptr_t)&jump_operand;
+	*context_ip(context) = (uintptr_t)jump_site;
+}
+
 static void note_trap(int signal, siginfo_t *info, void *context)
 {
 	note_fault(info, context);
@@ -616,6 +747,82 @@ FIXTURE_VARIANT_ADD(raised, sigfpe) {
 	.result = 100 / 7, .hits = 2,
 };
 
+/* Branches, which are emulated if nothing is raised. The stack pointer is right, too. */
+FIXTURE_VARIANT_ADD(raised, sigsegv_of_a_return) {
+	.signal = SIGSEGV, .handler = mend_return, .site = return_site,
+	.function = return_unmapped, .harmless = return_well, .result = BRANCHED, .hits = 2,
+};
+
+FIXTURE_VARIANT_ADD(raised, sigsegv_of_a_return_across_pages) {
+	.signal = SIGSEGV, .handler = mend_return, .site = return_site,
+	.function = return_across_end, .harmless = return_well, .result = BRANCHED, .hits = 2,
+};
+
+FIXTURE_VARIANT_ADD(raised, sigsegv_of_a_return_to_no_address) {
+	.signal = SIGSEGV, .handler = mend_return, .site = return_site,
+	.function = return_to_not_canonical, .harmless = return_well, .result = BRANCHED, .hits = 2,
+};
+
+FIXTURE_VARIANT_ADD(raised, sigsegv_of_a_return_to_the_kernel) {
+	.signal = SIGSEGV, .handler = mend_return, .site = return_site,
+	.function = return_to_kernel, .harmless = return_well, .result = BRANCHED, .hits = 2,
+};
+
+FIXTURE_VARIANT_ADD(raised, sigbus_of_a_return) {
+	.signal = SIGBUS, .handler = mend_return, .site = return_site,
+	.function = return_by_not_canonical, .harmless = return_well, .result = BRANCHED, .hits = 2,
+};
+
+FIXTURE_VARIANT_ADD(raised, sigsegv_of_a_call) {
+	.signal = SIGSEGV, .handler = mend_call, .site = call_site,
+	.function = call_unmapped, .harmless = call_well, .result = BRANCHED, .hits = 2,
+};
+
+FIXTURE_VARIANT_ADD(raised, sigsegv_of_a_call_without_stack) {
+	.signal = SIGSEGV, .handler = mend_call, .site = call_site,
+	.function = call_with_full_stack, .harmless = call_well, .result = BRANCHED, .hits = 2,
+};
+
+FIXTURE_VARIANT_ADD(raised, sigsegv_of_a_call_across_pages) {
+	.signal = SIGSEGV, .handler = mend_call, .site = call_site,
+	.function = call_across_start, .harmless = call_well, .result = BRANCHED, .hits = 2,
+};
+
+FIXTURE_VARIANT_ADD(raised, sigsegv_of_a_call_with_constant_stack) {
+	.signal = SIGSEGV, .handler = mend_call, .site = call_site,
+	.function = call_with_constant_stack, .harmless = call_well, .result = BRANCHED, .hits = 2,
+};
+
+FIXTURE_VARIANT_ADD(raised, sigsegv_of_a_call_of_no_address) {
+	.signal = SIGSEGV, .handler = mend_call, .site = call_site,
+	.function = call_not_canonical, .harmless = call_well, .result = BRANCHED, .hits = 2,
+};
+
+FIXTURE_VARIANT_ADD(raised, sigsegv_of_a_call_of_the_kernel) {
+	.signal = SIGSEGV, .handler = mend_call, .site = call_site,
+	.function = call_kernel, .harmless = call_well, .result = BRANCHED, .hits = 2,
+};
+
+FIXTURE_VARIANT_ADD(raised, sigbus_of_a_call) {
+	.signal = SIGBUS, .handler = mend_call, .site = call_site,
+	.function = call_beyond_file, .harmless = call_well, .result = BRANCHED, .hits = 2,
+};
+
+FIXTURE_VARIANT_ADD(raised, sigsegv_of_a_jump) {
+	.signal = SIGSEGV, .handler = mend_jump, .site = jump_site,
+	.function = jump_unmapped, .harmless = jump_well, .result = BRANCHED, .hits = 2,
+};
+
+FIXTURE_VARIANT_ADD(raised, sigsegv_of_a_jump_to_no_address) {
+	.signal = SIGSEGV, .handler = mend_jump, .site = jump_site,
+	.function = jump_to_not_canonical, .harmless = jump_well, .result = BRANCHED, .hits = 2,
+};
+
+FIXTURE_VARIANT_ADD(raised, sigsegv_of_a_jump_to_the_kernel) {
+	.signal = SIGSEGV, .handler = mend_jump, .site = jump_site,
+	.function = jump_to_kernel, .harmless = jump_well, .result = BRANCHED, .hits = 2,
+};
+
 /* popf sets the trap flag: the traps come after the instructions behind it. */
 FIXTURE_VARIANT_ADD(raised, sigtrap) {
 	.signal = SIGTRAP, .handler = note_trap, .site = popf_site,
@@ -626,15 +833,15 @@ FIXTURE_VARIANT_ADD(raised, sigtrap) {
 
 FIXTURE_SETUP(raised)
 {
-	size_t page_size = sysconf(_SC_PAGESIZE);
 	stack_t stack = { .ss_size = SIGSTKSZ + 65536 };
 	int file;
 
+	page_size = sysconf(_SC_PAGESIZE);
 	self->counters = counters_create(1);
 	stack.ss_sp = malloc(stack.ss_size);
 	ASSERT_NE(stack.ss_sp, NULL);
 	ASSERT_EQ(sigaltstack(&stack, NULL), 0);
-	not_permitted = mmap(NULL, 2 * page_size, PROT_NONE,
+	not_permitted = mmap(NULL, 4 * page_size, PROT_NONE,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(not_permitted, MAP_FAILED);
 	file = memfd_create("empty", MFD_CLOEXEC);
@@ -643,6 +850,8 @@ FIXTURE_SETUP(raised)
 	ASSERT_NE(beyond_file, MAP_FAILED);
 	/* when nothing else comes to be mapped there */
 	unmapped = not_permitted + page_size;
+	lone_page = unmapped + page_size;
+	ASSERT_EQ(mprotect(lone_page, page_size, PROT_READ | PROT_WRITE), 0);
 	ASSERT_EQ(munmap(unmapped, page_size), 0);
 	set_handler(variant->signal, variant->handler, SA_ONSTACK);
 
@@ -680,6 +889,7 @@ TEST_F_TIMEOUT(raised, tells_of_the_original_instruction, TIME_LIMIT)
 		EXPECT_EQ(faults[i].signal, unprobed[i].signal);
 		EXPECT_EQ(faults[i].code, unprobed[i].code);
 		EXPECT_EQ(faults[i].ip, unprobed[i].ip);
+		EXPECT_EQ(faults[i].sp, unprobed[i].sp);
 	}
 #if defined(__aarch64__)
 	ASSERT_TRUE(xol_area_range(getpid(), &area_start, &area_end));

@@ -147,7 +147,7 @@ static struct outcome run_threads(const struct run *run)
 static int test_counted(const void *argument)
 {
 	const struct run *run = argument;
-	bool steps = run->insn->flags & INSN_STEPS, mapped;
+	bool steps = insn_steps(run->insn), mapped;
 	int counters = counters_create(1), probe;
 	uint64_t executions, counted;
 
@@ -172,7 +172,7 @@ static int test_counted(const void *argument)
 static int measure_throughput(const void *argument)
 {
 	const struct run *run = argument;
-	bool steps = run->insn->flags & INSN_STEPS;
+	bool steps = insn_steps(run->insn);
 	struct outcome outcome;
 
 	if (!options.unprobed)
@@ -214,7 +214,7 @@ static int measure_cost(const void *argument)
 {
 	const struct run *run = argument;
 	void (*function)(void) = run->insn->function;
-	bool steps = run->insn->flags & INSN_STEPS;
+	bool steps = insn_steps(run->insn);
 	uint64_t i, start, ns, least = UINT64_MAX;
 	unsigned int round;
 	int probe = -1;
