@@ -81,7 +81,6 @@ static const struct boost_rule {
 	{ 0, 0xfe, 0xfe, REG(0) | REG(1), NONE },		/* inc, dec */
 	{ 0, 0xff, 0xff, REG(0) | REG(1) | REG(6), NONE | P66 }, /* and push */
 	{ 1, 0x10, 0x11, ALL_REGS, NONE | P66 | PF2 | PF3 },	/* movups .. movss */
-	{ 1, 0x1e, 0x1e, REG(7), PF3 },				/* endbr */
 	{ 1, 0x28, 0x29, ALL_REGS, NONE | P66 },		/* movaps, movapd */
 	{ 1, 0x2a, 0x2a, ALL_REGS, PF2 | PF3 },			/* cvtsi2sd */
 	{ 1, 0x2c, 0x2d, ALL_REGS, PF2 | PF3 },			/* cvttsd2si */
@@ -236,4 +235,5 @@ void arch_uprobe_boosted_insn(const struct arch_uprobe *auprobe,
 
 #ifdef CONFIG_UPROBES_XOL_RUST_KUNIT_TEST
 #include "uprobes_boost_test.c"
+#include "uprobes_emulate_test.c"
 #endif
