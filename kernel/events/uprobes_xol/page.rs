@@ -9,6 +9,7 @@ use super::{
     slots::Locked, //
 };
 use kernel::{
+    alloc::Flags,
     page::Page,
     prelude::*, //
 };
@@ -19,8 +20,8 @@ use pin_init::init_array_from_fn;
 /// # Errors
 ///
 /// [`ENOMEM`] when there is no memory.
-pub(crate) fn array<T, const N: usize>(new: impl Fn() -> T) -> Result<KVBox<[T; N]>> {
-    KVBox::init(init_array_from_fn(|_| new()), GFP_KERNEL_ACCOUNT)
+pub(crate) fn array<T, const N: usize>(new: impl Fn() -> T, flags: Flags) -> Result<KVBox<[T; N]>> {
+    KVBox::init(init_array_from_fn(|_| new()), flags)
 }
 
 /// A page that is mapped as part of `[uprobes]`.
@@ -40,11 +41,11 @@ impl SlotPage {
     /// # Errors
     ///
     /// [`ENOMEM`] when there is no memory.
-    pub(crate) fn new() -> Result<Self> {
+    pub(crate) fn new(flags: Flags) -> Result<Self> {
         // INVARIANT: No slot is used yet.
         Ok(Self {
-            memory: Page::alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO)?,
-            records: array(Record::new)?,
+            memory: Page::alloc_page(flags | __GFP_ZERO)?,
+            records: array(Record::new, flags)?,
         })
     }
 
@@ -54,7 +55,7 @@ impl SlotPage {
     ///
     /// [`ENOMEM`] when there is no memory, [`EINVAL`] when the trampoline does not fit a slot.
     pub(crate) fn with_trampoline() -> Result<Self> {
-        let page = Self::new()?;
+        let page = Self::new(GFP_KERNEL_ACCOUNT)?;
         let trampoline = ffi::trampoline();
         if trampoline.len() > SLOT_SIZE {
             return Err(EINVAL);

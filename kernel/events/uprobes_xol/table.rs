@@ -44,7 +44,7 @@ impl Chains {
     ///
     /// [`ENOMEM`] when there is no memory.
     pub(crate) fn new() -> Result<Self> {
-        Ok(Self(array(|| Atomic::new(END))?))
+        Ok(Self(array(|| Atomic::new(END), GFP_KERNEL_ACCOUNT)?))
     }
 
     /// The head of the chain for a hash.
@@ -70,7 +70,7 @@ impl Table {
     ///
     /// [`ENOMEM`] when there is no memory.
     pub(crate) fn new(first: SlotPage) -> Result<Self> {
-        let pages = array(SetOnce::new)?;
+        let pages = array(SetOnce::new, GFP_KERNEL_ACCOUNT)?;
         pages[0].populate(first);
         Ok(Self {
             chains: Chains::new()?,

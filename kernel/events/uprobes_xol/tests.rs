@@ -49,7 +49,7 @@ mod uprobes_xol {
 
     impl OnePage {
         fn new() -> Result<Self> {
-            let slots = Slots::new(SlotPage::new()?);
+            let slots = Slots::new(SlotPage::new(GFP_KERNEL)?);
             Ok(Self(KBox::try_pin_init(slots, GFP_KERNEL)?))
         }
 

@@ -18,6 +18,10 @@ pub mod types;
 pub use bindings;
 pub use init::init_array_from_fn;
 
+pub mod alloc {
+    pub use crate::init::Flags;
+}
+
 pub mod ffi {
     pub use std::ffi::{c_int, c_long, c_uint, c_void};
 
