@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Instructions of the kinds that most code consists of, the usual ones for a
- * probe. None of them needs to be stepped: where kernels boost, these do not.
+ * probe. None of them needs to be stepped: kernels that boost step none of these.
  */
 #ifndef UPROBES_ROUNDS_H
 #define UPROBES_ROUNDS_H
@@ -37,6 +37,16 @@ extern const void * const __start_round_sites[], * const __stop_round_sites[];
 static inline unsigned int round_sites(void)
 {
 	return __stop_round_sites - __start_round_sites;
+}
+
+/* Kernels that boost emulate endbr64, the first one on x86-64. */
+static inline unsigned int round_sites_boosted(void)
+{
+#if defined(__x86_64__)
+	return round_sites() - 1;
+#else
+	return round_sites();
+#endif
 }
 
 /*
