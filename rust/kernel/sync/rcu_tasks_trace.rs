@@ -8,8 +8,8 @@ use crate::{bindings, ffi::c_ulong};
 
 /// A grace period that is polled, not waited for.
 ///
-/// When it is over, each reader of RCU Tasks Trace that was reading when it started has ended its
-/// section at least once.
+/// When the grace period is over, each read-side section of RCU Tasks Trace that was running at its
+/// start has ended.
 ///
 /// # Examples
 ///
@@ -19,7 +19,7 @@ use crate::{bindings, ffi::c_ulong};
 /// let grace = GracePeriod::start();
 /// // Later, and maybe again and again:
 /// if grace.is_over() {
-///     // No reader that could see what was there before is left.
+///     // No reader that started before the grace period is still reading.
 /// }
 /// ```
 ///
@@ -32,7 +32,8 @@ pub struct GracePeriod(c_ulong);
 impl GracePeriod {
     /// Starts a grace period. Does not sleep.
     ///
-    /// A full barrier comes before. As it takes locks of SRCU, the caller holds no raw spinlock.
+    /// A full barrier comes before the start. The caller must not hold a raw spinlock, because this
+    /// takes spinlocks of SRCU.
     #[inline]
     pub fn start() -> Self {
         // SAFETY: The structure is static, and initialised at compile time.
@@ -43,7 +44,8 @@ impl GracePeriod {
         Self(cookie)
     }
 
-    /// Returns whether the grace period is over. If it is, a full barrier comes after. Any context.
+    /// Returns whether the grace period is over. If it is, a full barrier lies between its end and
+    /// the return. Any context.
     #[inline]
     pub fn is_over(self) -> bool {
         // SAFETY: The structure is static, and by the type invariants the cookie belongs to it.

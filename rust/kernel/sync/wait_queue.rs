@@ -27,21 +27,21 @@ pub use new_wait_queue;
 /// A queue of tasks that wait for a condition to come true.
 ///
 /// Exposes the kernel's [`struct wait_queue_head`] for a condition that is *not* protected by one
-/// lock. [`CondVar`] is for a condition that is. Here the condition is a closure, usually made of
-/// atomics or of a lock that it takes itself, and a task that makes it true may first check whether
-/// any task waits at all.
+/// lock. If one lock protects the condition, use a [`CondVar`]. The condition of a wait queue is a
+/// closure, which reads atomics or takes a lock itself. A task that makes the condition true may
+/// first check whether any task waits.
 ///
-/// All waiters are exclusive: one event wakes one of them, the first that sleeps. A waiter keeps
-/// its place until it leaves. Each waiter has a key, and [`wake_all`] wakes the waiters that have a
-/// given one, wherever they are in the queue.
+/// All waiters are exclusive: [`wake_one`](WaitQueue::wake_one) wakes the first waiter that sleeps.
+/// A waiter keeps its place until it leaves the queue. Each waiter has a key. [`wake_all`] wakes
+/// all waiters with a given key, wherever they are in the queue.
 ///
-/// A waiter that leaves does not wake another one. If it was killed after an event had woken it,
-/// the event is lost for the others, unless the caller wakes one.
+/// A waiter that leaves does not wake another one. If a waiter is killed after an event has woken
+/// it, the other waiters miss the event, unless the caller wakes one of them.
 ///
 /// # Looking before waking
 ///
-/// [`is_active`] is a plain load. A task that changes what a condition reads, and then skips the
-/// wake-up because no task seems to wait, needs a full barrier in between:
+/// [`is_active`] is a plain load. A task may change the condition and skip the wake-up if no task
+/// waits. It needs a full barrier between the change and the check:
 ///
 /// ```text
 /// waker                                waiter
@@ -50,9 +50,9 @@ pub use new_wait_queue;
 ///   is_active()?                         check the condition
 /// ```
 ///
-/// Without it both can miss each other, and the wake-up is lost. The barrier may be part of the
-/// change, as in an [`Atomic::xchg`] that is [`Full`], or come from a lock that the condition takes
-/// too.
+/// Without the barrier, the waker may not see the waiter, and the waiter may not see the change:
+/// the wake-up is lost. The barrier may be part of the change, as in an [`Atomic::xchg`] that is
+/// [`Full`]. A lock that protects the change, and that the condition takes, too, also serves.
 ///
 /// # Examples
 ///
@@ -139,7 +139,7 @@ struct Entry {
     key: NonZeroUsize,
 }
 
-/// Wakes the task of `entry` if `key` is null or that of the entry.
+/// Wakes the task of `entry` if `key` is null, or equal to the key of the entry.
 ///
 /// # Safety
 ///
@@ -207,8 +207,8 @@ impl WaitQueue {
 
     /// Waits until `condition` returns a value, and returns that value.
     ///
-    /// `condition` is called after the task was enqueued, and again whenever it was woken. Its
-    /// argument tells whether the task is the first in the queue. `key` is for
+    /// `condition` is called after the task was enqueued, and after each wake-up. The argument of
+    /// `condition` is whether the task is the first in the queue. `key` is for
     /// [`wake_all`](Self::wake_all).
     ///
     /// `condition` is called with the task's state already set for sleeping: it must not sleep.

@@ -8,7 +8,7 @@ use super::Jiffies;
 
 /// Returns the number of ticks since some moment around boot. Any context.
 ///
-/// The number wraps around: compare the difference of two of them.
+/// The number wraps around. Do not compare two numbers: compare their difference with 0.
 ///
 /// # Examples
 ///

@@ -23,12 +23,12 @@ pub use new_raw_spinlock;
 ///
 /// Exposes the kernel's [`raw_spinlock_t`]. It differs from [`SpinLock`] on `PREEMPT_RT` only:
 /// there a [`SpinLock`] is a sleeping lock, while a [`RawSpinLock`] still spins, with preemption
-/// disabled. It is thus for the few places that must not sleep even there; what is done under it
-/// has to be short and bounded, and must itself not sleep, which on `PREEMPT_RT` rules out taking
-/// a [`SpinLock`] and allocating memory. Everything else is better off with a [`SpinLock`].
+/// disabled. Use it only where code must not sleep even on `PREEMPT_RT`. The critical section must
+/// be short and bounded, and must not sleep. On `PREEMPT_RT` it must therefore neither take a
+/// [`SpinLock`] nor allocate memory. In all other places, use a [`SpinLock`].
 ///
-/// Interrupts stay as they are: a lock that an interrupt handler takes as well is not for this
-/// type.
+/// The lock does not disable interrupts. Do not use this type for a lock that an interrupt handler
+/// takes, too.
 ///
 /// Instances of [`RawSpinLock`] need a lock class and to be pinned. The recommended way to create
 /// such instances is with the [`pin_init`](pin_init::pin_init) and [`new_raw_spinlock`] macros.
@@ -76,7 +76,8 @@ pub use new_raw_spinlock;
 /// # Ok::<(), Error>(())
 /// ```
 ///
-/// The guard gives access to what the lock protects, also one that was got without waiting:
+/// The guard gives access to the protected data. [`Lock::try_lock`] returns a guard without
+/// waiting:
 ///
 /// ```
 /// use kernel::sync::new_raw_spinlock;
