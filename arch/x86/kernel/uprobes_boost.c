@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Boosted uprobes: which instructions may go on from their slot by a jump, and
- * what such a slot looks like.
+ * Boosted uprobes: the instructions that can be boosted, and the contents of a
+ * boosted slot.
  *
- * Without a single step nothing is done after the instruction, and nobody knows
- * when a task leaves the slot. See Documentation/trace/uprobes-xol-design.rst.
+ * The kernel does nothing after a boosted instruction, and does not know when a
+ * task leaves the slot. See Documentation/trace/uprobes-xol-design.rst.
  */
 #include <linux/bits.h>
 #include <linux/linkage.h>
@@ -19,7 +19,7 @@
 #include <asm/processor.h>
 #include <asm/text-patching.h>
 
-/* Of the prefixes 66, f2 and f3, an instruction may have one of these, or none. */
+/* The prefix of an instruction among 66, f2 and f3. NONE: it has none of them. */
 #define NONE	BIT(0)
 #define P66	BIT(1)
 #define PF2	BIT(2)
@@ -29,19 +29,22 @@
 #define REG(n)		BIT(n)
 
 /*
- * Opcodes that may be boosted. What is not here is stepped.
+ * The opcodes that can be boosted. Other instructions are emulated or stepped.
  *
- * An instruction may be here if it neither reads nor changes ip, so that it does
- * the same anywhere; if what follows it is always the next instruction; if it
- * neither reads nor changes TF, and does not keep the next instruction from being
- * trapped at; and if, should it fault, nothing of it was done. None stands for
- * another one with any of the prefixes that its row has. So there is no branch, call
- * or return here, even though some of them could do without a step; nothing that
- * enters the kernel; no x87 instruction, which leaves its address to be read; and
- * no string instruction.
+ * An instruction must have these properties to be in the table:
+ * - It neither reads nor changes ip, so that it does the same at every address.
+ * - The next instruction is always the one behind it.
+ * - It neither reads nor changes TF, and does not suppress a trap at the next
+ *   instruction.
+ * - If it faults, it has changed nothing.
+ * - With each prefix of its row, the opcode is still the instruction of the row.
  *
- * A row is a range of opcodes, the values of the reg field of their ModRM byte,
- * if they have one, and the prefixes.
+ * So these are not in the table: branches, calls and returns; instructions that
+ * enter the kernel; x87 instructions, which store their address; and string
+ * instructions.
+ *
+ * A row is a range of opcodes, the values of the reg field of their ModRM byte, if
+ * they have one, and the prefixes that they may have.
  */
 static const struct boost_rule {
 	u8	map;		/* 0: one byte, 1: after 0f */
@@ -111,7 +114,7 @@ static const struct boost_rule {
 	{ 1, 0xef, 0xef, ALL_REGS, P66 },			/* pxor */
 };
 
-/* Which one of NONE, P66, PF2 and PF3 @insn has; 0 if it has several. */
+/* Returns NONE, P66, PF2 or PF3; 0 if @insn has several of them, or another prefix. */
 static u8 boost_prefix(struct insn *insn)
 {
 	u8 seen = 0;
@@ -172,10 +175,9 @@ bool arch_uprobe_can_boost(struct insn *insn)
  * @auprobe: the instruction, which may be boosted
  * @regs: of the current task, whose ip is that of the instruction
  *
- * Returns 0 if the instruction is to be stepped this time: a trap is expected
- * after it, or the mode is not that which it was decoded for, or the jump could
- * not read its target. User space has no indirect branch tracking, so that the
- * jump may lead anywhere.
+ * Returns 0 if this hit must be stepped: a trap is expected after the instruction,
+ * the task is not in 64-bit mode, or the jump cannot read its target. User space
+ * has no indirect branch tracking, so the jump needs no endbr64 at its target.
  */
 unsigned long arch_uprobe_boost_next(const struct arch_uprobe *auprobe,
 				     struct pt_regs *regs)
@@ -186,23 +188,23 @@ unsigned long arch_uprobe_boost_next(const struct arch_uprobe *auprobe,
 		return 0;
 	if (read_thread_flags() & (_TIF_SINGLESTEP | _TIF_BLOCKSTEP))
 		return 0;
-	/* The slot has the key 0, which matters to the jump alone. */
+	/* Only the jump reads the memory of the slot, whose protection key is 0. */
 	if (!__pkru_allows_read(read_pkru(), 0))
 		return 0;
-	/* Another address would fault at the jump, not at its target. */
+	/* A jump to another address would fault in the slot, not at its target. */
 	return next < TASK_SIZE_MAX ? next : 0;
 }
 
-/* Where the jump is, seen from the beginning of the slot. */
+/* Returns the offset of the jump in the slot. */
 unsigned int arch_uprobe_boosted_jump(const struct arch_uprobe *auprobe)
 {
 	return auprobe->defparam.ilen;
 }
 
 /*
- * Takes the current task out of a boosted slot, behind whose instruction it is.
- * If the jump has faulted, then a hardware breakpoint at @next must not be
- * skipped for that.
+ * Takes the current task, which is at the jump of a boosted slot, out of the slot.
+ * If the jump has faulted, RF is set: clear it, or a hardware breakpoint at @next
+ * would be skipped.
  */
 void arch_uprobe_boosted_leave(struct pt_regs *regs, unsigned long next)
 {
@@ -210,7 +212,7 @@ void arch_uprobe_boosted_leave(struct pt_regs *regs, unsigned long next)
 	regs->flags &= ~X86_EFLAGS_RF;
 }
 
-/* Where the jump finds its target: aligned, as user space may have set AC. */
+/* Offset of the jump's target: aligned, because user space may have set AC. */
 #define BOOST_TARGET	(UPROBE_BOOSTED_SIZE - sizeof(u64))
 /* ff 25 and the distance to the target */
 #define BOOST_JUMP_SIZE	6

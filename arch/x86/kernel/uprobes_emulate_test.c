@@ -9,17 +9,17 @@
 #include <linux/mman.h>
 #include <linux/uaccess.h>
 
-/* Where the instruction and the targets of branches are */
+/* Addresses of the instruction, and of the target of branches */
 #define EMULATE_IP	0x401000UL
 #define EMULATE_TARGET	0x402000UL
 
-/* Words of a page that lies between two that are not there */
+/* Indices of words in a page between two unmapped pages */
 enum {
 	EMULATE_STACK = 8,		/* sp points to it: a return address */
 	EMULATE_OPERAND = 16,		/* rax points to it: an address to branch to */
 };
 
-/* What changes besides ip */
+/* The effect besides the change of ip */
 enum emulate_effect { NOTHING, RETURNS, CALLS, STEPPED, REFUSED };
 
 struct emulate_case {
@@ -27,7 +27,7 @@ struct emulate_case {
 	u8			insn[MAX_INSN_SIZE];
 	u8			length;
 	enum emulate_effect	effect;
-	/* Where ip goes; 0: to the next instruction */
+	/* The new ip; 0: the next instruction */
 	unsigned long		target;
 };
 
@@ -192,7 +192,7 @@ static void emulate_test_insn(struct kunit *test)
 			of->effect == CALLS ? EMULATE_IP + of->length : EMULATE_TARGET);
 }
 
-/* Checks all three sizes of a destination, and where ip is that of the next one. */
+/* Checks all three sizes of the destination, and that ip is then at the next instruction. */
 static void emulate_test_lea(struct kunit *test)
 {
 	static const struct {
@@ -205,7 +205,7 @@ static void emulate_test_lea(struct kunit *test)
 		{ { 0x8d, 0x15, 0x00, 0x00, 0x00, 0x80 }, 0x80401000 + 6 },
 		{ { 0x66, 0x8d, 0x15, 0x78, 0x56, 0x34, 0x12 }, 0x1122334455666678 + 7 },
 		{ { 0x66, 0x48, 0x8d, 0x15, 0x78, 0x56, 0x34, 0x12 }, 0x12746678 + 8 },
-		/* REX.B means nothing here */
+		/* REX.B has no meaning for this operand */
 		{ { 0x49, 0x8d, 0x15, 0x78, 0x56, 0x34, 0x12 }, 0x12746678 + 7 },
 	};
 
@@ -256,7 +256,7 @@ static void emulate_test_loops(struct kunit *test)
 	}
 }
 
-/* Checks that nothing is changed when the CPU is to execute the instruction. */
+/* Checks that an emulation that fails changes nothing: the CPU executes the instruction. */
 static void emulate_test_left_to_the_cpu(struct kunit *test)
 {
 	static const u8 ret[MAX_INSN_SIZE] = { 0xc3 };
@@ -323,7 +323,7 @@ static void emulate_test_left_to_the_cpu(struct kunit *test)
 #undef EXPECT_LEFT
 }
 
-/* Checks that only the displacement of a memory operand relative to ip is that. */
+/* Checks that an operand relative to ip is read relative to the next instruction. */
 static void emulate_test_relative_to_ip(struct kunit *test)
 {
 	u64 __user *memory = emulate_memory(test);
