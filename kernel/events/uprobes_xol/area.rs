@@ -29,7 +29,8 @@ use kernel::{
 #[pin_data]
 #[repr(C)]
 pub(crate) struct XolArea {
-    /// The part that the C core knows. First, so that C's pointer is one to the whole.
+    /// The part that the C core knows. It is the first field, so that C's pointer also points to
+    /// the whole `XolArea`.
     core: Opaque<xol_area>,
     #[pin]
     pub(crate) slots: Slots,
@@ -63,7 +64,8 @@ impl XolArea {
         )
     }
 
-    /// The area is mapped, perhaps with fewer pages than it asked for: it may grow to as many.
+    /// Allows the area to grow to the number of pages that were mapped, which may be less than it
+    /// asked for.
     pub(crate) fn mapped(&self) {
         // SAFETY: By the type's invariants no task writes it any more.
         let pages = unsafe { (*self.core.get()).pages };
@@ -114,7 +116,7 @@ impl XolArea {
         Some(self.taken(held?))
     }
 
-    /// Does what [`get`](Self::get) could not, by waiting until a task leaves its slot.
+    /// Gets a slot after [`get`](Self::get) found none: waits until a task leaves one.
     ///
     /// Sleeps.
     ///
@@ -126,7 +128,7 @@ impl XolArea {
         Ok(self.taken(held))
     }
 
-    /// Tells that the task got into another slot, and returns where that is mapped.
+    /// Records that the task got into another slot, and returns the slot's address.
     #[inline]
     fn taken(&self, held: Held) -> usize {
         let vaddr = self.vaddr_at(held.slot());
@@ -134,14 +136,14 @@ impl XolArea {
         vaddr
     }
 
-    /// The owner of `task` does not need its slot for now. Does not wait for other tasks.
+    /// Leaves the slot of `task`, whose owner has executed the instruction or will not. Does not
+    /// wait for other tasks.
     #[inline]
     pub(crate) fn put(&self, task: &Task) {
         self.slots.leave(task);
     }
 
-    /// The owner of `task`, which is about to be freed, does not need a slot any more. Does not
-    /// wait for other tasks.
+    /// Evicts `task`, which is about to be freed. Does not wait for other tasks.
     pub(crate) fn evict(&self, task: &Task) {
         self.slots.evict(task);
     }

@@ -4,7 +4,7 @@
 
 use super::{gc::BATCH, slot::Slot};
 
-/// A set of slots next to each other: of [`BATCH`] numbers at most.
+/// A set of slots whose numbers lie within a range of [`BATCH`].
 #[derive(Clone, Copy)]
 pub(crate) struct Batch {
     /// The number of the slot that bit 0 stands for.
@@ -13,10 +13,10 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// No slot.
+    /// The empty set.
     pub(crate) const EMPTY: Self = Self { first: 0, slots: 0 };
 
-    /// All slots from the number `first` on.
+    /// The [`BATCH`] slots from the number `first` on.
     pub(crate) fn all_at(first: usize) -> Self {
         Self {
             first,
@@ -32,7 +32,7 @@ impl Batch {
         }
     }
 
-    /// The slots, some of which the area may not have.
+    /// Iterates over the slots of the set. The area may not have all of them.
     pub(crate) fn slots(self) -> impl Iterator<Item = Slot> {
         (0..BATCH)
             .filter(move |i| self.slots & (1 << i) != 0)
@@ -48,7 +48,7 @@ impl Batch {
         kept
     }
 
-    /// The slot's bit, or no bit if the batch has none for it.
+    /// The bit that stands for `slot`, or 0 if `slot` is outside the range.
     fn bit(self, slot: Slot) -> u64 {
         let index = (slot.number() as usize).wrapping_sub(self.first);
         if index < BATCH {
@@ -58,7 +58,7 @@ impl Batch {
         }
     }
 
-    /// Returns whether the slot is one of the batch.
+    /// Returns whether the slot is in the set.
     pub(crate) fn contains(self, slot: Slot) -> bool {
         self.slots & self.bit(slot) != 0
     }

@@ -4,9 +4,8 @@
 //!
 //! C header: [`include/trace/events/uprobes_xol.h`](srctree/include/trace/events/uprobes_xol.h).
 //!
-//! A hit tells nothing if its probe is the one that the task hit last, or if its slot is boosted.
-//! Each CPU keeps counts of its own, so that areas that share nothing else do not share a cache
-//! line here.
+//! A hit records no event if its slot is boosted, or if the task hit the same probe last. Each CPU
+//! keeps counts of its own, so that areas that share nothing else do not share a cache line here.
 
 use super::{
     ffi::{count, Counter},
@@ -36,31 +35,31 @@ kernel::declare_trace! {
     unsafe fn uprobe_xol_grown(pages: c_uint);
 }
 
-/// The current task got into a slot that it did not have.
+/// Records that the current task got into a slot that it had not cached.
 #[inline]
 pub(crate) fn taken(slot: Slot, vaddr: usize) {
     // SAFETY: Always safe to call.
     unsafe { uprobe_xol_taken(slot.number(), vaddr) };
 }
 
-/// A task that had no slot has one.
+/// Counts a task that has a slot cached from now on.
 #[inline]
 pub(crate) fn task_got_slot() {
     count(Counter::Tasks, 1);
 }
 
-/// A task that had a slot has none.
+/// Counts a task that has no slot cached any more.
 #[inline]
 pub(crate) fn task_lost_slot() {
     count(Counter::Tasks, -1);
 }
 
-/// An unused slot is used from now on.
+/// Counts a slot that is not unused any more.
 pub(crate) fn used() {
     count(Counter::Slots, 1);
 }
 
-/// The current task recycled `slot`.
+/// Records that the current task recycled or reclaimed `slot`.
 pub(crate) fn recycled(slot: Slot) {
     count(Counter::Slots, -1);
     count(Counter::Recycles, 1);
@@ -68,29 +67,30 @@ pub(crate) fn recycled(slot: Slot) {
     unsafe { uprobe_xol_recycled(slot.number()) };
 }
 
-/// The current task is about to queue for a slot.
+/// Counts a wait: the current task is about to queue for a slot.
 pub(crate) fn waits() {
     count(Counter::Waits, 1);
 }
 
-/// The current task got a slot from the queue, or was killed there.
+/// Records that the current task left the queue: it has a slot, or was killed.
 pub(crate) fn waited(killed: bool) {
     // SAFETY: Always safe to call.
     unsafe { uprobe_xol_waited(killed) };
 }
 
-/// An area got a page.
+/// Counts a page that an area got.
 pub(crate) fn page_added() {
     count(Counter::Pages, 1);
 }
 
-/// The current task made the area grow to `pages`.
+/// Records that the current task made the area grow to `pages`.
 pub(crate) fn grown(pages: usize) {
     // SAFETY: Always safe to call.
     unsafe { uprobe_xol_grown(pages as c_uint) };
 }
 
-/// An area with so many used slots and pages is gone.
+/// Takes the slots and pages of an area that is freed from the counts. `slots` are those that were
+/// not unused.
 pub(crate) fn freed(slots: usize, pages: usize) {
     count(Counter::Slots, -(slots as c_long));
     count(Counter::Pages, -(pages as c_long));

@@ -5,8 +5,8 @@
 //! C headers: [`kernel/events/uprobes_xol.h`](srctree/kernel/events/uprobes_xol.h) and
 //! [`include/linux/uprobes.h`](srctree/include/linux/uprobes.h).
 //!
-//! No other file uses `kernel::bindings`, except that of [`boost`](super::boost), for what exists
-//! only where slots are boosted.
+//! No other file uses `kernel::bindings`, except `boost/ffi.rs`: its bindings exist only in kernels
+//! that boost slots.
 
 pub(crate) use kernel::bindings::{arch_uprobe, page, uprobe_task, uprobe_xol_task, xol_area};
 
@@ -50,20 +50,20 @@ pub(crate) unsafe fn add_vma(area: *mut xol_area) -> Result {
 ///
 /// # Safety
 ///
-/// The bytes fit into the page, with what the architecture puts after an instruction, and are as
-/// aligned as a `struct arch_uprobe` if `offset` is that of a slot which holds an instruction. No
-/// CPU executes or writes what is there.
+/// The bytes, and what the architecture puts after an instruction, fit into the page. If `offset`
+/// is not 0, `bytes` has the alignment of a `struct arch_uprobe`. No CPU executes or writes the
+/// memory that is written.
 #[inline]
 pub(crate) unsafe fn write_insn(page: &Page, offset: usize, bytes: &[u8]) {
     let from: *const c_void = bytes.as_ptr().cast();
-    // SAFETY: The bytes are only read. Of the address, only its offset in a page is used, except
-    // that 0 stands for the trampoline. The rest is by the function's requirements.
+    // SAFETY: The bytes are only read. C uses only the address's offset in its page, except that 0
+    // stands for the trampoline. The rest is by the function's requirements.
     unsafe {
         bindings::arch_uprobe_copy_ixol(page.as_ptr(), offset, from.cast_mut(), bytes.len());
     }
 }
 
-/// The code that a probed function returns to.
+/// The code of the uretprobe trampoline.
 pub(crate) fn trampoline() -> &'static [u8] {
     let mut size = 0;
     // SAFETY: Writes the size, and may be called at any time.
@@ -90,7 +90,7 @@ pub(crate) enum Counter {
     /// Slots that hold an instruction.
     Slots = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_SLOTS as isize,
     Pages = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_PAGES as isize,
-    /// Tasks that have a slot.
+    /// Tasks that have a slot cached.
     Tasks = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_TASKS as isize,
     /// Slots that were recycled.
     Recycles = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_RECYCLES as isize,

@@ -11,14 +11,14 @@ use super::{
 };
 use kernel::{bitmap::BitmapVec, prelude::*};
 
-/// The unused slots. For the area's lock to protect.
+/// The unused slots of an area, which its lock protects.
 ///
 /// # Invariants
 ///
 /// - A slot's bit is set in `used` unless the slot is unused. The bits of slot 0, and of slots on
 ///   pages that the area does not have, are set.
 /// - `unused` is the number of bits that are not set.
-/// - `pages` is the number of pages, which the table has, too.
+/// - `pages` is the number of the area's pages, which are all in the table.
 pub(crate) struct FreeSlots {
     used: BitmapVec,
     unused: usize,
@@ -26,7 +26,7 @@ pub(crate) struct FreeSlots {
 }
 
 impl FreeSlots {
-    /// The slots of an area with one page. May sleep.
+    /// Creates the unused slots of an area with one page. May sleep.
     ///
     /// # Errors
     ///
@@ -75,14 +75,14 @@ impl FreeSlots {
         Some(Unused::new(slot, locked))
     }
 
-    /// A slot that was used is unused from now on.
+    /// Makes `slot` unused, which it was not before.
     pub(crate) fn put(&mut self, slot: Slot) {
-        // INVARIANT: The slot was used up to now, so that the page is there.
+        // INVARIANT: The slot was not unused up to now, so its page is there.
         self.used.clear_bit(slot.number() as usize);
         self.unused += 1;
     }
 
-    /// The table has got a page.
+    /// Adds the slots of the page that the table got last.
     pub(crate) fn add_page(&mut self) {
         let first = self.pages * SLOTS_PER_PAGE;
         self.pages += 1;

@@ -21,34 +21,35 @@ use kernel::{
     sync::RawSpinLockGuard, //
 };
 
-/// Slots that are collected together, because to ask all tasks is what costs.
+/// The most slots that are collected together. Asking all tasks costs more than the slots do.
 pub(crate) const BATCH: usize = u64::BITS as usize;
 
 /// Tasks that are asked before the lock is given up for a moment.
 const TASKS_AT_ONCE: usize = 32;
 
-/// The tasks to ask, and the slots that are being collected. For the area's lock to protect.
+/// The data of the collector, which is a task: the tasks to ask, and the batch. The area's lock
+/// protects them.
 ///
 /// # Invariants
 ///
 /// - `tasks` are all tasks that may have a slot cached, and `task_count` is their number.
-/// - `batch` are the slots that are retracted, and neither unused nor offered again. There are some
-///   only while a task is `collecting`.
+/// - `batch` has the retracted slots: those that are neither recycled nor offered again yet. It is
+///   empty unless a task is `collecting`.
 pub(crate) struct Collector {
     tasks: List<Task>,
     task_count: usize,
     /// Where the next collection begins.
     hand: usize,
-    /// A task collects. There is one at a time, because no other may change the list while a task
-    /// goes around it.
+    /// Whether a task is the collector. There is one at a time, because no other task may reorder
+    /// the list while the collector goes around it.
     collecting: bool,
-    /// Another task wanted to collect, and must be woken when that is over.
+    /// Whether another task wanted to collect. It must be woken when the collector has finished.
     awaited: bool,
     batch: Batch,
 }
 
 impl Collector {
-    /// A collector that knows no task.
+    /// Creates the data of an area in which no task collects, with an empty list.
     pub(crate) fn new() -> Self {
         // INVARIANT: There are no tasks, and no task collects.
         Self {
@@ -101,7 +102,7 @@ impl Inner {
         }
     }
 
-    /// The owner of `task` is gone, and so is its entry on the list.
+    /// Evicts `task`, whose owner is gone, and removes it from the list.
     pub(crate) fn evict(&mut self, task: &Task) {
         task.evict(&mut self.locked);
         // SAFETY: A task belongs to one process, and is only ever put on the list of that process's
@@ -113,8 +114,8 @@ impl Inner {
         }
     }
 
-    /// Returns a slot of the batch that holds `insn`, if there is one. It is offered again, because
-    /// there is a task now that needs it.
+    /// Returns a slot of the batch that holds `insn`, if there is one. The slot is offered again,
+    /// because a task needs it now.
     pub(crate) fn keep_retracted<'a>(
         &mut self,
         table: &'a Table,

@@ -2,13 +2,13 @@
 
 //! Which chain of the table an instruction belongs to.
 //!
-//! User space chooses the instructions. If it could choose them so that they all fall into one
-//! chain, each search would take as long as the chain is. The hash functions are therefore drawn at
-//! random for each area, out of a universal family (multiply-shift): whatever the instructions are,
-//! two that differ collide with a probability of about one to the number of chains.
+//! User space chooses the instructions. With a known hash function it could choose instructions of
+//! one chain, and a search would have to follow the whole chain. The hash functions are therefore
+//! drawn at random for each area, out of a universal family (multiply-shift): two different
+//! instructions collide with a probability of about 1 / [`BUCKETS`], whatever they are.
 //!
 //! Such a function is linear. With an unlucky key, numbers that follow each other, as addresses do,
-//! would all fall into a few chains. A fixed step at the end scatters them.
+//! would all fall into a few chains. A multiplication by a constant at the end scatters them.
 
 use super::{
     ffi,
@@ -17,7 +17,8 @@ use super::{
 };
 use core::num::NonZeroUsize;
 
-/// The logarithm of the number of chains that slots are spread over: four slots in each.
+/// The binary logarithm of the number of chains. If all slots are in chains, a chain has four on
+/// average.
 const BUCKET_BITS: u32 = {
     let wanted = (SLOT_COUNT / 4).next_power_of_two().ilog2();
     if wanted < 4 {
@@ -42,7 +43,7 @@ const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 pub(crate) struct Hash(u64);
 
 impl Hash {
-    /// Scatters what a linear function has left next to each other.
+    /// Makes a hash of the result of a linear function: scatters results that are close together.
     #[inline(always)]
     fn scattered(linear: u64) -> Self {
         Self((linear ^ (linear >> (u64::BITS / 2))).wrapping_mul(FACTOR))
@@ -54,7 +55,8 @@ impl Hash {
         (self.0 >> (u64::BITS - BUCKET_BITS)) as usize
     }
 
-    /// A number that tasks have in common which wait for the same instruction.
+    /// The key of a waiting task, which is the same for all tasks that wait for the same
+    /// instruction.
     pub(crate) fn key(self) -> NonZeroUsize {
         NonZeroUsize::MIN | (self.0 >> (u64::BITS / 2)) as usize
     }
@@ -64,7 +66,7 @@ impl Hash {
 ///
 /// # Invariants
 ///
-/// The second key, of addresses, is odd.
+/// The second number, which is the factor for addresses, is odd.
 pub(crate) struct Hasher([u64; KEYS]);
 
 impl Hasher {

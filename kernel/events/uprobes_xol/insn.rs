@@ -23,9 +23,9 @@ static_assert!(HASHED_WORDS <= INSN_WORDS);
 
 /// A copy of a `struct arch_uprobe`: the bytes to execute, and what to do after that.
 ///
-/// Two instructions are the same only if all of the structure is. On x86, for example, an
-/// instruction that was relative to `rip` is rewritten to use a register, and then looks like one
-/// that did so from the beginning.
+/// Two instructions are the same only if their structures are equal in all bytes. On x86, for
+/// example, an instruction that is relative to `rip` is rewritten to use a register. Its bytes may
+/// then be those of another instruction, whose step needs other fix-ups.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Insn([usize; INSN_WORDS]);
@@ -35,7 +35,8 @@ impl Insn {
     ///
     /// # Safety
     ///
-    /// `arch` is valid, all of it, padding included, has a value, and does not change for `'a`.
+    /// `arch` is valid for `'a`, and does not change meanwhile. All of its bytes are initialised,
+    /// padding included.
     #[inline]
     pub(crate) unsafe fn from_raw<'a>(arch: *const arch_uprobe) -> &'a Self {
         // SAFETY: As large and as aligned, see the assertions; the rest by the safety requirements.
@@ -57,8 +58,8 @@ impl Insn {
 
 /// A place for an [`Insn`].
 ///
-/// The words are atomics, because a task may look at an instruction that another task replaces.
-/// Only [`get`](Self::get) orders anything.
+/// The words are atomics, because a task may read an instruction while another task replaces it.
+/// Only [`get`](Self::get) orders memory accesses.
 #[repr(transparent)]
 pub(crate) struct InsnCell([Atomic<usize>; INSN_WORDS]);
 
@@ -77,12 +78,12 @@ impl InsnCell {
             .all(|(cell, word)| cell.load(Relaxed) == *word)
     }
 
-    /// Returns what the place holds, if no task writes it meanwhile. The caller's
-    /// next reads come after.
+    /// Returns what the place holds. The result is a mixture if another task writes the place
+    /// meanwhile. The caller's later reads are ordered after these.
     pub(crate) fn get(&self) -> Insn {
         // ORDERING: Acquire pairs with the full barrier in `Record::unboost`: a task that reads a
-        // word written after it also reads the version of that time, or a later one
-        // (litmus/boosted-rewrite.litmus).
+        // word which was written after `unboost` also reads the version that `unboost` wrote, or a
+        // later one (litmus/boosted-rewrite.litmus).
         Insn(core::array::from_fn(|i| self.0[i].load(Acquire)))
     }
 

@@ -84,7 +84,7 @@ pub(crate) struct SlotRef<'a> {
 }
 
 impl<'a> SlotRef<'a> {
-    /// The slot on `page`, which is the page with the slot's [`page`](Slot::page) index.
+    /// Combines a slot with its page. `page` must be the page whose index is [`Slot::page`].
     #[inline]
     pub(crate) fn new(slot: Slot, page: &'a SlotPage) -> Self {
         // INVARIANT: The caller looked up the page by the slot.
@@ -109,17 +109,17 @@ impl<'a> SlotRef<'a> {
 ///
 /// # Invariants
 ///
-/// The slot is neither offered nor boosted. Only the owner of this may write the slot.
+/// The slot is neither offered nor boosted. Only the holder of this value may write the slot.
 pub(crate) struct Unused<'a>(SlotRef<'a>);
 
 impl<'a> Unused<'a> {
-    /// The caller has taken `slot` from the unused slots of the area, under the lock.
+    /// Wraps a slot that the caller has just taken from the area's unused slots, under the lock.
     pub(crate) fn new(slot: SlotRef<'a>, _: &mut Locked) -> Self {
         // INVARIANT: The slot is unused, and no other task can take it: the lock is held.
         Self(slot)
     }
 
-    /// The slot, which is used from now on.
+    /// Returns the slot, which the caller offers or has boosted.
     pub(crate) fn into_slot(self) -> SlotRef<'a> {
         self.0
     }

@@ -2,12 +2,12 @@
 
 //! The queue of tasks that wait for a slot.
 //!
-//! A task that finds no slot waits until one is left. The first task in the queue comes first: it
-//! has its *turn*, and only it looks for slots that no task is in. The others wait for their turn,
-//! or until there is a slot for the same instruction, which they can share.
+//! A task that finds no slot waits until another task leaves one. The first task in the queue has
+//! its *turn*: of the waiting tasks, only this one collects. The others wait for their turn, or
+//! until there is a slot for the same instruction, which they can share.
 //!
-//! A task keeps its place until it leaves the queue, and then wakes the first of those that remain.
-//! So a task that is killed after it was woken does not take the wake-up with it.
+//! A task keeps its place until it leaves the queue. It then wakes the task that has become the
+//! first. So the wake-up of a task that is killed is not lost.
 
 use core::num::NonZeroUsize;
 use kernel::{
@@ -32,10 +32,10 @@ impl Queue {
 
     /// Returns whether no task waits.
     ///
-    /// Takes no lock and orders nothing. A task that changes what another one may wait for has a
-    /// full barrier in between, or changes it under the area's lock: a task that waits looks for
-    /// slots under that lock. If it looks before the change, it is seen here in the queue;
-    /// otherwise it sees the change (litmus/evict-wait.litmus).
+    /// Takes no lock and orders nothing. A caller that has made a slot available needs a full
+    /// barrier before this call, unless it did so under the area's lock. A waiting task looks for
+    /// slots under that lock. If it looks before the change, the caller finds it in the queue. If
+    /// it looks later, it sees the change (litmus/evict-wait.litmus).
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         !self.tasks.is_active()
@@ -58,8 +58,8 @@ impl Queue {
 
     /// Waits until `find` returns a slot, and returns that.
     ///
-    /// `find` is called when the task is in the queue, and whenever it was woken. Its argument says
-    /// whether it is the task's turn. It must not sleep. `key` is for
+    /// `find` is called when the task is in the queue, and after each wake-up. The argument of
+    /// `find` is whether it is the task's turn. `find` must not sleep. `key` is for
     /// [`wake_alike`](Self::wake_alike).
     ///
     /// Sleeps. The caller holds no spinlock.
@@ -73,8 +73,8 @@ impl Queue {
         find: impl FnMut(bool) -> Option<T>,
     ) -> Result<T> {
         let found = self.tasks.wait_killable(key, find);
-        // The event that woke this task may serve the next one, too, or this task was killed before
-        // it could use what it was woken for.
+        // The event that woke this task may have made several slots available. Or this task was
+        // killed before it could use the slot.
         self.wake_first();
         found
     }

@@ -20,18 +20,20 @@ pub(crate) const END: u32 = 0;
 /// # Invariants
 ///
 /// - `version` is odd while the slot is offered. It is 0 until the slot is offered for the first
-///   time, or was boosted and is not any more. It only grows.
+///   time, or ends being boosted for the first time. It only grows.
 /// - `insn` does not change while `version` is odd. Unless `version` is 0, the slot's memory holds
 ///   `insn`.
-/// - While the slot is boosted, `target` says where its jump leads, and `version` is even. Neither
-///   changes, nor does `insn`, and the slot's memory holds `insn` and the jump.
+/// - While the slot is boosted, `target` is the address that its jump leads to, and `version` is
+///   even. `target`, `version` and `insn` do not change then, and the slot's memory holds `insn`
+///   and the jump.
 /// - All fields are written under the area's lock only.
 pub(crate) struct Record {
-    /// As wide as a word, so that a task that does not run for long does not see the same version
-    /// again.
+    /// A whole word: a task that is preempted for long must not see the same version again after
+    /// the number has wrapped around.
     pub(crate) version: Atomic<usize>,
-    /// The next slot in the chain, or [`END`]. Tasks follow it without a lock: it always leads to a
-    /// slot or to the end, but perhaps along another chain.
+    /// The next slot in the chain, or [`END`]. Tasks follow this link without a lock. It always
+    /// leads to a slot or to the end. If the slot has moved to another chain, it leads along that
+    /// chain.
     pub(crate) next: Atomic<u32>,
     /// The slot before this one in the chain, or [`END`] if this is the first. Used under the lock
     /// only.
@@ -61,8 +63,8 @@ impl Record {
         // sees the instruction, and that it was written to the slot's memory
         // (litmus/offer-claim.litmus).
         let version = self.version.load(Acquire);
-        // If the instruction is written meanwhile, the version is another one later
-        // (litmus/find-rewrite.litmus).
+        // If the instruction is replaced meanwhile, the version that `claim` reads later is another
+        // one (litmus/find-rewrite.litmus).
         (version % 2 == 1 && self.insn.holds(insn)).then_some(version)
     }
 
@@ -98,10 +100,10 @@ impl Record {
     pub(crate) fn close(&self) {
         // INVARIANT: The version grows, from odd to even.
         //
-        // ORDERING: Full, against what the caller does next. It asks the tasks: pairs with the
-        // barrier in `claim`, so that either a task is seen in the slot, or the task sees this
-        // version (litmus/claim-retract.litmus). And it writes the instruction: a task that sees
-        // parts of that sees this version, too (litmus/find-rewrite.litmus).
+        // ORDERING: Full, against what the caller does next. The caller first asks the tasks. This
+        // pairs with the barrier in `claim`: either the caller sees a task in the slot, or the task
+        // sees this version (litmus/claim-retract.litmus). Later the instruction is replaced: a
+        // task that sees a part of the new one also sees this version (litmus/find-rewrite.litmus).
         let version = self.version.load(Relaxed).wrapping_add(1);
         self.version.xchg(version, Full);
     }
@@ -109,8 +111,8 @@ impl Record {
     /// The next slot in the chain.
     #[inline]
     pub(crate) fn next(&self) -> Option<Slot> {
-        // ORDERING: Relaxed: decides nothing. A slot is taken only for what its own record says,
-        // and what follows a slot was put into the chain before it.
+        // ORDERING: Relaxed: decides nothing. A task judges each slot by the slot's own record. A
+        // link leads to a slot that got into the chain earlier.
         Slot::new(self.next.load(Relaxed))
     }
 }

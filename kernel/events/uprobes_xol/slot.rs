@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The number of a slot, which tells the slot's page and its place there.
+//! The number of a slot. The slot's page and its place on the page follow from the number.
 
 pub(crate) use super::ffi::{PAGES, SLOTS_PER_PAGE, SLOT_SIZE};
 
@@ -29,7 +29,8 @@ static_assert!(SLOT_COUNT <= u32::MAX as usize);
 pub(crate) struct Slot(NonZeroU32);
 
 impl Slot {
-    /// Returns the slot with this number, or `None` if that is the trampoline's or there is none.
+    /// Returns the slot with this number, or `None` for the slot of the trampoline and for numbers
+    /// that no slot has.
     #[inline]
     pub(crate) fn new(number: u32) -> Option<Self> {
         // INVARIANT: `NonZeroU32` refuses zero, and the filter the rest.

@@ -19,7 +19,7 @@ use kernel::{
     sync::{new_raw_spinlock, RawSpinLock}, //
 };
 
-/// Proof that the area's lock is held: the lock protects the only one of an area.
+/// Proof that the area's lock is held. An area has one `Locked`, which the lock protects.
 pub(crate) struct Locked(());
 
 impl Locked {
@@ -33,14 +33,16 @@ impl Locked {
 #[pin_data]
 pub(crate) struct Slots {
     pub(crate) table: Table,
-    /// Read on every hit, and written only when slots run out: apart from what the lock protects.
+    /// Read after each step, and written only when slots run out. It is therefore not on the cache
+    /// lines that the lock protects.
     #[pin]
     pub(crate) queue: Queue,
     /// The area's lock. Raw, because an owner spins while its slot is being taken away. A
     /// [`SpinLock`](kernel::sync::SpinLock) lets its holder be preempted on `PREEMPT_RT`, and an
     /// owner of higher priority on the same CPU would then spin for ever.
     ///
-    /// How long it is held does not depend on the number of tasks, nor on what they execute.
+    /// The time for which the lock is held does not depend on the number of tasks, nor on the
+    /// instructions that they execute.
     #[pin]
     pub(crate) inner: RawSpinLock<Inner>,
 }
@@ -57,7 +59,8 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    /// Gets the task into a slot that holds `insn`, or is made to.
+    /// Gets the task into a slot that holds `insn`. If there is none, an unused slot is written and
+    /// offered.
     ///
     /// Leaves `spare` of the unused slots to other tasks.
     fn take(
@@ -79,7 +82,7 @@ impl Inner {
                 table.offer(unused, insn, &mut self.locked)
             }
         };
-        // No task retracts it without the lock.
+        // No task can retract the slot, because the lock is held.
         entered.claim(slot.slot(), insn, || true)
     }
 }
@@ -106,12 +109,12 @@ impl Slots {
 
     /// Lets the area grow to `pages`.
     ///
-    /// There is no unused slot more for that: a task that waits goes on to do so.
+    /// This makes no slot unused, so no waiting task is woken.
     pub(crate) fn set_limit(&self, pages: usize) {
         self.inner.lock().limit = pages;
     }
 
-    /// Gets a slot that holds `insn`, unless tasks are in all slots that there can be.
+    /// Gets a slot that holds `insn`, unless tasks are in all slots and the area cannot grow.
     ///
     /// Sleeps if it needs memory, but does not wait for a slot. The current task must be the owner.
     #[cold]
@@ -119,8 +122,8 @@ impl Slots {
         // A task that waits must not keep a slot from other tasks.
         entered.forget();
         let held = self.take_or_grow(entered, insn)?;
-        // A task may wait for the slot that this one had, or for one that this task claimed too
-        // late and seemed to be in for a moment.
+        // Wakes a task that waits for the slot that this task had cached. It may also wait for a
+        // slot that this task claimed too late: for a moment this task seemed to be in it.
         self.queue.wake_first();
         self.wake_alike(insn);
         Some(held)
@@ -143,7 +146,7 @@ impl Slots {
                 if turn {
                     self.try_take(&entered, insn, turn)
                 } else {
-                    // Only the first task looks for slots that no task is in.
+                    // Only the first task in the queue collects.
                     let mut inner = self.inner.lock();
                     inner.take(&self.table, &entered, insn, spare(turn))
                 }
@@ -156,7 +159,7 @@ impl Slots {
         held
     }
 
-    /// Gets a slot that holds `insn`, unless tasks are in all slots that there can be.
+    /// Gets a slot that holds `insn`, unless tasks are in all slots and the area cannot grow.
     ///
     /// May sleep, but does not wait for a slot.
     fn take_or_grow(&self, entered: &Entered<'_>, insn: &Insn) -> Option<Held> {
@@ -195,14 +198,17 @@ impl Slots {
         Ok(())
     }
 
-    /// Gets a slot that holds `insn`, unless tasks are in all slots that there are. Does not sleep.
+    /// Gets a slot that holds `insn`, unless tasks are in all slots. The area does not grow. Does
+    /// not sleep.
     ///
-    /// A task whose `turn` it is not, because others wait, leaves the last unused slot to them.
+    /// `turn` is false if other tasks wait and come before this one. Then the last unused slot is
+    /// kept for them.
     pub(crate) fn try_take(&self, entered: &Entered<'_>, insn: &Insn, turn: bool) -> Option<Held> {
         let mut wake = false;
         let mut inner = self.inner.lock();
         let held = loop {
-            // This task takes what it collected before other tasks see it.
+            // After a collection, this task takes a slot before it releases the lock, so that no
+            // other task comes first.
             let held = inner.take(&self.table, entered, insn, spare(turn));
             if held.is_some() || !inner.gc.begin() {
                 break held;
@@ -222,7 +228,7 @@ impl Slots {
         held
     }
 
-    /// Leaves the slot of `task`, which stays cached unless a task waits for one.
+    /// Leaves the slot of `task`. The slot stays cached, unless a waiting task needs a slot.
     #[inline]
     pub(crate) fn leave(&self, task: &Task) {
         let slot = task.slot();
@@ -230,12 +236,13 @@ impl Slots {
         self.moved(slot);
     }
 
-    /// The current task is not in `slot` any more, and did a full barrier after it was.
+    /// Hands over `slot`, which the current task has left, if a task waits. The current task has
+    /// executed a full barrier since it left the slot.
     #[inline]
     pub(crate) fn moved(&self, slot: Option<Slot>) {
-        // To enqueue is a full barrier, too. So either this task sees the other one in the queue,
-        // or that one sees that no task is in the slot (litmus/leave-wait.litmus,
-        // litmus/move-wait.litmus).
+        // A waiting task executes a full barrier, too, when it joins the queue. So either this task
+        // sees the waiting task in the queue, or the waiting task sees that this task is not in the
+        // slot (litmus/leave-wait.litmus, litmus/move-wait.litmus).
         if !self.queue.is_empty() {
             self.hand_over(slot);
         }
@@ -243,11 +250,11 @@ impl Slots {
 
     /// Makes `slot` unused for the tasks that wait, if no task is in it, and wakes the first.
     ///
-    /// The first task could find the slot by itself. But a task that hits probes at a high rate
-    /// would be back in the slot each time before the other one looks.
+    /// The first task in the queue could find the slot by itself. But a task that hits probes at a
+    /// high rate would be in the slot again before the first task looks.
     #[cold]
     fn hand_over(&self, slot: Option<Slot>) {
-        // A task that had no slot leaves none.
+        // A task that had no slot cached has none to hand over.
         let Some(slot) = slot else {
             return;
         };
@@ -275,7 +282,7 @@ impl Slots {
             .wake_alike(|| self.table.hasher().insn(insn).key());
     }
 
-    /// The owner of `task` is gone. Does not wait for other tasks.
+    /// Evicts `task`, whose owner is gone. Does not wait for other tasks.
     ///
     /// Afterwards the area does not refer to `task`. Its slot keeps the instruction, for others.
     pub(crate) fn evict(&self, task: &Task) {
@@ -284,7 +291,7 @@ impl Slots {
     }
 }
 
-/// The unused slots that a task leaves to those that wait, unless it is its turn.
+/// The number of unused slots that a task must not take: one if other tasks come before it.
 pub(crate) fn spare(turn: bool) -> usize {
     usize::from(!turn)
 }

@@ -3,12 +3,12 @@
 //! Which slot holds which instruction.
 //!
 //! Tasks look here without a lock, and without writing anything that other tasks read. A slot may
-//! be retracted in the moment in which it is found. A task therefore says first that it is in the
-//! slot, and then checks once more that the slot is offered ([`Entered::claim`]).
+//! be retracted in the moment in which it is found. A task therefore first makes the slot its
+//! cached slot, and then checks once more that the slot is offered ([`Entered::claim`]).
 //!
 //! A slot is *unused*, or it is *offered*: tasks find it, and may get into it. An offered slot is
 //! *retracted* before it becomes unused: no task finds it any more, but some may still be in it. A
-//! boosted slot is neither; see [`boost`](super::boost).
+//! boosted slot is neither unused nor offered; see [`boost`](super::boost).
 
 use super::{
     boost::BoostedTable,
@@ -29,9 +29,9 @@ use kernel::{
     },
 };
 
-/// Slots of a chain that a search looks at. The hash function is drawn at random, so that a chain
-/// is hardly ever as long. If one is, an instruction may get a second slot. A chain that changes
-/// during a search might lead in circles.
+/// The most slots of a chain that a search looks at. The hash function is drawn at random, so
+/// longer chains are rare. If a chain is longer, an instruction at its end may get a second slot.
+/// The limit also ends a search that goes in circles, because the chain changes meanwhile.
 pub(crate) const LONGEST_SEARCH: usize = 32;
 
 /// The heads of chains that slots are spread over.
@@ -149,10 +149,10 @@ impl Table {
         slot
     }
 
-    /// Makes no task find `slot` any more. Tasks that are in it already may stay. Returns whether
-    /// the slot was offered before.
+    /// Retracts `slot`: no task finds it any more, but tasks may be in it. Returns whether the slot
+    /// was offered before.
     ///
-    /// A full barrier: what the caller does next comes after other tasks could see that.
+    /// A full barrier: other tasks can see the new version before the caller's next memory access.
     pub(crate) fn retract(&self, slot: SlotRef<'_>, locked: &mut Locked) -> bool {
         let record = slot.record();
         if !record.is_offered() {
@@ -180,13 +180,14 @@ impl Table {
             next.record().prev.store(slot.slot().number(), Relaxed);
         }
         // ORDERING: Release pairs with the acquire in `find_boosted`: a task that gets to the slot
-        // sees what follows it now, and not what did when the slot was boosted for another
-        // instruction, which may be retired (litmus/boost-chain.litmus).
+        // sees the slot that follows now. It does not see a slot that followed earlier, when this
+        // slot was boosted for another instruction: that slot may be retired
+        // (litmus/boost-chain.litmus).
         head.store(slot.slot().number(), Release);
     }
 
-    /// Takes a slot out of the chain that begins with `head`. A task that follows the chain just
-    /// now may still get to the slot, and from there on to what followed it.
+    /// Takes a slot out of the chain that begins with `head`. A task that follows the chain at the
+    /// same time may still get to the slot, and go on to the slots behind it.
     pub(crate) fn unlink(&self, head: &Atomic<u32>, slot: SlotRef<'_>, _: &mut Locked) {
         let record = slot.record();
         let (prev, next) = (record.prev.load(Relaxed), record.next.load(Relaxed));

@@ -14,10 +14,10 @@
 //!
 //! The [design document] shows the states in a picture.
 //!
-//! Several tasks may have the same slot cached. The slot's memory is written before any of them
-//! has, and not while one has. A task that wants to write a slot first retracts it, so that no task
-//! can find it any more ([`Table::retract`](super::table::Table::retract)), and then asks every
-//! task ([`Task::vacate`]).
+//! Several tasks may have the same slot cached. The slot's memory is written only while no task has
+//! it cached. A task that wants to write a slot first retracts it, so that no task can find it any
+//! more ([`Table::retract`](super::table::Table::retract)), and then asks every task
+//! ([`Task::vacate`]).
 //!
 //! The comments name litmus tests, in `tools/testing/uprobes-xol/`, which check the orderings
 //! against the kernel's memory model.
@@ -66,8 +66,8 @@ const NO_SLOT: u32 = 0;
 
 /// A `struct uprobe_xol_task`, of which C knows the beginning, and the slot that the task caches.
 ///
-/// The alignment keeps tasks from sharing cache lines: a hit writes nothing of slot management's
-/// outside of this.
+/// The alignment keeps tasks from sharing cache lines: a step in the cached slot writes no memory
+/// of slot management outside its task's `Task`.
 ///
 /// # Invariants
 ///
@@ -76,18 +76,19 @@ const NO_SLOT: u32 = 0;
 /// - Only a task that holds the area's lock makes `Idle` -> `Recycled` -> `Idle`.
 /// - `cached` is written by the owner while `InUse`, and by another task while `Recycled`. While
 ///   `Idle` no task writes it, except for an owner that exits, under the area's lock.
-/// - While `Idle`, and in a [`Held`], the slot that is `cached`, unless it is [`NO_SLOT`], holds
-///   `insn`.
+/// - If `cached` is a slot, then that slot holds `insn`, while the state is `Idle` and while there
+///   is a [`Held`].
 #[pin_data]
 #[repr(C, align(64))]
 pub(crate) struct Task {
-    /// First, so that the pointer to it that C has is one to the whole.
+    /// The first field, so that C's pointer to it also points to the whole `Task`.
     utask: Opaque<uprobe_task>,
     /// The instruction that the owner executes, or has executed last. C looks here for what to do
     /// after the step.
     insn: InsnCell,
     state: Atomic<State>,
-    /// Whether the task is on the list of tasks to ask. Only the owner reads it.
+    /// Whether the task is on the area's list of tasks, which the collector asks. Only the owner
+    /// reads this.
     listed: Atomic<bool>,
     /// The number of the slot that the task caches.
     cached: Atomic<u32>,
@@ -115,7 +116,7 @@ impl_list_item! {
     impl ListItem<0> for Task { using ListLinks { self.links }; }
 }
 
-/// A task that is in use: it has entered its slot, or looks for one.
+/// A task whose state is `InUse`: it is in its slot, or looks for one.
 ///
 /// # Invariants
 ///
@@ -128,8 +129,8 @@ pub(crate) struct Entered<'a> {
 ///
 /// # Invariants
 ///
-/// A task is `InUse` and has this slot cached, which holds the task's `insn`. Until the task
-/// leaves, which only this thread can make it do, no task writes the slot.
+/// A task is `InUse` and has this slot cached, which holds the task's `insn`. No task writes the
+/// slot until the owner leaves it.
 pub(crate) struct Held(Slot);
 
 impl Held {
@@ -141,28 +142,28 @@ impl Held {
 }
 
 impl<'a> Entered<'a> {
-    /// The task, for the list of tasks to ask.
+    /// The task, to be put on the area's list of tasks.
     pub(crate) fn task(&self) -> ArcBorrow<'a, Task> {
         self.task
     }
 
-    /// Returns whether the task is on the list of tasks that are asked before a slot is taken away.
+    /// Returns whether the task is on the area's list of tasks.
     #[inline]
     pub(crate) fn is_listed(&self) -> bool {
         // ORDERING: Relaxed: decides nothing but what the owner itself does.
         self.task.listed.load(Relaxed)
     }
 
-    /// The task is on the list from now on.
+    /// Records that the task was put on the area's list of tasks.
     pub(crate) fn set_listed(&self, _: &mut Locked) {
         self.task.listed.store(true, Relaxed);
     }
 
-    /// Gives up the slot that the task has cached.
+    /// Empties the cache of the task: it has no slot then.
     pub(crate) fn forget(&self) {
         // INVARIANT: The owner writes while `InUse`.
         //
-        // ORDERING: Relaxed, because `claim` says what comes before it
+        // ORDERING: Relaxed. The last `leave` ordered the execution in the slot before this store
         // (litmus/claim-rewrite.litmus).
         if self.task.cached.xchg(NO_SLOT, Relaxed) != NO_SLOT {
             events::task_lost_slot();
@@ -179,13 +180,13 @@ impl<'a> Entered<'a> {
         self.task.insn.holds(insn).then_some(Held(slot))
     }
 
-    /// Makes the task say that it is in `slot`, and then asks `is_right` whether the slot holds
-    /// `insn`. If it does, the task has the slot, otherwise none.
+    /// Makes `slot` the task's cached slot, and then asks `is_right` whether the slot still holds
+    /// `insn`. If the answer is no, the task has no slot cached afterwards.
     ///
-    /// A full barrier lies between the two. So a collector that first makes the answer "no", and
-    /// then looks for tasks in the slot, either sees this task, or the task hears that answer. In
-    /// both cases the task has left the slot that it had before, and what the caller does next
-    /// comes after other tasks could see that.
+    /// A full barrier lies between the two. A collector first retracts the slot, which makes the
+    /// answer no, and then looks for tasks in it. So either the collector sees this task in the
+    /// slot, or this task gets the answer no. In both cases the task has left its former slot, and
+    /// other tasks can see that before the caller's next memory access.
     #[inline]
     pub(crate) fn claim(
         &self,
@@ -195,13 +196,14 @@ impl<'a> Entered<'a> {
     ) -> Option<Held> {
         // INVARIANT: The owner writes while `InUse`.
         //
-        // ORDERING: Full, against what this task does next. It asks `is_right`: pairs with the
-        // barrier in `Table::retract` (litmus/claim-retract.litmus). And the caller checks the wait
-        // queue: pairs with the barrier of a task that enqueues, which then sees that this task has
-        // left the slot that it had before (litmus/move-wait.litmus).
+        // ORDERING: Full, against what this task does next. First this function calls `is_right`:
+        // pairs with the barrier in `Table::retract` (litmus/claim-retract.litmus). Then the caller
+        // checks the wait queue: pairs with the barrier of a task that joins the queue. Either this
+        // task sees the other one in the queue, or that one sees that this task has left its former
+        // slot (litmus/move-wait.litmus).
         //
-        // The full barrier in `leave` comes after what the task executed in that slot. So a
-        // collector that sees another slot here may write it (litmus/claim-rewrite.litmus).
+        // The full barrier in `leave` came after the execution in the former slot. So a collector
+        // that reads the new slot here may write the former one (litmus/claim-rewrite.litmus).
         if self.task.cached.xchg(slot.number(), Full) == NO_SLOT {
             events::task_got_slot();
         }
@@ -253,7 +255,7 @@ impl Task {
         })
     }
 
-    /// The owner is about to use the slot that it has cached, or to look for another one.
+    /// Enters: the owner is about to use the slot that it has cached, or to look for another one.
     ///
     /// Never sleeps. Spins while the slot is being taken away: another task does that with
     /// preemption disabled, and in a few instructions.
@@ -280,37 +282,37 @@ impl Task {
         Entered { task }
     }
 
-    /// The owner is done with its slot. The slot stays cached, but may be taken away from now on.
+    /// Leaves the slot. The slot stays cached, but the collector may take it away from now on.
     ///
-    /// A full barrier: what the caller does next comes after others could see the slot as idle.
+    /// A full barrier: other tasks can see the state `Idle` before the caller's next memory access.
     #[inline]
     pub(crate) fn leave(&self) {
         // INVARIANT: The owner makes `InUse` -> `Idle`.
         //
         // ORDERING: Full. As a release it pairs with the acquire in `vacate`: the slot is written
-        // only after the instruction in it was executed (litmus/leave-rewrite.litmus). And the
-        // caller checks the wait queue next, while a task that waits enqueues, with a full barrier,
-        // and then looks for idle slots: one of them sees the other (litmus/leave-wait.litmus).
+        // only after the instruction in it was executed (litmus/leave-rewrite.litmus). The caller
+        // checks the wait queue next. A waiting task joins the queue, executes a full barrier, and
+        // then looks for slots. So either the caller sees the waiting task, or that task sees this
+        // one as `Idle` (litmus/leave-wait.litmus).
         self.state.xchg(State::Idle, Full);
     }
 
-    /// Takes away the slot that is cached, if `wanted` says so. Returns the slot if the owner may
-    /// be in it, so that it cannot be taken away.
+    /// Empties the cache of a task that is `Idle`, if `wanted` returns true for its slot. Returns
+    /// the slot if it was wanted, but the owner may be in it.
     ///
-    /// The slots that are wanted have been retracted: only tasks that are in one of them already
-    /// can be there.
+    /// The wanted slots are retracted: only tasks that claimed one of them before can be in it.
     pub(crate) fn vacate(&self, wanted: impl Fn(Slot) -> bool, _: &mut Locked) -> Option<Slot> {
         // ORDERING: Acquire pairs with the full barrier in `leave`: if the task has moved to
-        // another slot, the one before is written after the task executed it
-        // (litmus/claim-rewrite.litmus). If the task claims a wanted slot after this, it learns
+        // another slot, the former slot is written after the task executed it
+        // (litmus/claim-rewrite.litmus). If the task claims a wanted slot after this load, it sees
         // that the slot was retracted (litmus/claim-retract.litmus).
         let slot = Slot::new(self.cached.load(Acquire)).filter(|&slot| wanted(slot))?;
 
         // INVARIANT: `Idle` -> `Recycled` under the area's lock.
         //
         // ORDERING: Acquire pairs with the release in `leave`: the slot's memory is written after
-        // the owner executed it (litmus/leave-rewrite.litmus), and the number that is read below is
-        // the one that the owner left.
+        // the owner executed it (litmus/leave-rewrite.litmus). The load below reads the last number
+        // that the owner stored.
         let idle = self.state.cmpxchg(State::Idle, State::Recycled, Acquire);
         if idle.is_err() {
             return Some(slot);
@@ -331,8 +333,8 @@ impl Task {
         None
     }
 
-    /// The owner is gone: it will not enter any more, and is taken off the list. It may have died
-    /// in its slot.
+    /// Resets a task whose owner is gone, and perhaps died in its slot. The caller takes the task
+    /// off the list.
     pub(crate) fn evict(&self, _: &mut Locked) {
         if self.slot().is_some() {
             events::task_lost_slot();

@@ -53,7 +53,8 @@ mod uprobes_xol {
             Ok(Self(KBox::try_pin_init(slots, GFP_KERNEL)?))
         }
 
-        /// Enters, if there is a slot without growing or waiting, and returns the slot.
+        /// Enters and returns a slot, if the area has one without growing and the task need not
+        /// wait.
         fn enter(&self, task: &Arc<Task>, insn: &Insn, turn: bool) -> Option<Slot> {
             let entered = Task::enter(task.as_arc_borrow());
             if let Some(held) = entered.cached(insn) {
@@ -81,7 +82,8 @@ mod uprobes_xol {
             held.map(|held| held.slot())
         }
 
-        /// Tasks that are in all slots, the task `n` in that of the probe `n`.
+        /// Tasks that are in all slots: the task `n` is in the slot for the instruction of the
+        /// probe `n`.
         fn fill(&self) -> Result<KVec<Arc<Task>>> {
             let mut tasks = KVec::with_capacity(FIRST_SLOTS, GFP_KERNEL)?;
             for probe in 0..FIRST_SLOTS {
@@ -132,8 +134,8 @@ mod uprobes_xol {
         assert_eq!(Slot::new(1).unwrap().offset(), SLOT_SIZE);
     }
 
-    /// Checks that the bytes to execute are the beginning of the structure, and that all of it is
-    /// compared.
+    /// Checks that the bytes to execute are the beginning of the structure, and that instructions
+    /// are compared by the whole structure.
     #[test]
     fn instruction_is_the_beginning_of_its_words() {
         let mut words = [0; INSN_WORDS];
@@ -149,7 +151,7 @@ mod uprobes_xol {
             HASHED_WORDS
         );
 
-        // The part that is for after the step counts, too.
+        // The part that describes what to do after the step is compared, too.
         words[INSN_WORDS - 1] ^= 1;
         assert!(insn_of(&words) != insn);
     }
@@ -175,14 +177,15 @@ mod uprobes_xol {
                 words[0] = i << shift;
                 insns.push(insn_of(&words), GFP_KERNEL)?;
             }
-            // Thrown at random, they fall into nearly as many.
+            // A random function would spread them over nearly as many chains.
             let most = BUCKETS.min(256);
             assert!(chains(&hasher, &insns)? > most / 4);
         }
         Ok(())
     }
 
-    /// The hash function that was the same for all areas, of the first word.
+    /// A hash function that a program could know: it is the same for all areas, and of the first
+    /// word only.
     fn fixed_hash(word: usize) -> usize {
         const FACTOR: usize = 0x9e37_79b9_7f4a_7c15_u64 as usize;
 
@@ -191,8 +194,8 @@ mod uprobes_xol {
         hash.wrapping_mul(FACTOR) >> (usize::BITS - u16::BITS)
     }
 
-    /// Checks that instructions which all fall into one chain with a hash function that is known do
-    /// not with one that is drawn for the area.
+    /// Checks that instructions that a program chose for one chain of a known hash function are
+    /// spread over the chains of an area.
     #[test]
     fn collisions_cannot_be_chosen() -> Result {
         const NUMBER: usize = 64;
@@ -220,7 +223,7 @@ mod uprobes_xol {
     /// Checks that addresses next to each other are spread over the chains.
     #[test]
     fn addresses_are_spread() -> Result {
-        // With one key in a hundred they would not be, if the hash function were linear.
+        // If the hash function were linear, about one key in a hundred would not spread them.
         for _ in 0..1000 {
             spread_addresses(&Hasher::new())?;
         }
@@ -273,7 +276,7 @@ mod uprobes_xol {
         enter_slot(&task, slot, &insn(0));
         task.leave();
 
-        // Another one is wanted.
+        // The collector wants another slot.
         assert!(task.vacate(|other| other != slot, &mut locked).is_none());
         assert_eq!(cached(&task), Some(slot));
 
@@ -358,7 +361,7 @@ mod uprobes_xol {
         let new = insn(FIRST_SLOTS);
         assert!(slots.enter(&late, &new, true).is_none());
 
-        // An instruction that is there can be shared all the same.
+        // The slot of an instruction that a slot holds can still be shared.
         assert!(slots.enter(&late, &insn(0), true).is_some());
         slots.leave(&late);
 
@@ -398,7 +401,7 @@ mod uprobes_xol {
         Ok(())
     }
 
-    /// Checks that a task whose turn it is not leaves the last unused slot.
+    /// Checks that a task does not take the last unused slot if other tasks come before it.
     #[test]
     fn last_unused_slot_is_left_to_those_who_wait() -> Result {
         let slots = OnePage::new()?;
@@ -432,13 +435,13 @@ mod uprobes_xol {
         Ok(())
     }
 
-    /// Checks that all tasks are asked after one that had no slot died.
+    /// Checks that the collector still asks all tasks after a task without a slot died.
     #[test]
     fn evicting_a_task_without_a_slot_changes_nothing() -> Result {
         let slots = OnePage::new()?;
         let late = task()?;
         let new = insn(FIRST_SLOTS);
-        // Before all others on the list of those that are asked.
+        // This task is the first on the list of tasks.
         assert!(slots.enter(&late, &new, true).is_some());
         slots.leave(&late);
         let tasks = slots.fill()?;
@@ -446,7 +449,7 @@ mod uprobes_xol {
 
         let unlisted = task()?;
         slots.evict(&unlisted);
-        // All are asked, the last one too: tasks are in all slots.
+        // All tasks are asked, also the last one: tasks are in all slots.
         assert!(slots.enter(&late, &new, true).is_none());
         slots.evict(&late);
         slots.evict_all(&tasks);

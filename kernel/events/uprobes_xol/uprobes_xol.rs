@@ -10,7 +10,7 @@
 
 mod area;
 mod batch;
-// The only place that knows whether slots are boosted: other modules use the same names.
+// No other place knows whether slots are boosted: both files define the same names.
 #[cfg_attr(not(CONFIG_UPROBES_XOL_BOOST), path = "boost/off.rs")]
 mod boost;
 mod events;
@@ -97,8 +97,8 @@ pub unsafe extern "C" fn uprobe_xol_alloc_utask() -> *mut uprobe_task {
     }
 }
 
-/// Frees a `struct uprobe_task`, and gives back the slot that it may have in `area`, which may be
-/// null.
+/// Frees a `struct uprobe_task`, and gives up the slot of `area` that its owner has cached, if any.
+/// `area` is null if the process has none.
 ///
 /// Does not wait for other tasks. Takes spinlocks, which may sleep on `PREEMPT_RT`.
 ///
@@ -119,8 +119,8 @@ pub unsafe extern "C" fn uprobe_xol_free_utask(area: *mut xol_area, utask: *mut 
 /// Gets a slot in `area` for the current task, and returns the address at which to execute the
 /// instruction `arch` there. A copy of `arch` is then in the `struct uprobe_xol_task`.
 ///
-/// May sleep, but not for other tasks. Returns 0 when there is no slot at once. The core calls
-/// `uprobe_xol_wait_slot()` then, which needs only the copy.
+/// May sleep, but does not wait for other tasks. Returns 0 when there is no slot at once. The core
+/// then calls `uprobe_xol_wait_slot()`, which finds the instruction in the copy.
 ///
 /// # Safety
 ///
@@ -161,7 +161,7 @@ pub unsafe extern "C" fn uprobe_xol_wait_slot(
     area.wait(task).unwrap_or(0)
 }
 
-/// The current task does not need its slot for now: the instruction was executed, or will not be.
+/// Leaves the slot of the current task: the instruction was executed, or will not be.
 ///
 /// Does not wait for other tasks. Takes spinlocks, which may sleep on `PREEMPT_RT`.
 ///
@@ -176,7 +176,8 @@ pub unsafe extern "C" fn uprobe_xol_put_slot(area: *mut xol_area, utask: *mut up
     area.put(unsafe { &*utask.cast::<Task>() });
 }
 
-/// Returns the page with this index of `area`, or null if it has none there. Any context.
+/// Returns the page of `area` with the index `index`, or null if the area has no such page. Any
+/// context.
 ///
 /// # Safety
 ///

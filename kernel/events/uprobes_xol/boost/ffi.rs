@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The types that boosting shares with C, and the functions that it calls there. They exist only
-//! where slots are boosted.
+//! The types that boosting shares with C, and the C functions that it calls. They exist only in
+//! kernels that boost slots.
 
 use super::super::insn::Insn;
 use core::num::NonZeroUsize;
@@ -25,7 +25,7 @@ pub(super) fn boosted_insn(insn: &Insn, next: NonZeroUsize) -> [u8; BOOSTED_SIZE
 }
 
 /// Returns whether the current process has a breakpoint at the instruction before `next`. Returns
-/// false if the breakpoint is not in memory. Does not sleep.
+/// false if the page of the instruction is not in memory. Does not sleep.
 pub(super) fn is_probed(insn: &Insn, next: NonZeroUsize) -> bool {
     let insn: *const Insn = insn;
     // SAFETY: An instruction is a `struct arch_uprobe`.
@@ -35,7 +35,7 @@ pub(super) fn is_probed(insn: &Insn, next: NonZeroUsize) -> bool {
 /// Calls `visit` with the instruction pointer of each task of the current process, as it is at some
 /// moment during the call. Returns false if it could not look at all tasks.
 ///
-/// Does not sleep, nor may `visit`. Waits for other CPUs.
+/// Does not sleep, and `visit` must not sleep. Waits for other CPUs.
 pub(super) fn visit_ips<F: FnMut(usize)>(mut visit: F) -> bool {
     /// # Safety
     ///

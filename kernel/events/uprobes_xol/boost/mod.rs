@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Boosted slots, which go on by a jump instead of a single step.
+//! Boosted slots, which a task leaves by a jump instead of a debug exception.
 //!
 //! A boosted slot belongs to an instruction and the address after it. It is not offered: tasks find
-//! it by other means, and do not claim it. It is *retired* before it becomes unused, and then
-//! *reclaimed* when no task can be in it; see [`reclaim`].
+//! it in a table of its own, and do not claim it. It is first *retired*. When no task is in it, it
+//! is *reclaimed* and thus unused; see [`reclaim`].
 
 mod ffi;
 mod reclaim;
@@ -32,19 +32,20 @@ pub(crate) use table::{Boosted, BoostedTable, Target};
 
 static_assert!(BOOSTED_SIZE <= SLOT_SIZE);
 
-/// Milliseconds for which hits do not ask for a slot to boost when there is none: long enough for
-/// the cost of asking not to matter.
+/// Milliseconds for which hits do not ask for a slot to boost, after a hit found none. Asking takes
+/// the area's lock, which does not matter at this rate.
 pub(crate) const RETRY_AFTER: Msecs = 100;
 
-/// Slots that may be boosted in an area of so many pages: half of them. The others are for steps.
+/// The most slots that are boosted in an area of `pages` pages: half of them. The others are for
+/// steps.
 pub(crate) const fn max_boosted(pages: usize) -> usize {
     (pages * SLOTS_PER_PAGE - 1) / 2
 }
 
-/// Gets a slot in `area` that executes `arch` and goes on at `next` by itself, and returns its
-/// address. Returns 0 if the instruction must be stepped. There is nothing to put afterwards.
+/// Gets a boosted slot of `area` for `arch`, whose jump leads to `next`, and returns the slot's
+/// address. Returns 0 if the instruction must be stepped. The caller does not put the slot.
 ///
-/// May sleep, but not for other tasks.
+/// May sleep, but does not wait for other tasks.
 ///
 /// # Safety
 ///
@@ -64,7 +65,8 @@ unsafe extern "C" fn uprobe_xol_boost(
     area.boost(insn, next).unwrap_or(0)
 }
 
-/// Tells what the boosted slot of `area` is for that `ip` is in. Returns false if `ip` is in none.
+/// Finds the boosted slot of `area` that `ip` is in, and writes what it is boosted for to
+/// `boosted`. Returns false if `ip` is in no boosted slot.
 ///
 /// Any context.
 ///
@@ -95,12 +97,12 @@ unsafe extern "C" fn uprobe_xol_boosted_at(
     true
 }
 
-/// The current task is stepped because no slot can be boosted.
+/// Counts a hit that is stepped because no slot can be boosted.
 fn unboosted() {
     count(Counter::Unboosted, 1);
 }
 
-/// The current task reclaimed `slot`.
+/// Records that the current task reclaimed `slot`.
 fn reclaimed(slot: Slot) {
     count(Counter::Boosted, -1);
     count(Counter::Reclaims, 1);
@@ -123,7 +125,7 @@ impl XolArea {
         }
     }
 
-    /// Gets a boosted slot that was not found.
+    /// Gets a boosted slot after the search without the lock found none.
     #[inline(never)]
     fn make_boosted(&self, insn: &Insn, next: NonZeroUsize) -> Option<usize> {
         let slot = self.slots.boost(insn, next, |ip| self.boosted_at(ip));
@@ -148,7 +150,7 @@ impl XolArea {
 impl Inner {
     /// Finds a slot that executes `insn` and jumps to `next`, or makes one.
     ///
-    /// No task has the slot cached, and it is not offered: a collection passes it by.
+    /// The collector does not retract the slot, because it is not offered. No task has it cached.
     fn boost(
         &mut self,
         table: &Table,
@@ -172,22 +174,23 @@ impl Inner {
         self.boosted.count() >= max_boosted(self.limit)
     }
 
-    /// The unused slots that are not boosted. A boosted slot is not collected. With a slot left to
-    /// steps, a task that needs one gets it even if there is no memory to grow.
+    /// The number of unused slots that are kept for steps while the area can still grow. Boosted
+    /// slots are not collected. Without such a slot, a step would find none if there is no memory
+    /// for another page.
     fn kept_for_steps(&self) -> usize {
         // An area that has grown has more slots than may be boosted.
         usize::from(self.free.pages() < self.limit)
     }
 
-    /// There may be unused slots that there were not before.
+    /// Allows hits to ask for a slot to boost, if there is one now.
     pub(crate) fn allow_boosting(&mut self, table: &Table) {
         if self.free.unused() > self.kept_for_steps() && !self.is_full() {
             table.boosted.allow(&mut self.locked);
         }
     }
 
-    /// There is no slot to boost. Returns what the caller must do for there to be one later, if
-    /// anything. The other hits do nothing meanwhile.
+    /// Forbids hits to ask for a slot to boost for a while, because there is none. Returns the job
+    /// that the caller must do to reclaim slots, if there is one. Other hits are stepped meanwhile.
     fn begin_reclaiming(&mut self, table: &Table) -> Option<Job> {
         table.boosted.forbid(&mut self.locked);
         self.boosted.begin()
@@ -195,11 +198,12 @@ impl Inner {
 }
 
 impl Slots {
-    /// Gets a slot that executes `insn` and jumps to `next`, unless all slots that there can be are
-    /// used, or too many are boosted. `boosted_at` tells which slot an instruction pointer is in.
+    /// Gets a slot that executes `insn` and jumps to `next`, unless no slot is unused and the area
+    /// cannot grow, or too many slots are boosted. `boosted_at` returns the boosted slot that an
+    /// instruction pointer is in.
     ///
-    /// Sleeps if it needs memory, but does not wait for a slot: the instruction can be stepped. Nor
-    /// does it collect. But now and then it does a part of what reclaims slots.
+    /// Sleeps if it needs memory. Does not wait for a slot, and does not collect: the instruction
+    /// can be stepped. Does one job of reclaiming if there is one.
     ///
     /// The current task is one of the area's process.
     #[cold]

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Empty types that stand for boosting where no slot is boosted.
+//! Empty types with the names that other modules use, for kernels that boost no slot.
 
 use super::{slots::Inner, table::Table};
 use kernel::prelude::*;
 
-/// No slot has a jump.
+/// The target of a slot's jump. No slot has one.
 pub(crate) struct Target;
 
 impl Target {
@@ -14,7 +14,7 @@ impl Target {
     }
 }
 
-/// No boosted slot is found.
+/// The table of boosted slots, which is empty.
 pub(crate) struct BoostedTable;
 
 impl BoostedTable {
@@ -23,7 +23,7 @@ impl BoostedTable {
     }
 }
 
-/// No slot is boosted.
+/// The boosted slots of an area. There are none.
 pub(crate) struct BoostedSlots;
 
 impl BoostedSlots {
@@ -33,7 +33,7 @@ impl BoostedSlots {
 }
 
 impl Inner {
-    /// No hit asks for a slot to boost.
+    /// Does nothing: no hit asks for a slot to boost.
     pub(crate) fn allow_boosting(&mut self, table: &Table) {
         let (BoostedSlots, BoostedTable) = (&self.boosted, &table.boosted);
     }

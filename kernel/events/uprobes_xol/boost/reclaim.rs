@@ -2,8 +2,9 @@
 
 //! How boosted slots become unused.
 //!
-//! A task leaves a boosted slot by its jump, without telling. But its instruction pointer says
-//! whether it is in the slot, if the task does not run, or is interrupted:
+//! A task leaves a boosted slot by the slot's jump, without the kernel's notice. The task's
+//! instruction pointer shows whether it is in the slot. It can be read while the task does not run,
+//! or is interrupted:
 //!
 //! ```text
 //!     .------.        a hit finds no slot to boost        .--------.
@@ -13,22 +14,22 @@
 //!       | slots that no task                                  | slots without a probe
 //!       | was in are unused                                   | are retired
 //!       |                                                     v
-//!     .------.      a grace period later: tasks that      .-------.
+//!     .------.      the grace period is over: no task     .-------.
 //!     | LOOK | <----------------------------------------- | GRACE |
-//!     '------'      found such a slot have got there      '-------'
+//!     '------'      is on its way to a retired slot       '-------'
 //! ```
 //!
-//! A hit looks for a slot, and makes what it finds the instruction pointer of its task, as one
-//! reader of RCU Tasks Trace. So after a grace period each task that found a retired slot has, or
-//! had, the slot's address for its instruction pointer, and no other task will
-//! (litmus/boosted-grace.litmus). A task that is seen elsewhere then does not come back: only the
-//! slot's address in the instruction pointer leads there, and neither a signal nor a debugger ever
-//! gets to know that address.
+//! A hit finds a slot and sets the instruction pointer of its task to the slot's address within one
+//! read-side section of RCU Tasks Trace. So after a grace period, each task that had found a
+//! retired slot has got into it, and may have left it. No other task gets into it
+//! (litmus/boosted-grace.litmus). A task whose instruction pointer is elsewhere after that does not
+//! come back: only the slot's address in the instruction pointer leads there, and neither a signal
+//! nor a debugger ever gets to know that address.
 //!
-//! The task that needs a slot does all this, one or two steps per hit, and is stepped meanwhile.
-//! The removal of a probe does not tell. Instead, every [`RETRY_AFTER`] milliseconds a hit that finds
-//! no slot looks again. The other hits do nothing, so that neither a search nor a long grace
-//! period costs more than that.
+//! A hit that needs a slot does one of these jobs, or two. It is stepped if there is still no slot
+//! then. The removal of a probe does not notify slot management. Instead, one hit in
+//! [`RETRY_AFTER`] milliseconds looks for a slot, and searches if there is none. Other hits are
+//! stepped at once, so that a search or a long grace period costs them nothing.
 //!
 //! [`RETRY_AFTER`]: super::RETRY_AFTER
 
@@ -55,7 +56,7 @@ use kernel::{
 enum Phase {
     /// No slot is retired.
     Idle,
-    /// A task searches, or looks: only this task retires slots, and reclaims them.
+    /// A task does a job. Only this task retires or reclaims slots.
     Busy,
     /// The slots that were found are retired.
     Grace(GracePeriod),
@@ -74,7 +75,7 @@ pub(super) enum Job {
 /// # Invariants
 ///
 /// - `count` is the number of boosted slots.
-/// - `retired` are those of them that cannot be found any more.
+/// - `retired` has the retired slots, which are still counted.
 pub(crate) struct BoostedSlots {
     count: usize,
     retired: BitmapVec,
@@ -82,7 +83,7 @@ pub(crate) struct BoostedSlots {
 }
 
 impl BoostedSlots {
-    /// No slot is boosted. May sleep.
+    /// Creates the data of an area without boosted slots. May sleep.
     ///
     /// # Errors
     ///
@@ -101,7 +102,7 @@ impl BoostedSlots {
         self.count
     }
 
-    /// A slot is boosted from now on.
+    /// Counts a slot that was boosted.
     pub(super) fn add(&mut self) {
         // INVARIANT: One was made.
         self.count += 1;
@@ -119,22 +120,22 @@ impl BoostedSlots {
         Some(job)
     }
 
-    /// The search is over. If it found slots, `grace` began then.
+    /// Ends a search. `grace` is the grace period that began when slots were retired, if any were.
     fn searched(&mut self, grace: Option<GracePeriod>) {
         self.phase = grace.map_or(Phase::Idle, Phase::Grace);
     }
 
-    /// Not all tasks could be looked at: another task must look.
+    /// Ends a look that did not see all tasks. Another task must look again.
     fn look_again(&mut self, over: GracePeriod) {
         self.phase = Phase::Grace(over);
     }
 
-    /// All tasks were looked at, and all slots that no task is in were reclaimed.
+    /// Ends a look that saw all tasks. The slots that no task is in were reclaimed.
     fn looked(&mut self) {
         self.phase = Phase::Idle;
     }
 
-    /// Whether `slot` cannot be found from now on, although it is boosted.
+    /// Sets whether `slot` is retired.
     fn set_retired(&mut self, slot: Slot, retired: bool) {
         let number = slot.number() as usize;
         if retired {
@@ -163,14 +164,15 @@ impl Drop for BoostedSlots {
 }
 
 impl Inner {
-    /// Retires a boosted slot. The caller searches.
+    /// Retires a boosted slot. The caller has the job to search.
     fn retire(&mut self, table: &Table, slot: &Boosted<'_>) {
         // INVARIANT: No task can find it when the lock is released.
         self.boosted.set_retired(slot.slot(), true);
         table.retire(slot, &mut self.locked);
     }
 
-    /// A task is in `slot`: makes tasks find it again, if it was retired. The caller looks.
+    /// Puts `slot` back into its chain if it is retired, because a task is in it. The caller has
+    /// the job to look.
     fn reinstate(&mut self, table: &Table, slot: &Boosted<'_>) {
         if self.boosted.is_retired(slot.slot()) {
             // INVARIANT: Tasks can find it when the lock is released.
@@ -222,8 +224,8 @@ impl Slots {
     /// Reclaims the retired slots that no task is in. Does not sleep. Returns false if another task
     /// has to do it. `boosted_at` tells which slot an instruction pointer is in.
     ///
-    /// The caller has the job to look, because the grace period that began when the slots were
-    /// retired is `over`.
+    /// The caller has the job to look. `over` is the grace period that began when the slots were
+    /// retired, and that is over.
     pub(super) fn look<'a>(
         &'a self,
         over: GracePeriod,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where boosted slots are found.
+//! The table in which boosted slots are found.
 
 use super::{
     super::{
@@ -21,7 +21,7 @@ use kernel::{
     time::{jiffies, msecs_to_jiffies}, //
 };
 
-/// Where the jump of a slot leads. 0 if the slot is not boosted.
+/// The address that a slot's jump leads to, or 0 if the slot is not boosted.
 pub(crate) struct Target(Atomic<usize>);
 
 impl Target {
@@ -56,7 +56,8 @@ impl Record {
     /// Returns what the slot executes and where its jump leads, if it is boosted. Any context.
     fn boosted(&self) -> Option<(Insn, NonZeroUsize)> {
         // ORDERING: Acquire pairs with the full barrier in `unboost`: a task that sees the version
-        // of that time does not see the target of before (litmus/boosted-rewrite.litmus).
+        // which `unboost` wrote does not see the target that was there before
+        // (litmus/boosted-rewrite.litmus).
         let before = self.version.load(Acquire);
         let target = self.target.get()?;
         let insn = self.insn.get();
@@ -65,13 +66,13 @@ impl Record {
         self.is_version(before).then_some((insn, target))
     }
 
-    /// Does not boost the slot any more. Under the lock.
+    /// Makes the slot one that is not boosted. Under the lock.
     fn unboost(&self) {
         self.target.0.store(0, Relaxed);
         // INVARIANT: The version grows, and stays even.
         //
-        // ORDERING: Full: other tasks can see the version after the target is gone, and before the
-        // instruction is written. Pairs with the two acquires in `boosted`
+        // ORDERING: Full: the version is written after the target, and before another instruction
+        // is written to the slot. Pairs with the two acquires in `boosted`
         // (litmus/boosted-rewrite.litmus).
         let even = self.version.load(Relaxed).wrapping_add(2);
         self.version.xchg(even, Full);
@@ -81,7 +82,7 @@ impl Record {
 /// The chains in which boosted slots are found.
 pub(crate) struct BoostedTable {
     chains: Chains,
-    /// Before this time no slot can be boosted.
+    /// The time in ticks before which hits do not ask for a slot to boost.
     not_before: Atomic<usize>,
 }
 
@@ -98,21 +99,21 @@ impl BoostedTable {
         })
     }
 
-    /// Returns whether no slot can be boosted for now, as was found under the lock. Takes no lock,
-    /// so that hits for which there is no slot do not contend for it.
+    /// Returns whether hits must not ask for a slot to boost for now. Takes no lock, so that such
+    /// hits do not contend for the area's lock.
     pub(super) fn is_forbidden(&self) -> bool {
         // ORDERING: Relaxed: decides nothing but how soon a change is noticed.
         let left = self.not_before.load(Relaxed).wrapping_sub(jiffies::now());
         left as isize > 0
     }
 
-    /// No slot can be boosted, as far as is known for [`RETRY_AFTER`] milliseconds.
+    /// Forbids hits to ask for a slot to boost, for [`RETRY_AFTER`] milliseconds.
     pub(super) fn forbid(&self, _: &mut Locked) {
         let until = jiffies::now().wrapping_add(msecs_to_jiffies(RETRY_AFTER));
         self.not_before.store(until, Relaxed);
     }
 
-    /// Perhaps a slot can be boosted.
+    /// Allows hits to ask for a slot to boost.
     pub(super) fn allow(&self, _: &mut Locked) {
         // All hits read this cache line: it is written only if that changes something.
         if self.is_forbidden() {
@@ -130,13 +131,13 @@ impl Table {
 
     /// Finds the slot that executes `insn` and jumps to `next`. Takes no lock, and writes nothing.
     ///
-    /// May miss a slot that is made meanwhile, and may find one that is retired meanwhile. The
-    /// caller is therefore an RCU Tasks Trace reader until its task has the slot's address for its
-    /// instruction pointer.
+    /// May miss a slot that is boosted meanwhile, and may find one that is retired meanwhile. The
+    /// caller is therefore an RCU Tasks Trace reader until the instruction pointer of the current
+    /// task is the slot's address.
     #[inline(always)]
     pub(crate) fn find_boosted(&self, insn: &Insn, next: NonZeroUsize) -> Option<Slot> {
-        // ORDERING: Acquire pairs with the release in `link`: a task that gets to a slot sees what
-        // follows it now, and not what did before (litmus/boost-chain.litmus).
+        // ORDERING: Acquire pairs with the release in `link`: a task that gets to a slot sees the
+        // slot that follows now, and not one that followed earlier (litmus/boost-chain.litmus).
         let mut slot = Slot::new(self.boosted_head(next).load(Acquire))?;
         for _ in 0..LONGEST_SEARCH {
             let record = self.at(slot)?.record();
@@ -166,25 +167,25 @@ impl Table {
         slot.slot()
     }
 
-    /// Makes no task find the boosted `slot` any more, except for those that are looking for a slot
-    /// already. Tasks may be in it, and leave it by its jump.
+    /// Retires `slot`: no search that begins later finds it. Tasks may be in it, and leave it by
+    /// its jump.
     pub(crate) fn retire(&self, slot: &Boosted<'_>, locked: &mut Locked) {
         self.unlink(self.boosted_head(slot.next), slot.slot, locked);
     }
 
-    /// Makes tasks find a slot again that was retired. A task that was looking for a slot when this
-    /// one was retired does so no more.
+    /// Puts a retired slot back into its chain. The grace period is over, so no search from before
+    /// the slot was retired is still going on.
     pub(crate) fn reinstate(&self, slot: &Boosted<'_>, locked: &mut Locked) {
         self.link(self.boosted_head(slot.next), slot.slot, locked);
     }
 
-    /// Does not boost a slot any more that was retired: no task finds it, and none is in it.
+    /// Makes a retired slot one that is not boosted. No task can find it, and no task is in it.
     pub(crate) fn unboost(&self, slot: SlotRef<'_>, _: &mut Locked) {
         slot.record().unboost();
     }
 }
 
-/// A slot that is boosted, and stays so for as long as this is used.
+/// A slot that is boosted, and what it is boosted for. It stays boosted while this value exists.
 ///
 /// # Invariants
 ///
@@ -199,8 +200,8 @@ impl<'a> Boosted<'a> {
     /// Returns the slot as a boosted one, if it is. Any context.
     pub(crate) fn new(slot: SlotRef<'a>) -> Option<Self> {
         let (insn, next) = slot.record().boosted()?;
-        // INVARIANT: The slot is boosted. Only the task that searches or looks, under the lock,
-        // changes that.
+        // INVARIANT: The slot is boosted. It stays so because only a task with the job to search or
+        // to look changes that, under the lock.
         Some(Self { slot, insn, next })
     }
 
@@ -214,7 +215,7 @@ impl<'a> Boosted<'a> {
         &self.insn
     }
 
-    /// Where its jump leads.
+    /// The address that the slot's jump leads to.
     pub(crate) fn next(&self) -> NonZeroUsize {
         self.next
     }

@@ -29,7 +29,7 @@ mod uprobes_xol_boosted {
     /// Slots of an area that may be boosted.
     const MAX_BOOSTED: usize = max_boosted(PAGES);
 
-    /// Times to look for a slot again. Grace periods of RCU Tasks Trace are over long before.
+    /// The most attempts to get a slot. A grace period of RCU Tasks Trace is over after much fewer.
     const TRIES: usize = 100;
 
     fn area() -> Result<Pin<KBox<XolArea>>> {
@@ -113,12 +113,12 @@ mod uprobes_xol_boosted {
     /// Checks that a boosted slot stays when all others are collected.
     #[test]
     fn slot_is_not_collected() -> Result {
-        // With one page only.
+        // The area has one page only.
         let area = XolArea::new(VADDR)?;
         assert!(area.boost(&insn(0), NEXT).is_some() == (SLOTS_PER_PAGE > 3));
         let slot = area.boost(&insn(0), NEXT);
 
-        // Many more than there are slots, each of which is taken away.
+        // More instructions than there are slots. The collector takes each slot away.
         for probe in 0..4 * SLOTS_PER_PAGE {
             let (task, vaddr) = stepping(&area, probe)?;
             assert!(Some(vaddr) != slot);
@@ -139,7 +139,7 @@ mod uprobes_xol_boosted {
         assert!(area.boost(&insn(0), NEXT).is_some());
         assert!(area.boost(&insn(0), NEXT + MAX_BOOSTED).is_none());
 
-        // Steps have the others.
+        // Steps get the other slots.
         let mut tasks = KVec::with_capacity(SLOT_COUNT, GFP_KERNEL)?;
         for probe in 0..SLOT_COUNT - 1 - MAX_BOOSTED {
             tasks.push(stepping(&area, probe)?.0, GFP_KERNEL)?;
@@ -164,7 +164,7 @@ mod uprobes_xol_boosted {
         Ok(())
     }
 
-    /// Checks that slots whose jumps lead to the same place are found up to the longest search.
+    /// Checks that up to `LONGEST_SEARCH` slots whose jumps lead to the same place are found.
     #[test]
     fn slots_that_jump_to_the_same_place_are_found() -> Result {
         let area = area()?;
@@ -207,7 +207,7 @@ mod uprobes_xol_boosted {
         // Slots are used from the first one on.
         assert_eq!(again, vaddr);
 
-        // All of them, and no more.
+        // All slots of probes that are gone are boosted again, and no others.
         for probe in 1..MAX_BOOSTED {
             assert!(area.boost(&insn(probe), other + probe).is_some());
         }
