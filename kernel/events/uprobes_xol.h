@@ -4,9 +4,9 @@
  * core needs of an implementation, and what an implementation needs of the core.
  *
  * There are two implementations, chosen by CONFIG_UPROBES_XOL_RUST: one in C,
- * uprobes_xol/single_page.c, and one in Rust, uprobes_xol/uprobes_xol.rs. Nothing here
- * depends on that option except what is inlined for boosting, so that changing it
- * changes only constants in Rust's bindings.
+ * uprobes_xol/single_page.c, and one in Rust, uprobes_xol/uprobes_xol.rs. This file
+ * does not depend on the option, except in the inline functions for boosting. So
+ * the option changes Rust's bindings only by the constants that depend on it.
  */
 #ifndef _KERNEL_EVENTS_UPROBES_XOL_H
 #define _KERNEL_EVENTS_UPROBES_XOL_H
@@ -22,8 +22,8 @@ struct page;
 
 /* The head of every area; the rest belongs to the implementation. */
 struct xol_area {
-	unsigned long	vaddr;	/* of the mapping: slot 0, the uretprobe trampoline */
-	unsigned long	pages;	/* of the mapping: asked for at first, then got */
+	unsigned long	vaddr;	/* of slot 0, which holds the uretprobe trampoline */
+	unsigned long	pages;	/* to be mapped; then: that are mapped */
 };
 
 /* A task's state, with a copy of the instruction that it steps or stepped last. */
@@ -41,11 +41,12 @@ static inline struct arch_uprobe *uprobe_xol_arch(struct uprobe_task *utask)
  * The mapping [uprobes], the same for both implementations (uprobes_xol/mapping.c).
  * Both functions may sleep and take mmap_lock.
  *
- * uprobe_xol_make_area() creates the area of the current process, unless another
- * task does so at the same time. It returns NULL if that fails.
+ * uprobe_xol_make_area() creates the area of the current process, or finds the one
+ * that another task has created meanwhile. It returns NULL if there is none.
  *
  * uprobe_xol_add_vma() maps an area for the current process, at area->vaddr, or
- * anywhere if that is 0. If there is no hole for area->pages, it maps fewer.
+ * anywhere if that is 0. If there is no hole for area->pages, it maps fewer pages
+ * and updates area->pages.
  */
 struct xol_area *uprobe_xol_make_area(void);
 int uprobe_xol_add_vma(struct xol_area *area);
@@ -66,10 +67,10 @@ static inline struct xol_area *uprobe_xol_get_area(void)
  * the area does not have yet.
  *
  * uprobe_xol_get_slot() copies @arch to the task and returns the address at which
- * the current task executes the instruction. It may sleep, but not until another
- * task leaves a slot: it returns 0 if there is none. uprobe_xol_wait_slot() does
- * wait; it returns 0 if the task got a fatal signal. uprobe_xol_put_slot() gives
- * the slot back.
+ * the current task executes the instruction. It may sleep, but does not wait for
+ * other tasks: it returns 0 if there is no slot at once. uprobe_xol_wait_slot()
+ * waits for a slot; it returns 0 if the task got a fatal signal.
+ * uprobe_xol_put_slot() gives the slot back.
  */
 struct xol_area *uprobe_xol_create_area(unsigned long vaddr);
 void uprobe_xol_free_area(struct xol_area *area);
@@ -83,8 +84,8 @@ void uprobe_xol_put_slot(struct xol_area *area, struct uprobe_task *utask);
 
 /*
  * Implemented in uprobes.c: begins a step of @arch by the current task, whose
- * breakpoint is at @bp_vaddr. The caller is an RCU Tasks Trace reader. It is not
- * one while the task waits for a slot.
+ * breakpoint is at @bp_vaddr. The caller is an RCU Tasks Trace reader. The
+ * read-side section is left while the task waits for a slot, and entered again.
  */
 int uprobe_begin_step(const struct arch_uprobe *arch, struct pt_regs *regs,
 		      unsigned long bp_vaddr);
@@ -116,7 +117,7 @@ static inline void uprobe_leave_boosted(void)
 }
 #endif
 
-/* What a boosted slot is for. */
+/* A boosted slot, and the instruction and address that it is boosted for. */
 struct uprobe_xol_boosted {
 	unsigned long		vaddr;	/* of the slot */
 	unsigned long		next;	/* where its jump leads */
@@ -142,11 +143,11 @@ bool uprobe_xol_boosted_at(struct xol_area *area, unsigned long ip,
  * from Rust to find boosted slots that no probe needs and no task is in. Neither
  * sleeps.
  *
- * uprobe_xol_is_probed() tells whether the current process has a breakpoint at
- * the instruction @arch, which @next follows. uprobe_xol_visit_ips() calls @visit
- * with the ip of each task of the current process, as it is at some moment during
- * the call; it waits for other CPUs, and returns false if it could not look at all
- * tasks.
+ * uprobe_xol_is_probed() returns whether the current process has a breakpoint at
+ * the instruction @arch, which lies directly before @next. uprobe_xol_visit_ips()
+ * calls @visit with the ip of each task of the current process, as it is at some
+ * moment during the call; it waits for other CPUs, and returns false if it could
+ * not look at all tasks.
  */
 bool uprobe_xol_is_probed(const struct arch_uprobe *arch, unsigned long next);
 bool uprobe_xol_visit_ips(void (*visit)(void *data, unsigned long ip), void *data);
@@ -155,9 +156,9 @@ bool uprobe_xol_visit_ips(void (*visit)(void *data, unsigned long ip), void *dat
 enum uprobe_xol_counter {
 	UPROBE_XOL_COUNT_SLOTS,		/* slots that hold an instruction */
 	UPROBE_XOL_COUNT_PAGES,
-	UPROBE_XOL_COUNT_TASKS,		/* tasks that have a slot */
+	UPROBE_XOL_COUNT_TASKS,		/* tasks that have a slot cached */
 	UPROBE_XOL_COUNT_RECYCLES,	/* slots that were recycled */
-	UPROBE_XOL_COUNT_WAITS,		/* times that a task queued for a slot */
+	UPROBE_XOL_COUNT_WAITS,		/* times that a task waited for a slot */
 	UPROBE_XOL_COUNT_BOOSTED,	/* slots that end with a jump */
 	UPROBE_XOL_COUNT_UNBOOSTED,	/* hits that found no slot to boost */
 	UPROBE_XOL_COUNT_RECLAIMS,	/* boosted slots that were reclaimed */
@@ -168,17 +169,17 @@ enum uprobe_xol_counter {
 void uprobe_xol_count(enum uprobe_xol_counter counter, long change);
 
 /*
- * The number of slots that an area in Rust grows to. One is the trampoline's; up
- * to half of them may be boosted.
+ * The most slots of an area in Rust. One holds the uretprobe trampoline. At most
+ * half of the others may be boosted.
  */
 #define UPROBE_XOL_SLOTS	2048
 
 /* The geometry, as constants that bindgen can evaluate. */
 enum {
-	/* Pages that an area asks for. All of them are mapped, memory comes later. */
+	/* Pages that an area maps. Memory is allocated when slots run out. */
 	UPROBE_XOL_PAGES = UPROBE_XOL_SLOTS * UPROBE_XOL_SLOT_BYTES > PAGE_SIZE ?
 			   UPROBE_XOL_SLOTS * UPROBE_XOL_SLOT_BYTES / PAGE_SIZE : 1,
-	/* Slots of a page. There may be room for more, but each needs a record. */
+	/* Slots per page. A large page has room for more, but each slot needs a record. */
 	UPROBE_XOL_SLOTS_PER_PAGE = UPROBE_XOL_SLOTS / UPROBE_XOL_PAGES,
 	/* Bytes from one slot to the next. */
 	UPROBE_XOL_SLOT_SIZE = UPROBE_XOL_SLOT_BYTES,
