@@ -56,43 +56,47 @@ clean:
 
 define HELP
 Try it:
-  make run             compares slots in C with slots in Rust: builds and boots both kernels
+  make run             builds and boots a kernel with slots in C and one in Rust, and
+                       compares them
   make shell           boots the patched kernel with a shell, bpftrace, perf and the selftests
-  make bench           measures what a hit costs, and compares it with an earlier run
+  make bench           measures the cost of a hit, and compares it with an earlier run
 
 Test it:
-  make test            host tests, KUnit, selftests and instructions per hit on x86-64 and
-                       arm64; ends with the line "N passed, N failed"
-  make test-host       the tests that need no kernel
-  make test-off        the patched kernel with CONFIG_UPROBES_XOL_RUST=n: selftests, and
-                       instructions per hit against the pristine kernel
-  make test-debug      the selftests on kernels that check themselves: debug (KASAN, lockdep),
+  make test            runs host tests, KUnit, selftests, and counts instructions per hit,
+                       on x86-64 and arm64; ends with the line "N passed, N failed"
+  make test-host       runs the tests that need no kernel
+  make test-off        runs the selftests on the patched kernel with slots in C
+                       (CONFIG_UPROBES_XOL_RUST=n), and compares its instructions per hit
+                       with those of the unpatched kernel
+  make test-debug      runs the selftests on kernels with more checks: debug (KASAN, lockdep),
                        debug-stepped (debug, nothing is boosted), kcsan, rt (PREEMPT_RT), and
                        on arm64 pages-16k and pages-64k
-  make test-upstream   upstream's own tests of uprobes: slots in Rust must pass what slots in
-                       C pass
-  make test-mutations  puts known defects into the kernel, one by one: is each one caught?
+  make test-upstream   runs upstream's own tests of uprobes with slots in C and in Rust; a
+                       test that passes in C must pass in Rust
+  make test-mutations  puts known defects into the kernel, one by one, and checks that a test
+                       catches each
 
 Use it:
   make kernel          builds the patched kernel
   make deb             builds Debian packages of the patched kernel
-  make apply           puts the feature on the kernel tree KSRC
+  make apply           applies the series to the kernel tree KSRC
 
 Work on it:
-  make refresh         takes edits of the patched tree in the cache into this checkout
-  make series          makes one git format-patch series
-  make clean           removes what was built, reports too; keeps source, ccache and sandbox
+  make refresh         writes edits of the patched tree in the cache back to this checkout
+  make series          writes the series as git format-patch files
+  make clean           removes what was built, and reports and logs; keeps source, ccache,
+                       crates and sandbox
 
 Variables:
-  ARCH="x86_64 ..."    architectures; otherwise this machine's, or for tests both
+  ARCH="x86_64 ..."    architectures; by default this machine's, and for tests x86_64 and arm64
   KSRC=DIR             a 7.2 or 7.3 kernel tree to use instead of Debian's
-  XOL_CACHE=DIR        where everything is kept; otherwise ~/.cache/uprobes-xol
+  XOL_CACHE=DIR        the cache directory; by default ~/.cache/uprobes-xol
   BASE=FILE.json       bench: the bench.json of the run to compare with
   KERNEL="debug ..."   test-debug: only these kernels
   MUTATION="15 ..."    test-mutations: only these defects
   CONFIG=FILE          deb: a kernel configuration, such as /boot/config-*
   PATCH=0006           refresh: the patch that edits of existing files go into
-  CHECK=1              series: builds and boots each commit instead
+  CHECK=1              series: builds and boots each commit, and writes no files
 endef
 export HELP
 
