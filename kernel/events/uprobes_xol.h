@@ -85,7 +85,7 @@ void uprobe_xol_put_slot(struct xol_area *area, struct uprobe_task *utask);
 /*
  * Implemented in uprobes.c: begins a step of @arch by the current task, whose
  * breakpoint is at @bp_vaddr. The caller is an RCU Tasks Trace reader. The
- * read-side section is left while the task waits for a slot, and entered again.
+ * read-side section is ended while the task waits for a slot, and begun again.
  */
 int uprobe_begin_step(const struct arch_uprobe *arch, struct pt_regs *regs,
 		      unsigned long bp_vaddr);

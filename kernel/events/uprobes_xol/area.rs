@@ -72,14 +72,14 @@ impl XolArea {
         self.slots.set_limit(pages.min(PAGES));
     }
 
-    /// Where the area is mapped in the process.
+    /// The address at which the area is mapped in the process.
     #[inline]
     pub(crate) fn vaddr(&self) -> usize {
         // SAFETY: By the type's invariants no task writes it any more.
         unsafe { (*self.core.get()).vaddr }
     }
 
-    /// Where a slot is mapped in the process.
+    /// The address at which a slot is mapped in the process.
     #[inline]
     pub(crate) fn vaddr_at(&self, slot: Slot) -> usize {
         self.vaddr() + slot.offset()

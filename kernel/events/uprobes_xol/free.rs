@@ -68,7 +68,7 @@ impl FreeSlots {
         }
         let number = self.used.next_zero_bit(0)?;
         let slot = table.at(Slot::new(number as u32)?)?;
-        // INVARIANT: The bit is set for the caller, who uses the slot.
+        // INVARIANT: The bit is set: the caller gets the slot, which is not unused any more.
         self.used.set_bit(number);
         self.unused -= 1;
         events::used();
@@ -86,7 +86,7 @@ impl FreeSlots {
     pub(crate) fn add_page(&mut self) {
         let first = self.pages * SLOTS_PER_PAGE;
         self.pages += 1;
-        // INVARIANT: No task has used these slots. Slot 0 stays the trampoline's.
+        // INVARIANT: No task can be in these slots yet. Slot 0 stays the trampoline's.
         for slot in (first..first + SLOTS_PER_PAGE).filter_map(|n| Slot::new(n as u32)) {
             self.put(slot);
         }

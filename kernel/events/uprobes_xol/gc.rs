@@ -38,7 +38,7 @@ const TASKS_AT_ONCE: usize = 32;
 pub(crate) struct Collector {
     tasks: List<Task>,
     task_count: usize,
-    /// Where the next collection begins.
+    /// The number of the slot at which the next collection begins.
     hand: usize,
     /// Whether a task is the collector. There is one at a time, because no other task may reorder
     /// the list while the collector goes around it.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which chain of the table an instruction belongs to.
+//! The hash functions that assign instructions to the chains of the table.
 //!
 //! User space chooses the instructions. With a known hash function it could choose instructions of
 //! one chain, and a search would have to follow the whole chain. The hash functions are therefore

@@ -42,7 +42,7 @@ impl SlotPage {
     ///
     /// [`ENOMEM`] when there is no memory.
     pub(crate) fn new(flags: Flags) -> Result<Self> {
-        // INVARIANT: No slot is used yet.
+        // INVARIANT: All slots are unused.
         Ok(Self {
             memory: Page::alloc_page(flags | __GFP_ZERO)?,
             records: array(Record::new, flags)?,

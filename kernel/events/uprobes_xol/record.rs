@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A record for each slot: what it holds, and whether tasks may get into it.
+//! The record of a slot: the instruction that the slot holds, and whether tasks may get into the
+//! slot.
 
 use super::{
     boost::Target,
@@ -44,7 +45,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// The record of a slot that was never used.
+    /// The record of a slot that was neither offered nor boosted yet.
     pub(crate) const fn new() -> Self {
         // INVARIANT: The slot is neither offered nor boosted.
         Self {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How tasks get slots of an area, and leave them.
+//! Getting and leaving the slots of an area.
 
 use super::{
     boost::BoostedSlots,
@@ -37,7 +37,7 @@ pub(crate) struct Slots {
     /// lines that the lock protects.
     #[pin]
     pub(crate) queue: Queue,
-    /// The area's lock. Raw, because an owner spins while its slot is being taken away. A
+    /// The area's lock. Raw, because an owner spins while it is being vacated. A
     /// [`SpinLock`](kernel::sync::SpinLock) lets its holder be preempted on `PREEMPT_RT`, and an
     /// owner of higher priority on the same CPU would then spin for ever.
     ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which slot holds which instruction.
+//! The table in which tasks find the slot that holds an instruction.
 //!
 //! Tasks look here without a lock, and without writing anything that other tasks read. A slot may
 //! be retracted in the moment in which it is found. A task therefore first makes the slot its

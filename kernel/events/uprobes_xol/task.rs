@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A task's share of the area: the slot that it used last, and a state that tells whether the slot
-//! may be taken away.
+//! The part of slot management that belongs to one task: its cached slot, and a state that decides
+//! whether the task may be vacated.
 //!
 //! | from | to | operation | ordering | function |
 //! | --- | --- | --- | --- | --- |
@@ -48,9 +48,10 @@ use kernel::{
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(i32)]
 enum State {
-    /// Another task takes the slot away, and holds the area's lock. Lasts a few instructions.
+    /// The collector vacates the task, and holds the area's lock. This state lasts a few
+    /// instructions.
     Recycled,
-    /// The slot is not used now: its owner may enter it, another task may take it away.
+    /// The owner is not in the slot: the owner may enter, and the collector may vacate the task.
     Idle,
     /// The owner executes an instruction in the slot, or is about to, or looks for a slot.
     InUse,
@@ -257,8 +258,8 @@ impl Task {
 
     /// Enters: the owner is about to use the slot that it has cached, or to look for another one.
     ///
-    /// Never sleeps. Spins while the slot is being taken away: another task does that with
-    /// preemption disabled, and in a few instructions.
+    /// Never sleeps. Spins while the task is being vacated: the collector does that with preemption
+    /// disabled, and in a few instructions.
     #[inline]
     pub(crate) fn enter(task: ArcBorrow<'_, Task>) -> Entered<'_> {
         loop {
@@ -282,7 +283,7 @@ impl Task {
         Entered { task }
     }
 
-    /// Leaves the slot. The slot stays cached, but the collector may take it away from now on.
+    /// Leaves the slot. The slot stays cached, but the collector may vacate the task from now on.
     ///
     /// A full barrier: other tasks can see the state `Idle` before the caller's next memory access.
     #[inline]
@@ -318,7 +319,7 @@ impl Task {
             return Some(slot);
         }
 
-        // Perhaps the owner has another slot now.
+        // The owner may have cached another slot between the two loads.
         if Slot::new(self.cached.load(Relaxed)).is_some_and(wanted) {
             events::task_lost_slot();
             // INVARIANT: Another task writes while `Recycled`.

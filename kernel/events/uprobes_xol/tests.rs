@@ -25,7 +25,7 @@ mod uprobes_xol {
     /// Slots of the first page that tasks can be in: all but the trampoline's.
     const FIRST_SLOTS: usize = SLOTS_PER_PAGE - 1;
 
-    /// Where areas are mapped.
+    /// The address at which areas are mapped.
     const VADDR: usize = 0x7000_0000;
 
     fn task() -> Result<Arc<Task>> {
@@ -266,7 +266,7 @@ mod uprobes_xol {
         Ok(())
     }
 
-    /// Checks that a slot can be taken away from a task that is not in it.
+    /// Checks that a task that is not in its slot can be vacated.
     #[test]
     fn idle_slot_is_vacated() -> Result {
         let mut locked = Locked::new();
@@ -285,7 +285,7 @@ mod uprobes_xol {
         Ok(())
     }
 
-    /// Checks that a slot cannot be taken away from a task that is in it.
+    /// Checks that a task that is in its slot cannot be vacated.
     #[test]
     fn slot_in_use_is_not_vacated() -> Result {
         let mut locked = Locked::new();
@@ -420,7 +420,7 @@ mod uprobes_xol {
         Ok(())
     }
 
-    /// Checks that a slot is recycled whose task died in it.
+    /// Checks that the slot of a task that died in it is recycled.
     #[test]
     fn slot_of_a_dead_task_is_collected() -> Result {
         let slots = OnePage::new()?;
@@ -520,7 +520,7 @@ mod uprobes_xol {
         assert!(area.get(late.as_arc_borrow(), &insn(FIRST_SLOTS)).is_none());
         assert!(area.page(1).is_none());
 
-        // A slot that is left is enough.
+        // A slot that a task has left is enough.
         area.put(&tasks[0]);
         assert!(get(&area, late.as_arc_borrow(), &insn(FIRST_SLOTS))? < VADDR + PAGE_SIZE);
         area.put(&late);

@@ -148,7 +148,7 @@ impl XolArea {
 }
 
 impl Inner {
-    /// Finds a slot that executes `insn` and jumps to `next`, or makes one.
+    /// Finds a slot that executes `insn` and jumps to `next`, or boosts an unused slot for that.
     ///
     /// The collector does not retract the slot, because it is not offered. No task has it cached.
     fn boost(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How boosted slots become unused.
+//! Retiring and reclaiming of boosted slots.
 //!
 //! A task leaves a boosted slot by the slot's jump, without the kernel's notice. The task's
 //! instruction pointer shows whether it is in the slot. It can be read while the task does not run,

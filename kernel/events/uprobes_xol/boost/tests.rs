@@ -20,10 +20,10 @@ mod uprobes_xol_boosted {
         time::{delay::fsleep, Delta}, //
     };
 
-    /// Where areas are mapped.
+    /// The address at which areas are mapped.
     const VADDR: usize = 0x7000_0000;
 
-    /// Where the probed program goes on.
+    /// The address of the program's next instruction.
     const NEXT: usize = 0x40_1234;
 
     /// Slots of an area that may be boosted.
@@ -129,7 +129,7 @@ mod uprobes_xol_boosted {
         Ok(())
     }
 
-    /// Checks that as many slots are left to steps as may be boosted.
+    /// Checks that half the slots cannot be boosted, and serve steps.
     #[test]
     fn half_the_slots_are_not_boosted() -> Result {
         let area = area()?;
@@ -151,7 +151,7 @@ mod uprobes_xol_boosted {
         Ok(())
     }
 
-    /// Checks that half the slots are left to steps in an area that could not be mapped as a whole.
+    /// Checks that half the slots serve steps, also in an area that could not be mapped as a whole.
     #[test]
     fn half_of_a_small_area_is_not_boosted() -> Result {
         let area = XolArea::new(VADDR)?;
