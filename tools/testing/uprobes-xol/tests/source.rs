@@ -108,7 +108,11 @@ fn picture_has_the_transitions_of_the_code() {
     }
     let text = fs::read_to_string(tree().join(picture)).unwrap();
     for (label, count) in count {
-        assert_eq!(text.matches(&label).count(), count, "{label:?} in {picture}");
+        assert_eq!(
+            text.matches(&label).count(),
+            count,
+            "{label:?} in {picture}"
+        );
     }
 }
 
