@@ -26,9 +26,6 @@ struct Crate {
 /// The crate that explores the slot layer, and measures it.
 pub const EXPLORER: &str = "tools/testing/uprobes-xol";
 
-/// The features of the explorer's builds that have mutants.
-const LOOM: [&str; 3] = ["loom", "loom,two-slots", "loom,two-pages"];
-
 const CRATES: [Crate; 3] = [
     Crate {
         folder: "scripts/xol",
@@ -40,9 +37,9 @@ const CRATES: [Crate; 3] = [
         profile: "dev",
         features: &[
             "",
-            LOOM[0],
-            LOOM[1],
-            LOOM[2],
+            "loom",
+            "loom,two-slots",
+            "loom,two-pages",
             "shuttle",
             "shuttle,two-slots",
             "shuttle,two-pages",
@@ -132,30 +129,27 @@ fn cargo(
     Ok(total)
 }
 
-/// Whether a mutant of the slot layer is caught by exploring its schedules.
-pub fn mutant_is_caught(runner: &Runner, mutant: &str) -> Result<bool> {
+/// Whether a mutant of the slot layer is caught by exploring its schedules. `features` are
+/// those of the build that has the mutant.
+pub fn mutant_is_caught(runner: &Runner, features: &str, mutant: &str) -> Result<bool> {
     runner.always(&format!("mutant host {mutant}"), |progress| {
-        // A mutant is in one of the builds.
-        for features in LOOM {
-            let mut total = Tally::default();
-            let mut cargo = Command::new("cargo");
-            cargo
-                .args(["test", "--locked", "--features", features])
-                .args(["--test", "explore", "--", "--exact", mutant])
-                .current_dir(runner.paths.checkout.join(EXPLORER));
-            let result = progress.run_lines(&mut cargo, "cargo test", LIMIT, |line| {
-                progress.message(line);
-                total += tally(line).unwrap_or_default();
-            });
-            match result {
-                Err(error) if error.is::<Interrupted>() => return Err(error),
-                // Without a test that was counted, cargo itself failed.
-                Err(error) if total == Tally::default() => return Err(error),
-                _ if total == Tally::default() => {}
-                _ => return Ok(total.passed == 1 && total.failed == 0),
-            }
+        let mut total = Tally::default();
+        let mut cargo = Command::new("cargo");
+        cargo
+            .args(["test", "--locked", "--features", features])
+            .args(["--test", "explore", "--", "--exact", mutant])
+            .current_dir(runner.paths.checkout.join(EXPLORER));
+        let result = progress.run_lines(&mut cargo, "cargo test", LIMIT, |line| {
+            progress.message(line);
+            total += tally(line).unwrap_or_default();
+        });
+        match result {
+            Err(error) if error.is::<Interrupted>() => Err(error),
+            // Without a test that was counted, cargo itself failed.
+            Err(error) if total == Tally::default() => Err(error),
+            _ if total == Tally::default() => bail!("{EXPLORER} has no mutant {mutant}"),
+            _ => Ok(total.passed == 1 && total.failed == 0),
         }
-        bail!("there is no mutant {mutant} in {EXPLORER}: correct the patch that names it")
     })
 }
 

@@ -35,10 +35,19 @@ struct Mutation {
     /// The file's name without the extension.
     name: String,
     subject: String,
+    /// The build of the host crate that catches it, if one does.
+    host: Option<&'static str>,
+    /// What catches it in the kernel, if anything does.
+    kernel: Option<InKernel>,
+    patch: Patch,
+}
+
+/// What catches a mutation in the kernel.
+#[derive(Clone)]
+struct InKernel {
     trial: Trial,
     /// Any of these signs is enough.
     signs: Vec<Sign>,
-    patch: Patch,
 }
 
 /// What a trial runs.
@@ -50,15 +59,12 @@ enum Kind {
     Stepped,
     /// `SUITE/CASE`.
     KUnit,
-    /// A mutant of the host crate.
-    Host,
 }
 
 impl Kind {
     /// With what a header says before the name. The usual kind is the last.
-    const ALL: [(&str, Self); 4] = [
+    const ALL: [(&str, Self); 3] = [
         ("KUnit ", Self::KUnit),
-        ("host ", Self::Host),
         ("boosted ", Self::Boosted),
         ("", Self::Stepped),
     ];
@@ -71,7 +77,7 @@ struct Trial {
 }
 
 /// A sign that a mutation was caught.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Sign {
     Failure,
     /// A report of the kernel with these words.
@@ -166,11 +172,6 @@ impl fmt::Display for Trial {
 }
 
 impl Mutation {
-    /// Whether it is a defect of the kernel.
-    fn is_in_kernel(&self) -> bool {
-        self.trial.kind != Kind::Host
-    }
-
     /// The patches of the mutant.
     fn patches(&self, provocation: &Patch) -> [Patch; 2] {
         [provocation.clone(), self.patch.clone()]
@@ -178,13 +179,69 @@ impl Mutation {
 
     fn parse(name: &str, text: String) -> Result<Self> {
         let message = apply::message(&text);
-        let field = |field: &str| {
-            let mut lines = message.lines();
-            lines.find_map(|line| Some(line.strip_prefix(field)?.trim()))
+        let fields = |field: &'static str| {
+            let lines = message.lines();
+            lines.filter_map(move |line| Some(line.strip_prefix(field)?.trim()))
         };
-        let subject = field("Subject:").context("it has no Subject:")?.to_owned();
-        let caught_by = field("Caught-by:").context("it has no Caught-by:")?;
-        let mut trials: Vec<_> = field("Run:").into_iter().collect();
+        let subject = fields("Subject:").next().context("it has no Subject:")?;
+        let subject = subject.to_owned();
+        let (on_host, in_kernel): (Vec<_>, Vec<_>) =
+            fields("Caught-by:").partition(|by| by.starts_with("host "));
+        let host = match on_host[..] {
+            [] => None,
+            [by] => Some(build_of(by)?),
+            _ => bail!("two lines name what catches it on the host"),
+        };
+        let kernel = match in_kernel[..] {
+            [] => None,
+            [by] => Some(InKernel::parse(by, fields("Run:").next())?),
+            _ => bail!("two lines name what catches it in the kernel; write it with \"or\""),
+        };
+        if host.is_none() && kernel.is_none() {
+            bail!("it has no Caught-by:");
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            subject,
+            host,
+            kernel,
+            patch: Patch::new(name, text),
+        })
+    }
+
+    /// The defect's number. Only the host catches the mutations without one.
+    fn number(&self) -> Option<&str> {
+        let number = self.name.split('-').next()?;
+        number.parse::<u32>().is_ok().then_some(number)
+    }
+
+    /// The subject with the defect's number.
+    fn title(&self) -> String {
+        match self.number() {
+            Some(number) => format!("{number} {}", self.subject),
+            None => self.subject.clone(),
+        }
+    }
+}
+
+/// The build of the host crate in `host [BUILD/]SCENARIO: PROPERTY`.
+fn build_of(caught_by: &str) -> Result<&'static str> {
+    let text = caught_by.strip_prefix("host ").unwrap_or_default();
+    let Some((scenario, _)) = text.split_once(": ") else {
+        bail!("{caught_by:?} names no scenario and property");
+    };
+    let build = match scenario.split_once('/') {
+        None => "loom",
+        Some(("two-slots", _)) => "loom,two-slots",
+        Some(("two-pages", _)) => "loom,two-pages",
+        Some((build, _)) => bail!("the host crate has no build {build}"),
+    };
+    Ok(build)
+}
+
+impl InKernel {
+    fn parse(caught_by: &str, run: Option<&str>) -> Result<Self> {
+        let mut trials: Vec<_> = run.into_iter().collect();
         let mut signs = Vec::new();
         for alternative in caught_by.split(" or ").map(str::trim) {
             if alternative == "hang" {
@@ -199,23 +256,8 @@ impl Mutation {
         let [trial] = trials[..] else {
             bail!("it names {} tests to run, not one", trials.len());
         };
-        Ok(Self {
-            name: name.to_owned(),
-            subject,
-            trial: Trial::parse(trial)?,
-            signs,
-            patch: Patch::new(name, text),
-        })
-    }
-
-    /// The defect's number.
-    fn number(&self) -> &str {
-        self.name.split('-').next().unwrap_or_default()
-    }
-
-    /// The subject with the defect's number.
-    fn title(&self) -> String {
-        format!("{} {}", self.number(), self.subject)
+        let trial = Trial::parse(trial)?;
+        Ok(Self { trial, signs })
     }
 
     /// How the mutation was caught, or the error: what happened instead.
@@ -343,7 +385,7 @@ impl Bench<'_> {
 
 /// The mutations that are `wanted`, by number or name; all if none is.
 fn chosen(mutations: Vec<Mutation>, wanted: &[String]) -> Result<Vec<Mutation>> {
-    let is = |it: &Mutation, name: &str| it.name == name || it.number() == name;
+    let is = |it: &Mutation, name: &str| it.name == name || it.number() == Some(name);
     for name in wanted {
         if !mutations.iter().any(|it| is(it, name)) {
             bail!("no mutation is called {name}; {FOLDER} has them all");
@@ -390,8 +432,8 @@ pub fn test_mutations(
 /// The stage of [`try_to_apply`].
 const APPLY_STAGE: &str = "mutations apply";
 
-/// Checks that all mutations of the kernel apply to this source, and counts those that
-/// do not as failed. Nothing is built. The host's own tests check its mutants.
+/// Checks that all mutations apply to this source, and counts those that do not as
+/// failed. Nothing is built.
 pub fn try_to_apply(runner: &Runner, source: &Source) -> Result<Tally> {
     let (provocation, mutations) = read(&runner.paths.checkout)?;
     let series = source::series(&source.pristine)?;
@@ -399,7 +441,7 @@ pub fn try_to_apply(runner: &Runner, source: &Source) -> Result<Tally> {
     runner.plan([APPLY_STAGE]);
     runner.always(APPLY_STAGE, |progress| {
         let mut tally = Tally::default();
-        for mutation in mutations.iter().filter(|it| it.is_in_kernel()) {
+        for mutation in &mutations {
             feature.mutation = mutation.patches(&provocation).to_vec();
             match feature.stage(&source.pristine) {
                 Ok(_) => tally.passed += 1,
@@ -420,22 +462,24 @@ fn try_all(
     mutations: &[Mutation],
 ) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    let (in_kernel, in_host): (Vec<_>, Vec<_>) = mutations
-        .iter()
-        .partition(|mutation| mutation.is_in_kernel());
-    for mutation in in_host {
-        let caught = host::mutant_is_caught(runner, &mutation.trial.name)?;
-        let result = match caught {
-            true => Ok(format!("{} is caught", mutation.trial)),
-            false => Err(format!("{} is not caught", mutation.trial)),
+    for mutation in mutations {
+        let Some(build) = mutation.host else { continue };
+        let result = match host::mutant_is_caught(runner, build, &mutation.name)? {
+            true => Ok("is caught".into()),
+            false => Err("is not caught".into()),
         };
         rows.push(row("host", &mutation.title(), result));
     }
 
+    let in_kernel = |it| -> Option<(&Mutation, &InKernel)> { Some((it, it.kernel.as_ref()?)) };
+    let in_kernel: Vec<_> = mutations.iter().filter_map(in_kernel).collect();
+    if in_kernel.is_empty() {
+        return Ok(rows);
+    }
     // Each trial, and whether its failure is a sign.
     let mut trials: BTreeMap<&Trial, bool> = BTreeMap::new();
-    for mutation in &in_kernel {
-        *trials.entry(&mutation.trial).or_default() |= mutation.signs.contains(&Sign::Failure);
+    for (_, kernel) in &in_kernel {
+        *trials.entry(&kernel.trial).or_default() |= kernel.signs.contains(&Sign::Failure);
     }
     let mut unsound = BTreeSet::new();
     let tree = source::prepare_mutated(runner, std::slice::from_ref(provocation))?;
@@ -452,16 +496,16 @@ fn try_all(
         }
     }
 
-    for mutation in in_kernel {
-        let there = |bench: &&Bench<'_>| mutation.trial.is_on(bench.arch);
+    for (mutation, kernel) in in_kernel {
+        let there = |bench: &&Bench<'_>| kernel.trial.is_on(bench.arch);
         for bench in benches.iter().filter(there) {
-            let result = if unsound.contains(&(bench.arch, &mutation.trial)) {
-                Err(format!("{} fails without it", mutation.trial))
+            let result = if unsound.contains(&(bench.arch, &kernel.trial)) {
+                Err(format!("{} fails without it", kernel.trial))
             } else {
-                match try_one(bench, provocation, mutation) {
+                match try_one(bench, provocation, mutation, &kernel.trial) {
                     Err(error) if error.is::<Interrupted>() => return Err(error),
                     Err(error) => Err(format!("{error:#}")),
-                    Ok(outcome) => mutation.judge(&outcome),
+                    Ok(outcome) => kernel.judge(&outcome),
                 }
             };
             rows.push(row(bench.arch, &mutation.title(), result));
@@ -470,10 +514,15 @@ fn try_all(
     Ok(rows)
 }
 
-fn try_one(bench: &Bench<'_>, provocation: &Patch, mutation: &Mutation) -> Result<Outcome> {
+fn try_one(
+    bench: &Bench<'_>,
+    provocation: &Patch,
+    mutation: &Mutation,
+    trial: &Trial,
+) -> Result<Outcome> {
     let tree = source::prepare_mutated(bench.runner, &mutation.patches(provocation))?;
     kernel::rebuild(bench.runner, &tree, bench.arch, Flavour::Mutant)?;
-    bench.run(&mutation.name, &mutation.trial)
+    bench.run(&mutation.name, trial)
 }
 
 #[cfg(test)]
@@ -504,10 +553,16 @@ mod unit_tests {
     const PASSED: &str = "TAP version 13\n1..1\nok 1 a.b";
     const FAILED: &str = "TAP version 13\n1..1\nnot ok 1 a.b";
 
+    fn in_kernel(trailer: &str) -> InKernel {
+        mutation(trailer).unwrap().kernel.unwrap()
+    }
+
     #[test]
     fn headers_are_read() {
         let m = mutation("Caught-by: life.fork or hang or splat soft lockup").unwrap();
-        assert_eq!(m.title(), "01 A thing");
+        assert_eq!((m.title(), m.host), ("01 A thing".into(), None));
+        assert_eq!(m.patch.files.len(), 1);
+        let m = m.kernel.unwrap();
         assert_eq!(m.trial.to_string(), "life.fork");
         let words = [
             "kunit.enable=0",
@@ -519,37 +574,36 @@ mod unit_tests {
         assert!(m.trial.is_on(Arch::Arm64));
         let splat = Sign::Splat("soft lockup".into());
         assert_eq!(m.signs, [Sign::Failure, Sign::Hang, splat]);
-        assert_eq!(m.patch.files.len(), 1);
 
-        let m = mutation("Run: a.b\nCaught-by: splat").unwrap();
+        let m = in_kernel("Run: a.b\nCaught-by: splat");
         assert_eq!(m.signs, [Sign::Splat(String::new())]);
         assert_eq!(m.trial.name, "a.b");
-        let m = mutation("Caught-by: KUnit suite/case").unwrap();
+        let m = in_kernel("Caught-by: KUnit suite/case");
         assert_eq!(m.trial.arguments(), ["kunit.filter_glob=suite.case"]);
-        let m = mutation("Caught-by: host leave-release").unwrap();
-        assert_eq!(m.trial.to_string(), "host leave-release");
-        assert_eq!(
-            (m.trial.kind, m.trial.name.as_str()),
-            (Kind::Host, "leave-release")
-        );
-        let m = mutation("Caught-by: stress").unwrap();
+        let m = mutation("Caught-by: host left-idle: no lost wake-up").unwrap();
+        assert_eq!(m.host, Some("loom"));
+        assert!(m.kernel.is_none());
+        let m = mutation("Caught-by: a.b or hang\nCaught-by: host two-slots/x: a or b").unwrap();
+        assert_eq!(m.host, Some("loom,two-slots"));
+        assert_eq!(m.kernel.unwrap().signs, [Sign::Failure, Sign::Hang]);
+        let m = in_kernel("Caught-by: stress");
         assert_eq!(
             m.trial.arguments(),
             ["kunit.enable=0", "xol.program=stress", "uprobes.boost=0"]
         );
-        let m = mutation("Caught-by: boosted a.b").unwrap();
+        let m = in_kernel("Caught-by: boosted a.b");
         assert_eq!(m.trial.to_string(), "boosted a.b");
         let words = ["kunit.enable=0", "xol.program=a", "xol.test=a.b"];
         assert_eq!(m.trial.arguments(), words);
         assert!(m.trial.is_on(Arch::X86_64) && !m.trial.is_on(Arch::Arm64));
-        let m = mutation("Caught-by: KUnit uprobes_boost/case").unwrap();
+        let m = in_kernel("Caught-by: KUnit uprobes_boost/case");
         assert!(m.trial.is_on(Arch::X86_64) && !m.trial.is_on(Arch::Arm64));
     }
 
     #[test]
     fn some_can_be_chosen() {
         let chosen = |wanted: &[&str]| {
-            let all = ["01-x", "01-y", "10-x"].map(|name| Mutation {
+            let all = ["01-x", "01-y", "10-x", "x-y"].map(|name| Mutation {
                 name: name.to_owned(),
                 ..mutation("Caught-by: a.b").unwrap()
             });
@@ -557,7 +611,9 @@ mod unit_tests {
             let kept = chosen(all.into(), &wanted).map_err(|error| error.to_string())?;
             Ok::<_, String>(kept.iter().map(|it| it.name.clone()).collect::<Vec<_>>())
         };
-        assert_eq!(chosen(&[]).unwrap().len(), 3);
+        assert_eq!(chosen(&[]).unwrap().len(), 4);
+        assert_eq!(chosen(&["x-y"]).unwrap(), ["x-y"]);
+        assert!(chosen(&["x"]).is_err());
         assert_eq!(chosen(&["01"]).unwrap(), ["01-x", "01-y"]);
         assert_eq!(chosen(&["10-x", "01-y"]).unwrap(), ["01-y", "10-x"]);
         assert!(chosen(&["01", "1"]).unwrap_err().contains("called 1;"));
@@ -572,6 +628,10 @@ mod unit_tests {
             "Run: a.b\nCaught-by: c.d",
             "Caught-by: KUnit suite",
             "Caught-by: two words",
+            "Caught-by: a.b\nCaught-by: hang",
+            "Caught-by: host left-idle",
+            "Caught-by: host three-slots/left-idle: no lost wake-up",
+            "Caught-by: host a: b\nCaught-by: host a: b",
         ] {
             assert!(mutation(trailer).is_err(), "{trailer:?}");
         }
@@ -580,10 +640,10 @@ mod unit_tests {
 
     #[test]
     fn only_what_the_header_names_counts() {
-        let by_test = mutation("Caught-by: a.b").unwrap();
-        let by_splat = mutation("Run: a.b\nCaught-by: splat x.rs").unwrap();
-        let by_hang = mutation("Caught-by: a.b or hang").unwrap();
-        let by_program = mutation("Caught-by: a").unwrap();
+        let by_test = in_kernel("Caught-by: a.b");
+        let by_splat = in_kernel("Run: a.b\nCaught-by: splat x.rs");
+        let by_hang = in_kernel("Caught-by: a.b or hang");
+        let by_program = in_kernel("Caught-by: a");
         let other = "TAP version 13\n1..1\nnot ok 1 a.c";
         let splat = |text| Some((FaultKind::Splat, text));
         let hang = Some((FaultKind::Hang, "too long"));
@@ -617,7 +677,7 @@ mod unit_tests {
 
     #[test]
     fn kunit_cases_are_found_in_the_log() {
-        let mutation = mutation("Caught-by: KUnit s/c").unwrap();
+        let mutation = in_kernel("Caught-by: KUnit s/c");
         let log = |result| {
             format!(
                 "[    0.1] KTAP version 1\n[    0.1] 1..1\n[    0.1]     KTAP version 1\n\
@@ -671,8 +731,14 @@ mod unit_tests {
         };
         let mut defects = BTreeSet::new();
         for mutation in &mutations {
-            let Mutation { name, trial, .. } = mutation;
-            defects.insert(mutation.number().parse::<u32>().unwrap());
+            let Mutation { name, kernel, .. } = mutation;
+            let number = mutation.number().map(|it| it.parse::<u32>().unwrap());
+            defects.extend(number);
+            // The host's own tests check its scenarios and properties.
+            let Some(InKernel { trial, .. }) = kernel else {
+                continue;
+            };
+            assert!(number.is_some(), "{name} has no number");
             let (file, found) = match (trial.kind, trial.name.split_once('/')) {
                 (Kind::KUnit, Some(("uprobes_boost", case))) => {
                     let file = "arch/x86/kernel/uprobes_boost_test.c";
@@ -681,10 +747,6 @@ mod unit_tests {
                 (Kind::KUnit, Some((_, case))) => {
                     let file = "kernel/events/uprobes_xol/tests.rs";
                     (file.into(), format!("fn {case}()"))
-                }
-                (Kind::Host, _) => {
-                    let file = "tools/testing/uprobes-xol/src/mutants.rs";
-                    (file.to_owned(), format!("name: \"{}\"", trial.name))
                 }
                 _ => {
                     let file = format!("tools/testing/selftests/uprobes/{}.c", trial.program().0);
@@ -716,10 +778,8 @@ mod unit_tests {
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let (provocation, mutations) = read(&checkout).unwrap();
         for mutation in &mutations {
-            let mut patches = vec![of_checkout(&mutation.patch, &checkout)];
-            if mutation.is_in_kernel() {
-                patches.insert(0, of_checkout(&provocation, &checkout));
-            }
+            let patches = mutation.patches(&provocation);
+            let patches = patches.map(|patch| of_checkout(&patch, &checkout));
             let tree = tempfile::tempdir().unwrap();
             for file in patches.iter().flat_map(|patch| &patch.files) {
                 let copy = tree.path().join(file);

@@ -50,7 +50,6 @@ mod table;
 mod task;
 
 pub mod explore;
-pub mod mutants;
 mod scenarios;
 
 /// The kernel's KUnit tests, run by the host's threads.
@@ -68,8 +67,19 @@ mod without_boosting;
 
 pub use scenarios::SCENARIOS;
 
-/// The same with one thing wrong.
+/// The mutants of this build, and their scenarios.
 #[cfg(mutants)]
 pub mod mutated {
+    use crate::explore::Scenario;
+
+    /// A mutant of the kernel's files.
+    pub struct Mutant {
+        pub name: &'static str,
+        /// The scenario that catches it, and the property that does not hold there. `None` if the
+        /// mutant has no defect.
+        pub caught_by: Option<(&'static str, &'static str)>,
+        pub scenarios: &'static [Scenario],
+    }
+
     include!(concat!(env!("OUT_DIR"), "/mutants.rs"));
 }

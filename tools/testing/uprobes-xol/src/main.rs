@@ -30,9 +30,8 @@ fn main() -> ExitCode {
 /// The scenarios of a mutant.
 #[cfg(mutants)]
 fn mutated(mutant: &str) -> Option<&'static [Scenario]> {
-    let mut all = uprobes_xol::mutated::SCENARIOS.iter();
-    all.find(|(name, _)| *name == mutant)
-        .map(|(_, scenarios)| *scenarios)
+    let mut all = uprobes_xol::mutated::MUTANTS.iter();
+    all.find(|it| it.name == mutant).map(|it| it.scenarios)
 }
 
 #[cfg(not(mutants))]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Explores all scenarios in the files as they are, and, with loom, in smaller steps and one for
-//! each mutant.
+//! Explores all scenarios in the files as they are. With loom, explores them in smaller steps, too,
+//! and one scenario in each mutant.
 //!
 //! Each runs in a process of its own: an explorer that found something may not survive it. The
 //! names of the tests are the table of what catches what.
@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 #[cfg(mutants)]
-use uprobes_xol::mutants;
+use uprobes_xol::mutated::MUTANTS;
 use uprobes_xol::SCENARIOS;
 
 const EXPLORER: &str = if cfg!(feature = "loom") {
@@ -39,20 +39,20 @@ fn main() -> ExitCode {
 
 #[cfg(mutants)]
 fn trials_of_mutants() -> Vec<Trial> {
-    let in_small_steps = SCENARIOS.iter().map(|scenario| {
-        let name = scenario.name;
-        let run = move || holds(&[name, mutants::SMALL_STEPS.name]);
-        Trial::test(name, run).with_kind("in small steps")
+    let trials = MUTANTS.iter().flat_map(|mutant| match mutant.caught_by {
+        None => SCENARIOS
+            .iter()
+            .map(|scenario| {
+                let run = move || holds(&[scenario.name, mutant.name]);
+                Trial::test(scenario.name, run).with_kind(mutant.name)
+            })
+            .collect(),
+        Some((scenario, property)) => {
+            let run = move || is_caught(mutant.name, scenario, property);
+            vec![Trial::test(mutant.name, run).with_kind(format!("caught by: {property}"))]
+        }
     });
-    let made = |mutant: &&mutants::Mutant| {
-        let mut all = uprobes_xol::mutated::SCENARIOS.iter();
-        all.any(|(name, _)| *name == mutant.name)
-    };
-    let caught = mutants::MUTANTS.iter().filter(made).map(|mutant| {
-        Trial::test(mutant.name, move || is_caught(mutant))
-            .with_kind(format!("caught by: {}", mutant.caught_by))
-    });
-    in_small_steps.chain(caught).collect()
+    trials.collect()
 }
 
 #[cfg(not(mutants))]
@@ -66,20 +66,16 @@ fn holds(arguments: &[&str]) -> Result<(), Failed> {
 }
 
 #[cfg(mutants)]
-fn is_caught(mutant: &mutants::Mutant) -> Result<(), Failed> {
-    let (passed, output) = explore(&[mutant.scenario, mutant.name])?;
+fn is_caught(mutant: &str, scenario: &str, property: &str) -> Result<(), Failed> {
+    let (passed, output) = explore(&[scenario, mutant])?;
     let caught_by = output
         .lines()
         .find_map(|line| line.strip_prefix("violated: "));
     if passed {
-        return Err(format!("nothing in {:?} catches it", mutant.scenario).into());
+        return Err(format!("nothing in {scenario:?} catches it").into());
     }
-    if caught_by != Some(mutant.caught_by) {
-        return Err(format!(
-            "caught by {caught_by:?}, not by {:?}\n{output}",
-            mutant.caught_by
-        )
-        .into());
+    if caught_by != Some(property) {
+        return Err(format!("caught by {caught_by:?}, not by {property:?}\n{output}").into());
     }
     Ok(())
 }

@@ -2,8 +2,9 @@
 
 //! Runs the litmus tests under the kernel's memory model.
 //!
-//! Each says itself what is to come of it. A hand-over is a test `NAME` whose outcome must never
-//! be, with twins `NAME+WEAKER` that are one ordering weaker, where it sometimes is.
+//! Each names its result. A hand-over is a test `NAME` whose outcome must never occur. Its twins
+//! `NAME+WEAKER`, where the outcome sometimes occurs, have a defect, and name it: the mutant with the
+//! same defect, or the file with what they do without.
 //!
 //! `XOL_HERD` is the root of a file system with herdtools7, `XOL_LKMM` the kernel's
 //! `tools/memory-model`.
