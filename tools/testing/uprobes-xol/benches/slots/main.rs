@@ -16,18 +16,17 @@
 //!
 //! - `rust`: the kernel's files (`kernel/events/uprobes_xol/`), with an instruction as large as
 //!   x86's and as many slots as in the kernel.
-//! - `c`: a port of `kernel/events/uprobes.c`: a reference to the uprobe, a bit in a bitmap, a copy
-//!   of the instruction in the slot each time, and a queue for those who find no slot or lose the
-//!   race for one.
+//! - `c`: the kernel's `kernel/events/uprobes_xol/single_page.c`, compiled for the host.
+//!   `benches/single-page` has headers that stand for the kernel's.
 //!
-//! Both call what is in the slot, which adds the probe's number to a sum. That the sum is right at
-//! the end proves that each step was made, and with the right instruction.
+//! Both call what is in the slot, which adds the probe's number to a sum. The sum at the end proves
+//! that each step was made with the right instruction.
 //!
-//! What is as in the kernel: the atomics, where they lie in cache lines, and what a processor does
-//! when code is written that it, or another one, executed. On arm64 neither implementation writes
-//! what is there already.
+//! As in the kernel are the atomics, their cache lines, the calls from the uprobe core, and what a
+//! processor does when code is written that it, or another one, executed. On arm64 neither
+//! implementation writes what is there already.
 //!
-//! What is not:
+//! Different from the kernel are:
 //!
 //! - Exceptions, the lookup of the uprobe, its consumers, and the architecture's work before and
 //!   after a step. They are the same for both and come on top. On arm64 `isb` stands for an
@@ -37,9 +36,11 @@
 //!   Compare a few of them.
 //! - The kernel's own mapping of the page: what is written is mapped as both writable and
 //!   executable here.
+//! - The reference to the uprobe. Upstream takes one for each step, which all threads share; with
+//!   these patches the task has a copy of the instruction. Upstream scales worse than `c`.
 //! - Interrupts and preemption that are off with a spinlock held, and the kernel's queued
-//!   spinlocks. Here a lock's holder can be preempted, and to sleep and to wake are system calls:
-//!   what waiting costs is a guess.
+//!   spinlocks. Here a lock's holder can be preempted, and to sleep and to wake are system calls.
+//!   The cost of waiting is a guess.
 //! - On arm64 full barriers of their own are beside the atomics of `rust` that are fully ordered,
 //!   and slots are of 8 bytes, because a return has to be there, too.
 //! - Atomics of the host are a little larger and slower than the kernel's (`kernel::sync::atomic`).
@@ -50,7 +51,7 @@
 extern crate executable_kernel as kernel;
 extern crate executable_kernel as pin_init;
 
-mod uprobes;
+mod single_page;
 mod uprobes_xol;
 
 use criterion::{
@@ -104,7 +105,7 @@ fn slots(criterion: &mut Criterion) {
         // All samples are of the same length: short ones would be of threads that start.
         group.sampling_mode(SamplingMode::Flat);
         for threads in numbers(processors.len()) {
-            bench::<uprobes::Process>(&mut group, probes, &processors[..threads]);
+            bench::<single_page::Process>(&mut group, probes, &processors[..threads]);
             bench::<uprobes_xol::Process>(&mut group, probes, &processors[..threads]);
         }
         group.finish();

@@ -105,8 +105,8 @@ impl Process {
 }
 
 impl Thread<'_> {
-    /// What `uprobe_xol_get_slot()` does.
-    #[inline(always)]
+    /// What `uprobe_xol_get_slot()` does, which is a call in the kernel.
+    #[inline(never)]
     fn get(&self, arch: &arch_uprobe) -> usize {
         // SAFETY: A valid one, without padding.
         let insn = unsafe { Insn::from_raw(arch) };
@@ -116,8 +116,8 @@ impl Thread<'_> {
             .unwrap()
     }
 
-    /// What `uprobe_xol_put_slot()` does.
-    #[inline(always)]
+    /// What `uprobe_xol_put_slot()` does, which is a call in the kernel.
+    #[inline(never)]
     fn put(&self) {
         self.process.area.put(&self.utask);
     }

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _HOST_LINUX_MM_TYPES_H
+#define _HOST_LINUX_MM_TYPES_H
+
+#include <linux/mm.h>
+
+struct xol_area;
+
+struct mm_struct {
+	struct {
+		struct xol_area	*xol_area;
+	} uprobes_state;
+};
+
+#endif
