@@ -78,9 +78,8 @@ fn make_mutants(here: &Path, tree: &Path, build: Build) {
     let mut modules = String::new();
     let mut list = String::new();
     let mut add = |name: &str, caught_by: Option<(&str, &str)>, files: Files| {
-        let module = name.replace('-', "_");
-        // A patch may have a number.
-        let module = format!("mutant_{module}");
+        // The name may begin with a number.
+        let module = format!("mutant_{}", name.replace('-', "_"));
         writeln!(
             modules,
             "#[allow(warnings, clippy::all)]\npub mod {module} {{"

@@ -2,11 +2,14 @@
 
 //! The slot layer of uprobes, explored on the host.
 //!
-//! The files that boot are compiled here as they are, against a `kernel` crate that has behind its
-//! atomics, locks and threads what explores schedules (loom, shuttle), or the host's own.
+//! The kernel's files are compiled here without a change, against a `kernel` crate of the host. Its
+//! atomics, locks and threads are those of an explorer of schedules (loom, shuttle), or the host's.
 //!
-//! `cargo bench --bench slots` compiles them once more, in `benches/slots`, to measure what a step
-//! costs on this machine, beside the implementation in C.
+//! With loom there are mutants, too: copies of the files with one defect each. `src/mutants.rs` and
+//! `mutations/README.rst` describe them.
+//!
+//! `cargo bench --bench slots` compiles the files once more, in `benches/slots`, to measure the
+//! cost of a step on this machine, beside the implementation in C.
 #![allow(dead_code, reason = "not all that the kernel uses is used here")]
 #![allow(
     clippy::absurd_extreme_comparisons,

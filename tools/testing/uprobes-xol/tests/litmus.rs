@@ -3,8 +3,8 @@
 //! Runs the litmus tests under the kernel's memory model.
 //!
 //! Each names its result. A hand-over is a test `NAME` whose outcome must never occur. Its twins
-//! `NAME+WEAKER`, where the outcome sometimes occurs, have a defect, and name it: the mutant with the
-//! same defect, or the file with what they do without.
+//! `NAME+WEAKER`, where the outcome sometimes occurs, have a defect, and name it: the mutant with
+//! the same defect, or the file with what they do without.
 //!
 //! `XOL_HERD` is the root of a file system with herdtools7, `XOL_LKMM` the kernel's
 //! `tools/memory-model`.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What slot management costs per step on this machine, in Rust and in C, by number of threads.
+//! Measures the cost of slot management per step on this machine, in Rust and in C, by number of
+//! threads.
 //!
 //! ```text
 //! cargo bench --bench slots               # all
@@ -8,8 +9,8 @@
 //! ```
 //!
 //! The benchmarks are called `step/IMPLEMENTATION/THREADS`: each thread hits the same probe again
-//! and again. In `step-2` and `step-100` there are as many probes, and each thread hits them in
-//! turn. One iteration is a step by each thread, so that with slots that scale the time stays the
+//! and again. In `step-2` and `step-100` there are 2 and 100 probes, and each thread hits them one
+//! after the other. One iteration is a step by each thread: if slots scale, the time stays the
 //! same.
 //!
 //! The implementations:
@@ -22,30 +23,28 @@
 //! Both call what is in the slot, which adds the probe's number to a sum. The sum at the end proves
 //! that each step was made with the right instruction.
 //!
-//! As in the kernel are the atomics, their cache lines, the calls from the uprobe core, and what a
-//! processor does when code is written that it, or another one, executed. On arm64 neither
-//! implementation writes what is there already.
+//! The atomics, their cache lines, and the calls from the uprobe core are as in the kernel. So are
+//! the costs of writing code that a processor executed. On arm64 neither implementation writes an
+//! instruction that the slot holds already.
 //!
-//! Different from the kernel are:
+//! These things differ from the kernel:
 //!
 //! - Exceptions, the lookup of the uprobe, its consumers, and the architecture's work before and
-//!   after a step. They are the same for both and come on top. On arm64 `isb` stands for an
-//!   exception's return, which synchronizes. On x86 `mfence` does, where a slot was written: a
-//!   processor may have fetched a slot's old code when the new code is written, and has to start
-//!   over then. Whether it does can change between runs, and `c` is several times as dear if so.
-//!   Compare a few of them.
-//! - The kernel's own mapping of the page: what is written is mapped as both writable and
-//!   executable here.
-//! - The reference to the uprobe. Upstream takes one for each step, which all threads share; with
-//!   these patches the task has a copy of the instruction. Upstream scales worse than `c`.
-//! - Interrupts and preemption that are off with a spinlock held, and the kernel's queued
-//!   spinlocks. Here a lock's holder can be preempted, and to sleep and to wake are system calls.
-//!   The cost of waiting is a guess.
-//! - On arm64 full barriers of their own are beside the atomics of `rust` that are fully ordered,
-//!   and slots are of 8 bytes, because a return has to be there, too.
-//! - Atomics of the host are a little larger and slower than the kernel's (`kernel::sync::atomic`).
+//!   after a step are not measured. They are the same for both implementations.
+//! - The return from an exception synchronizes. On arm64 `isb` stands for it, and on x86 `mfence`
+//!   after a slot was written: a processor that has fetched the old code must start over. Whether
+//!   it does can change between runs, and makes `c` several times as expensive. Compare several
+//!   runs.
+//! - Upstream takes a reference to the uprobe for each step, which all threads share. With these
+//!   patches the task has a copy of the instruction instead. Upstream may scale worse than `c`.
+//! - The page is mapped once, both writable and executable.
+//! - The holder of a spinlock can be preempted, and to sleep and to wake are system calls. The cost
+//!   of waiting is therefore a guess.
+//! - On arm64, `rust` has separate full barriers beside its fully ordered atomics, and slots have 8
+//!   bytes, because they end with a return.
+//! - The atomics of `rust` are a little larger and slower than the kernel's.
 //!
-//! Each thread has a processor for itself. Whatever else runs there is measured, too.
+//! Each thread has a processor for itself. Other work on that processor is measured, too.
 
 // The kernel's files are compiled against this one.
 extern crate executable_kernel as kernel;

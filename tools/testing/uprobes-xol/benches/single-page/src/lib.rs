@@ -2,9 +2,9 @@
 
 //! The slots in C: `kernel/events/uprobes_xol/single_page.c`, compiled for the host.
 //!
-//! The headers in `include/linux` stand for the kernel's: the same atomics, barriers and cache lines,
-//! and a wait queue on a futex. The pages, and how an instruction is written to them,
-//! are those of [`bindings`], the same as for the slots in Rust.
+//! The headers in `include/linux` stand for the kernel's: the same atomics, barriers and cache
+//! lines, and a wait queue on a futex. The pages, and how an instruction is written to them, are
+//! those of [`bindings`], the same as for the slots in Rust.
 
 use bindings::{arch_uprobe, page};
 use std::ffi::{c_int, c_uint, c_ulong, c_void};

@@ -6,7 +6,7 @@ struct task_struct {
 	struct mm_struct	*mm;
 };
 
-/* not used: who benchmarks passes the area */
+/* not used: the caller passes the area */
 #define current		((struct task_struct *)NULL)
 
 #endif
