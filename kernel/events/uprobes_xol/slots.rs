@@ -185,7 +185,7 @@ impl Slots {
     /// [`ENOMEM`] when there is no memory.
     pub(crate) fn grow(&self, index: usize) -> Result {
         // At the limit of its memory cgroup the process goes on with the slots that it has.
-        let page = SlotPage::new(GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN)?;
+        let page = SlotPage::new(GFP_KERNEL_ACCOUNT | __GFP_NORETRY)?;
         let mut guard = self.inner.lock();
         let inner = &mut *guard;
         if inner.free.pages() == index && self.table.add_page(index, page, &mut inner.locked) {

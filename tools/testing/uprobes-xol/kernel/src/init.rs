@@ -83,7 +83,6 @@ pub const GFP_KERNEL: Flags = Flags(());
 pub const GFP_KERNEL_ACCOUNT: Flags = Flags(());
 pub const __GFP_ZERO: Flags = Flags(());
 pub const __GFP_NORETRY: Flags = Flags(());
-pub const __GFP_NOWARN: Flags = Flags(());
 
 impl BitOr for Flags {
     type Output = Self;

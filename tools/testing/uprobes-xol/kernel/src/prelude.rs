@@ -2,7 +2,7 @@
 
 //! The most common items.
 
-pub use crate::init::{__GFP_NORETRY, __GFP_NOWARN, __GFP_ZERO};
+pub use crate::init::{__GFP_NORETRY, __GFP_ZERO};
 
 pub use crate::{
     error::{code::*, Error, Result},
