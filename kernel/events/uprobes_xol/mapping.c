@@ -95,15 +95,6 @@ struct xol_area *uprobe_xol_make_area(void)
 	return READ_ONCE(current->mm->uprobes_state.xol_area);
 }
 
-/* The trampoline is in the first slot of the area. */
-unsigned long uprobe_get_trampoline_vaddr(void)
-{
-	/* Pairs with the release in uprobe_xol_add_vma() */
-	struct xol_area *area = READ_ONCE(current->mm->uprobes_state.xol_area);
-
-	return area ? area->vaddr : UPROBE_NO_TRAMPOLINE_VADDR;
-}
-
 void * __weak arch_uretprobe_trampoline(unsigned long *psize)
 {
 	static uprobe_opcode_t insn = UPROBE_SWBP_INSN;
