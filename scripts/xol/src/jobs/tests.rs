@@ -18,6 +18,9 @@ use crate::stage::{Runner, files_below, read_text};
 
 const KSELFTESTS: &str = "tools/testing/selftests/uprobes";
 
+/// The Rust code that boosts slots.
+const BOOSTING: &str = "kernel/events/uprobes_xol/boost";
+
 /// The cases that fail on upstream's kernel: an architecture, the end of a case's name, and the
 /// patch that fixes the fault, in each line.
 const UPSTREAM_FAULTS: &str = "tools/testing/uprobes-xol/upstream-faults";
@@ -271,7 +274,9 @@ impl Tests<'_> {
         } = trial;
         let stage = trial.stage();
         let other = flavour.built();
-        let left_out = match other != flavour && self.flavours.contains(&other) {
+        let runs_selftests = matches!(kind, Kind::Kselftest | Kind::Debug);
+        let ran_on_other = other != flavour && self.flavours.contains(&other);
+        let left_out = match runs_selftests && ran_on_other {
             true => &self.unboosted[..],
             false => &[],
         };
@@ -489,6 +494,12 @@ fn kunit_suites(
         let mut suites = BTreeSet::new();
         for folder in [arch.folder(), "kernel", "rust"] {
             for file in files_below(&runner.paths.checkout.join(folder))? {
+                // Tests of boosting are compiled where slots are boosted.
+                if file.starts_with(runner.paths.checkout.join(BOOSTING))
+                    && !Flavour::Stepped.is_on(arch)
+                {
+                    continue;
+                }
                 let text = read_text(&file)?;
                 suites.extend(suites_in(&text).map(str::to_owned));
             }
