@@ -22,7 +22,7 @@ const KSELFTESTS: &str = "tools/testing/selftests/uprobes";
 const BOOSTING: &str = "kernel/events/uprobes_xol/boost";
 
 /// The cases that fail on upstream's kernel: an architecture, the end of a case's name, and the
-/// patch that fixes the fault, in each line.
+/// patch that fixes the fault, separated by tabs.
 const UPSTREAM_FAULTS: &str = "tools/testing/uprobes-xol/upstream-faults";
 
 /// Instructions per hit by which a timer interrupt may change the result.
@@ -380,17 +380,17 @@ impl Tests<'_> {
 /// failure: either upstream has fixed its fault, or the case does not find it.
 fn expect_faults(cases: &mut [Case], faults: &str, arch: Arch) {
     for line in faults.lines().filter(|line| !line.starts_with('#')) {
-        let mut words = line.split_whitespace();
-        let (Some(on), Some(name)) = (words.next(), words.next()) else {
+        let mut columns = line.splitn(3, '\t');
+        let (Some(on), Some(name), Some(patch)) = (columns.next(), columns.next(), columns.next())
+        else {
             continue;
         };
-        let reason = words.collect::<Vec<_>>().join(" ");
         let matches = |case: &&mut Case| on == arch.name() && case.name.ends_with(name);
         for case in cases.iter_mut().filter(matches) {
             match case.verdict {
                 Verdict::Fail => {
                     case.verdict = Verdict::ExpectedFailure;
-                    case.detail.clone_from(&reason);
+                    case.detail = format!("fixed by {patch}");
                 }
                 Verdict::Pass => {
                     case.verdict = Verdict::Fail;
@@ -539,7 +539,7 @@ mod unit_tests {
 
     #[test]
     fn faults_of_upstream_must_show() {
-        let faults = "# words\nx86_64 avx/ret  fixed by 0002\narm64 avx/nop fixed by 0001\n";
+        let faults = "# words\nx86_64\tavx/ret, 1 thread\t0002\narm64\tavx/nop\t0001\n";
         let judged = |name: &str, verdict| {
             let mut cases = [Case {
                 name: name.to_owned(),
@@ -555,9 +555,15 @@ mod unit_tests {
             (verdict, detail)
         };
         let expected = (Verdict::ExpectedFailure, "fixed by 0002".to_owned());
-        assert_eq!(judged("uprobes:avx/ret", Verdict::Fail), expected);
-        assert_eq!(judged("uprobes:avx/ret", Verdict::Pass).0, Verdict::Fail);
-        assert_eq!(judged("uprobes:avx/ret", Verdict::Skip).0, Verdict::Skip);
+        assert_eq!(judged("uprobes:avx/ret, 1 thread", Verdict::Fail), expected);
+        assert_eq!(
+            judged("uprobes:avx/ret, 1 thread", Verdict::Pass).0,
+            Verdict::Fail
+        );
+        assert_eq!(
+            judged("uprobes:avx/ret, 1 thread", Verdict::Skip).0,
+            Verdict::Skip
+        );
         for verdict in [Verdict::Fail, Verdict::Pass] {
             assert_eq!(judged("uprobes:avx/nop", verdict).0, verdict);
         }
