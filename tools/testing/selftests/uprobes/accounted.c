@@ -148,6 +148,10 @@ TEST_F_TIMEOUT(accounted, pages_are_charged, TIME_LIMIT)
 
 	if (!xol_count("pages", &pages_before))
 		SKIP(return, "the area has one page, which is charged to nobody");
+	/* or a batch could hide them */
+	if (processes * ((xol_slots() + 1) * XOL_SLOT_SIZE / page_size) <
+	    2 * BATCH * processors)
+		SKIP(return, "an area has too few pages here");
 	for (unsigned int i = 0; i < processes; i++)
 		pids[i] = start_process(self->done, 0);
 	wait_for(self->done, processes);
@@ -166,7 +170,6 @@ TEST_F_TIMEOUT(accounted, pages_are_charged, TIME_LIMIT)
 	charged = after < before ? 0 : (after - before) / page_size;
 	ksft_print_msg("%u processes: areas of %lu pages, %lu pages charged\n", processes,
 		       pages, charged);
-	/* or a batch could hide them */
 	ASSERT_GE(pages, 2 * BATCH * processors);
 	EXPECT_GE(charged + BATCH * processors, pages);
 }
