@@ -122,8 +122,9 @@ void uprobe_xol_put_slot(struct xol_area *area, struct uprobe_task *utask)
 	if (WARN_ON_ONCE(offset >= PAGE_SIZE))
 		return;
 	clear_bit(offset / UPROBE_XOL_SLOT_BYTES, slots->taken);
+	/* Pairs with the barrier in wait_event_killable() */
 	smp_mb__after_atomic();
-	/* The barrier pairs with the one in wait_event_killable() */
+	/* The barrier comes before. */
 	if (waitqueue_active(&slots->wq))
 		wake_up(&slots->wq);
 }
