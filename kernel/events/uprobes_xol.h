@@ -83,74 +83,146 @@ unsigned long uprobe_xol_wait_slot(struct xol_area *area, struct uprobe_task *ut
 void uprobe_xol_put_slot(struct xol_area *area, struct uprobe_task *utask);
 
 /*
- * Implemented in uprobes.c: begins a step of @arch by the current task, whose
- * breakpoint is at @bp_vaddr. The caller is an RCU Tasks Trace reader. The
- * read-side section is ended while the task waits for a slot, and begun again.
- */
-int uprobe_begin_step(const struct arch_uprobe *arch, struct pt_regs *regs,
-		      unsigned long bp_vaddr);
-
-/*
- * Boosting (uprobes_xol/boost.c): the slot ends with a jump, so that nothing is
- * stepped.
+ * Boosting (uprobes_xol/boost.c): the instruction lies in a slot near the program's
+ * text and is followed by a jump to the next instruction, so that nothing is stepped.
  *
- * uprobe_boost() makes the current task, which hit @arch, go on in a boosted slot.
- * It returns false if the instruction must be stepped. uprobe_leave_boosted() takes
- * the current task out of a boosted slot before it handles a signal.
+ * uprobe_boost_key() returns what boosted slots of a new probe are found by, or 0 if
+ * the instruction cannot be boosted.
+ *
+ * uprobe_boost() makes the current task, which hit the probe, go on in a boosted slot.
+ * It returns false if the instruction must be stepped.
+ *
+ * uprobe_boost_removed() retires the slot of a probe whose breakpoint was removed from
+ * @mm. uprobe_free_boosted() frees all slots of a process that is gone.
+ *
+ * uprobe_leave_boosted() takes the current task out of a boosted slot before it handles
+ * a signal; this may begin a step. uprobe_steps_boosted() returns whether the current
+ * task, which steps, does so in a boosted slot.
  */
 #ifdef CONFIG_UPROBES_XOL_BOOST
-bool __uprobe_boost(const struct arch_uprobe *arch, struct pt_regs *regs);
+u64 uprobe_boost_key(const struct arch_uprobe *arch);
+bool __uprobe_boost(u64 key, const struct arch_uprobe *arch, struct pt_regs *regs);
+void uprobe_boost_removed(struct mm_struct *mm, u64 key, unsigned long bp_vaddr);
+void uprobe_free_boosted(struct mm_struct *mm);
 void uprobe_leave_boosted(void);
+bool uprobe_steps_boosted(const struct uprobe_task *utask);
 
-static inline bool uprobe_boost(const struct arch_uprobe *arch, struct pt_regs *regs)
+static inline bool uprobe_boost(u64 key, const struct arch_uprobe *arch,
+				struct pt_regs *regs)
 {
-	return arch_uprobe_may_boost(arch) && __uprobe_boost(arch, regs);
+	return key && __uprobe_boost(key, arch, regs);
 }
 #else
-static inline bool uprobe_boost(const struct arch_uprobe *arch, struct pt_regs *regs)
+static inline u64 uprobe_boost_key(const struct arch_uprobe *arch)
+{
+	return 0;
+}
+
+static inline bool uprobe_boost(u64 key, const struct arch_uprobe *arch,
+				struct pt_regs *regs)
 {
 	return false;
+}
+
+static inline void uprobe_boost_removed(struct mm_struct *mm, u64 key,
+					unsigned long bp_vaddr)
+{
+}
+
+static inline void uprobe_free_boosted(struct mm_struct *mm)
+{
 }
 
 static inline void uprobe_leave_boosted(void)
 {
 }
+
+static inline bool uprobe_steps_boosted(const struct uprobe_task *utask)
+{
+	return false;
+}
 #endif
 
-/* A boosted slot, and the instruction and address that it is boosted for. */
-struct uprobe_xol_boosted {
-	unsigned long		vaddr;	/* of the slot */
-	unsigned long		next;	/* where its jump leads */
-	struct arch_uprobe	arch;
+/* The geometry of areas of boosted slots. */
+enum {
+	UPROBE_BOOST_AREA_SHIFT	= 18,	/* an area is as large, and as aligned */
+	UPROBE_BOOST_AREAS	= 64,	/* of a process, at most */
+	UPROBE_BOOST_KEY_SHIFT	= 8,	/* of a probe's number; the rest is arch_uprobe_boost() */
+	UPROBE_BOOST_FIRST_KEY	= 16,	/* smaller numbers are for slots without a probe */
+};
+
+/* The head of a process's boosted slots; the rest belongs to Rust. */
+struct uprobe_boosted {
+	u64	filter;	/* bit n: an area's address >> UPROBE_BOOST_AREA_SHIFT is n modulo 64 */
+};
+
+/* What an ip in a boosted slot means. */
+struct uprobe_boost_place {
+	unsigned long	vaddr;		/* of the slot */
+	unsigned long	bp_vaddr;	/* of the probed instruction */
+	u8		boost;		/* arch_uprobe_boost() */
 };
 
 /*
  * Implemented in Rust if CONFIG_UPROBES_XOL_BOOST=y.
  *
- * uprobe_xol_boost() is like uprobe_xol_get_slot(), but the task does not give
- * back the slot, and never waits: 0 means that the instruction must be stepped. The
- * task is an RCU Tasks Trace reader until the slot is its ip.
+ * uprobe_boosted_create() creates the boosted slots of the current process.
+ * uprobe_boosted_free() gives them up.
  *
- * uprobe_xol_boosted_at() finds the boosted slot that @ip is in. Any context.
+ * uprobe_boosted_find() returns the address of the slot of a probe, or 0.
+ * uprobe_boosted_make() also makes a slot; it may sleep and take mmap_lock, but waits
+ * for no hit. For both, the task is an RCU Tasks Trace reader until the slot is its ip.
+ *
+ * uprobe_boosted_remove() retires the slot of a probe, if there is one. It may sleep.
+ * mmap_lock may be held.
+ *
+ * uprobe_boosted_at() finds the boosted slot that @ip is in. Any context.
+ *
+ * uprobe_boosted_page() returns the page with the index @index of the area at @vaddr,
+ * or NULL if there is no memory. It may sleep. mmap_lock may be held.
  */
-unsigned long uprobe_xol_boost(struct xol_area *area, const struct arch_uprobe *arch,
-			       unsigned long next);
-bool uprobe_xol_boosted_at(struct xol_area *area, unsigned long ip,
-			   struct uprobe_xol_boosted *boosted);
+struct uprobe_boosted *uprobe_boosted_create(void);
+void uprobe_boosted_free(struct uprobe_boosted *boosted);
+unsigned long uprobe_boosted_find(struct uprobe_boosted *boosted, u64 key,
+				  unsigned long bp_vaddr);
+unsigned long uprobe_boosted_make(struct uprobe_boosted *boosted, u64 key,
+				  const struct arch_uprobe *arch, unsigned long bp_vaddr);
+void uprobe_boosted_remove(struct uprobe_boosted *boosted, u64 key,
+			   unsigned long bp_vaddr);
+bool uprobe_boosted_at(struct uprobe_boosted *boosted, unsigned long ip,
+		       struct uprobe_boost_place *place);
+struct page *uprobe_boosted_page(struct uprobe_boosted *boosted, unsigned long vaddr,
+				 unsigned long index);
 
 /*
- * Implemented in C if CONFIG_UPROBES_XOL_BOOST=y (uprobes_xol/boost.c), called
- * from Rust to find boosted slots that no probe needs and no task is in. Neither
- * sleeps.
+ * Implemented in C if CONFIG_UPROBES_XOL_BOOST=y, called from Rust.
  *
- * uprobe_xol_is_probed() returns whether the current process has a breakpoint at
- * the instruction @arch, which lies directly before @next. uprobe_xol_visit_ips()
- * calls @visit with the ip of each task of the current process, as it is at some
- * moment during the call; it waits for other CPUs, and returns false if it could
- * not look at all tasks.
+ * uprobe_boost_fill_page() fills a page of boosted slots with breakpoints.
+ *
+ * uprobe_boost_map_area() maps an area that the text at @bp_vaddr can be reached from.
+ * It calls @mapped with the area's address before any task can use the area. It takes
+ * mmap_lock; it returns an error if there is no room, or after a fatal signal.
+ *
+ * uprobe_boost_lock_area() calls @locked while no task can map a page of the area at
+ * @vaddr, which may do so again after uprobe_boost_unmap_page(). It takes mmap_lock.
+ *
+ * uprobe_boost_visit_ips() calls @visit with the ip of each task that runs in @mm, as it
+ * is at some moment during the call. It sleeps, and waits for other CPUs. It returns
+ * false if it could not look at all tasks.
+ *
+ * uprobe_boost_is_probed() returns whether the text at @bp_vaddr has a breakpoint. It may
+ * sleep and take mmap_lock.
  */
-bool uprobe_xol_is_probed(const struct arch_uprobe *arch, unsigned long next);
-bool uprobe_xol_visit_ips(void (*visit)(void *data, unsigned long ip), void *data);
+void uprobe_boost_fill_page(struct page *page);
+int uprobe_boost_map_area(unsigned long bp_vaddr,
+			  void (*mapped)(void *data, unsigned long vaddr), void *data);
+void uprobe_boost_lock_area(struct mm_struct *mm, unsigned long vaddr,
+			    void (*locked)(void *data, struct vm_area_struct *vma),
+			    void *data);
+void uprobe_boost_unmap_page(struct vm_area_struct *vma, unsigned long index);
+bool uprobe_boost_visit_ips(struct mm_struct *mm,
+			    void (*visit)(void *data, unsigned long ip), void *data);
+bool uprobe_boost_is_probed(struct mm_struct *mm, unsigned long bp_vaddr);
 
 /* Counts over all areas. */
 enum uprobe_xol_counter {
@@ -159,9 +231,11 @@ enum uprobe_xol_counter {
 	UPROBE_XOL_COUNT_TASKS,		/* tasks that have a slot cached */
 	UPROBE_XOL_COUNT_RECYCLES,	/* slots that were recycled */
 	UPROBE_XOL_COUNT_WAITS,		/* times that a task waited for a slot */
-	UPROBE_XOL_COUNT_BOOSTED,	/* slots that end with a jump */
-	UPROBE_XOL_COUNT_UNBOOSTED,	/* hits that found no slot to boost */
+	UPROBE_XOL_COUNT_BOOSTED,	/* boosted slots */
+	UPROBE_XOL_COUNT_UNBOOSTED,	/* hits that were stepped for want of a boosted slot */
 	UPROBE_XOL_COUNT_RECLAIMS,	/* boosted slots that were reclaimed */
+	UPROBE_XOL_COUNT_BOOST_PAGES,	/* of boosted slots */
+	UPROBE_XOL_COUNT_BOOST_AREAS,
 	UPROBE_XOL_COUNTS,
 };
 
@@ -169,8 +243,7 @@ enum uprobe_xol_counter {
 void uprobe_xol_count(enum uprobe_xol_counter counter, long change);
 
 /*
- * The most slots of an area in Rust. One holds the uretprobe trampoline. At most
- * half of the others may be boosted.
+ * The most slots of an area in Rust. One holds the uretprobe trampoline.
  */
 #define UPROBE_XOL_SLOTS	2048
 

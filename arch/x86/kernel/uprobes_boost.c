@@ -10,12 +10,10 @@
 #include <linux/linkage.h>
 #include <linux/ptrace.h>
 #include <linux/string.h>
-#include <linux/thread_info.h>
 #include <linux/unaligned.h>
 #include <linux/uprobes_boost.h>
 
 #include <asm/insn.h>
-#include <asm/pkru.h>
 #include <asm/processor.h>
 #include <asm/text-patching.h>
 
@@ -24,6 +22,10 @@
 #define P66	BIT(1)
 #define PF2	BIT(2)
 #define PF3	BIT(3)
+
+/* The fields of a ModRM byte; the operand that is relative to ip */
+#define MODRM_REG_BITS	0x38
+#define MODRM_RIP		0x05
 
 #define ALL_REGS	0xff
 #define REG(n)		BIT(n)
@@ -144,11 +146,7 @@ static u8 boost_prefix(struct insn *insn)
 	return is_power_of_2(seen) ? seen : 0;
 }
 
-/**
- * arch_uprobe_can_boost - may a slot of this instruction end with a jump?
- * @insn: decoded for 64-bit mode, not relative to ip
- */
-bool arch_uprobe_can_boost(struct insn *insn)
+static bool boost_has_rule(struct insn *insn)
 {
 	u8 map = insn->opcode.nbytes - 1, opcode, reg = 0, prefix;
 
@@ -171,68 +169,74 @@ bool arch_uprobe_can_boost(struct insn *insn)
 }
 
 /**
- * arch_uprobe_boost_next - where to go on behind a boosted slot
- * @auprobe: the instruction, which may be boosted
- * @regs: of the current task, whose ip is that of the instruction
+ * arch_uprobe_boost_decode - may a slot of this instruction end with a jump?
+ * @insn: decoded for any mode; its length is known for sure
  *
- * Returns 0 if this hit must be stepped: a trap is expected after the instruction,
- * the task is not in 64-bit mode, or the jump cannot read its target. User space
- * has no indirect branch tracking, so the jump needs no endbr64 at its target.
+ * Returns what arch_uprobe_boost() returns.
  */
-unsigned long arch_uprobe_boost_next(const struct arch_uprobe *auprobe,
-				     struct pt_regs *regs)
+u8 arch_uprobe_boost_decode(struct insn *insn)
 {
-	unsigned long next = regs->ip + auprobe->defparam.ilen;
+	u8 boost = insn->length;
 
-	if (regs->flags & X86_EFLAGS_TF || !user_64bit_mode(regs))
+	if (!boost_has_rule(insn))
 		return 0;
-	if (read_thread_flags() & (_TIF_SINGLESTEP | _TIF_BLOCKSTEP))
-		return 0;
-	/* Only the jump reads the memory of the slot, whose protection key is 0. */
-	if (!__pkru_allows_read(read_pkru(), 0))
-		return 0;
-	/* A jump to another address would fault in the slot, not at its target. */
-	return next < TASK_SIZE_MAX ? next : 0;
+	if (boost + JMP32_INSN_SIZE > UPROBE_BOOST_GRANULE)
+		boost |= UPROBE_BOOST_PAIR;
+	return boost;
 }
 
-/* Returns the offset of the jump in the slot. */
-unsigned int arch_uprobe_boosted_jump(const struct arch_uprobe *auprobe)
+/* Puts a jump to @next at @jump, which is executed at @vaddr. */
+static bool boost_jump(u8 *jump, unsigned long vaddr, unsigned long next)
 {
-	return auprobe->defparam.ilen;
+	long rel = next - (vaddr + JMP32_INSN_SIZE);
+
+	jump[0] = JMP32_INSN_OPCODE;
+	put_unaligned_le32(rel, jump + 1);
+	return rel == (s32)rel;
+}
+
+/* Makes the ModRM byte at @modrm relative to ip, with an operand that is @diff further. */
+static bool boost_operand(u8 *modrm, long diff)
+{
+	long disp = (s32)get_unaligned_le32(modrm + 1) + diff;
+
+	*modrm = (*modrm & MODRM_REG_BITS) | MODRM_RIP;
+	put_unaligned_le32(disp, modrm + 1);
+	return disp == (s32)disp;
+}
+
+bool arch_uprobe_boost_insn(const struct arch_uprobe *auprobe, unsigned long bp_vaddr,
+			    unsigned long vaddr, u8 *bytes)
+{
+	unsigned int length = auprobe->defparam.ilen;
+	unsigned long next = bp_vaddr + length;
+	u8 boost = auprobe->defparam.boost;
+	unsigned int modrm = auprobe->defparam.modrm;
+
+	/* A jump to another address would fault in the slot, not at its target. */
+	if (next >= TASK_SIZE_MAX)
+		return false;
+
+	arch_uprobe_boost_fill(bytes, boost & UPROBE_BOOST_PAIR ? 2 * UPROBE_BOOST_GRANULE :
+								  UPROBE_BOOST_GRANULE);
+	memcpy(bytes, auprobe->ixol, length);
+	if (modrm && !boost_operand(bytes + modrm, bp_vaddr - vaddr))
+		return false;
+	if (!boost_jump(bytes + length, vaddr + length, next))
+		return false;
+	if (boost & UPROBE_BOOST_REP)
+		memcpy(bytes + UPROBE_BOOST_GRANULE, auprobe->ixol, length);
+	return true;
 }
 
 /*
- * Takes the current task, which is at the jump of a boosted slot, out of the slot.
- * If the jump has faulted, RF is set: clear it, or a hardware breakpoint at @next
- * would be skipped.
+ * If the jump has faulted, RF is set: clear it, or a hardware breakpoint at @next would
+ * be skipped.
  */
 void arch_uprobe_boosted_leave(struct pt_regs *regs, unsigned long next)
 {
 	regs->ip = next;
 	regs->flags &= ~X86_EFLAGS_RF;
-}
-
-/* Offset of the jump's target: aligned, because user space may have set AC. */
-#define BOOST_TARGET	(UPROBE_BOOSTED_SIZE - sizeof(u64))
-/* ff 25 and the distance to the target */
-#define BOOST_JUMP_SIZE	6
-
-void arch_uprobe_boosted_insn(const struct arch_uprobe *auprobe,
-			      unsigned long next, u8 *insn)
-{
-	unsigned int ilen = auprobe->defparam.ilen;
-	u8 *jump = insn + ilen;
-
-	BUILD_BUG_ON(!IS_ALIGNED(BOOST_TARGET, sizeof(u64)));
-	BUILD_BUG_ON(MAX_INSN_SIZE + BOOST_JUMP_SIZE > BOOST_TARGET);
-	BUILD_BUG_ON(!IS_ALIGNED(UPROBE_XOL_SLOT_BYTES, sizeof(u64)));
-
-	memset(insn, INT3_INSN_OPCODE, UPROBE_BOOSTED_SIZE);
-	memcpy(insn, auprobe->ixol, ilen);
-	jump[0] = 0xff;
-	jump[1] = 0x25;
-	put_unaligned_le32(BOOST_TARGET - ilen - BOOST_JUMP_SIZE, jump + 2);
-	put_unaligned_le64(next, insn + BOOST_TARGET);
 }
 
 #ifdef CONFIG_UPROBES_XOL_RUST_KUNIT_TEST

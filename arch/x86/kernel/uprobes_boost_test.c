@@ -261,6 +261,7 @@ static const struct boost_case boost_cases[] = {
 	{ "ud0", { 0x0f, 0xff, 0x07 }, false },
 	{ "add %r16,(%rdi)", { 0xd5, 0x48, 0x01, 0x07 }, false },
 };
+
 static void boost_describe(struct kunit *test, const void *param, char *desc)
 {
 	const struct boost_case *of = param;
@@ -288,7 +289,7 @@ static void boost_test_insn(struct kunit *test)
 	struct insn insn;
 
 	boost_decode(test, &insn, of->insn);
-	KUNIT_EXPECT_EQ(test, arch_uprobe_can_boost(&insn), of->boost);
+	KUNIT_EXPECT_EQ(test, !!arch_uprobe_boost_decode(&insn), of->boost);
 }
 
 static void boost_test_every_rule_is_tested(struct kunit *test)
@@ -320,42 +321,150 @@ static void boost_test_32_bit_is_stepped(struct kunit *test)
 	struct insn insn;
 
 	KUNIT_ASSERT_EQ(test, insn_decode(&insn, bytes, sizeof(bytes), INSN_MODE_32), 0);
-	KUNIT_EXPECT_FALSE(test, arch_uprobe_can_boost(&insn));
+	KUNIT_EXPECT_EQ(test, arch_uprobe_boost_decode(&insn), 0);
 }
 
-/* What the processor would do with it: the same, and then a jump to the target. */
+static const unsigned long boost_bp = 0x00007ffff7fe1234;
+/* Near enough */
+static const unsigned long boost_slot = 0x00007ffff7a00040;
+
+/* Analyses @bytes as a probe does. */
+static void boost_analyze(struct kunit *test, struct arch_uprobe *arch, const u8 *bytes)
+{
+	memset(arch, 0, sizeof(*arch));
+	memcpy(arch->insn, bytes, MAX_INSN_SIZE);
+	KUNIT_ASSERT_EQ(test, arch_uprobe_analyze_insn(arch, &init_mm, boost_bp), 0);
+}
+
+/* Checks that the slot has a jump to @target at @offset, and int3 up to @end. */
+static void boost_expect_jump(struct kunit *test, const u8 *slot, unsigned int offset,
+			      unsigned int end, unsigned long target)
+{
+	u8 jump[JMP32_INSN_SIZE] = { JMP32_INSN_OPCODE };
+
+	put_unaligned_le32(target - (boost_slot + offset + sizeof(jump)), jump + 1);
+	KUNIT_ASSERT_LE(test, offset + sizeof(jump), end);
+	KUNIT_EXPECT_MEMEQ(test, slot + offset, jump, sizeof(jump));
+	offset += sizeof(jump);
+	KUNIT_EXPECT_PTR_EQ(test, memchr_inv(slot + offset, INT3_INSN_OPCODE, end - offset),
+			    NULL);
+}
+
+/* Checks the slot of an instruction of each length. */
 static void boost_test_slot(struct kunit *test)
 {
 	static const u8 longest[MAX_INSN_SIZE] = {
 		0x67, 0x67, 0x67, 0x67, 0x67, 0x67, 0x67, 0x67,
 		0x67, 0x67, 0x67, 0x67, 0x67, 0x67, 0xc9,
 	};
-	const unsigned long next = 0x00007ffff7fe1234;
 
 	for (unsigned int ilen = 1; ilen <= MAX_INSN_SIZE; ilen++) {
-		struct arch_uprobe arch = { .defparam.ilen = ilen };
-		u8 slot[UPROBE_BOOSTED_SIZE];
-		unsigned int target;
-		struct insn jump;
-		int err;
+		u8 slot[2 * UPROBE_BOOST_GRANULE], bytes[MAX_INSN_SIZE] = { };
+		unsigned int size = ilen > 11 ? 32 : 16;
+		struct arch_uprobe arch;
+		u8 boost;
 
-		memcpy(arch.insn, longest + MAX_INSN_SIZE - ilen, ilen);
-		arch_uprobe_boosted_insn(&arch, next, slot);
-		KUNIT_EXPECT_MEMEQ(test, slot, arch.insn, ilen);
-		KUNIT_EXPECT_EQ(test, arch_uprobe_boosted_jump(&arch), ilen);
+		memset(slot, 0, sizeof(slot));
+		memcpy(bytes, longest + MAX_INSN_SIZE - ilen, ilen);
+		boost_analyze(test, &arch, bytes);
+		boost = arch_uprobe_boost(&arch);
+		KUNIT_EXPECT_EQ(test, boost & UPROBE_BOOST_LENGTH, ilen);
+		KUNIT_EXPECT_EQ(test, !!(boost & UPROBE_BOOST_PAIR), size > 16);
+		KUNIT_EXPECT_FALSE(test, boost & UPROBE_BOOST_REP);
 
-		err = insn_decode(&jump, slot + ilen, sizeof(slot) - ilen, INSN_MODE_64);
-		KUNIT_ASSERT_EQ(test, err, 0);
-		KUNIT_EXPECT_EQ(test, jump.opcode.bytes[0], 0xff);
-		KUNIT_EXPECT_EQ(test, X86_MODRM_REG(jump.modrm.value), 4);
-		KUNIT_EXPECT_TRUE(test, insn_rip_relative(&jump));
-
-		target = ilen + jump.length + jump.displacement.value;
-		KUNIT_EXPECT_TRUE(test, IS_ALIGNED(target, sizeof(u64)));
-		KUNIT_ASSERT_LE(test, target + sizeof(u64), sizeof(slot));
-		KUNIT_EXPECT_GE(test, target, ilen + jump.length);
-		KUNIT_EXPECT_EQ(test, get_unaligned_le64(slot + target), next);
+		KUNIT_ASSERT_TRUE(test, arch_uprobe_boost_insn(&arch, boost_bp, boost_slot,
+							       slot));
+		KUNIT_EXPECT_MEMEQ(test, slot, bytes, ilen);
+		boost_expect_jump(test, slot, ilen, size, boost_bp + ilen);
+		KUNIT_EXPECT_PTR_EQ(test, memchr_inv(slot + size, 0, sizeof(slot) - size),
+				    NULL);
 	}
+}
+
+/* Checks that a slot is refused which does not reach the next instruction. */
+static void boost_test_reach_of_jump(struct kunit *test)
+{
+	static const u8 leave[MAX_INSN_SIZE] = { 0xc9 };
+	struct arch_uprobe arch;
+	u8 slot[UPROBE_BOOST_GRANULE];
+	/* The jump has its ip, and the target, each one byte behind. */
+	unsigned long below = boost_bp - S32_MAX - JMP32_INSN_SIZE;
+	unsigned long above = boost_bp - S32_MIN - JMP32_INSN_SIZE;
+
+	boost_analyze(test, &arch, leave);
+	KUNIT_EXPECT_TRUE(test, arch_uprobe_boost_insn(&arch, boost_bp, below, slot));
+	KUNIT_EXPECT_EQ(test, get_unaligned_le32(slot + 2), S32_MAX);
+	KUNIT_EXPECT_FALSE(test, arch_uprobe_boost_insn(&arch, boost_bp, below - 1, slot));
+	KUNIT_EXPECT_TRUE(test, arch_uprobe_boost_insn(&arch, boost_bp, above, slot));
+	KUNIT_EXPECT_EQ(test, (s32)get_unaligned_le32(slot + 2), S32_MIN);
+	KUNIT_EXPECT_FALSE(test, arch_uprobe_boost_insn(&arch, boost_bp, above + 1, slot));
+
+	/* The next instruction is the kernel's. */
+	below = TASK_SIZE_MAX - PAGE_SIZE;
+	KUNIT_EXPECT_TRUE(test, arch_uprobe_boost_insn(&arch, TASK_SIZE_MAX - 2, below, slot));
+	KUNIT_EXPECT_FALSE(test, arch_uprobe_boost_insn(&arch, TASK_SIZE_MAX - 1, below, slot));
+}
+
+/* Checks that the operand is the same one, seen from the slot. */
+static void boost_test_operand(struct kunit *test)
+{
+	static const struct {
+		const char	*name;
+		u8		insn[MAX_INSN_SIZE];
+		unsigned int	length;
+		unsigned int	disp;	/* its offset */
+	} cases[] = {
+		{ "mov 0x12345678(%rip),%eax", { 0x8b, 0x05, 0x78, 0x56, 0x34, 0x12 }, 6, 2 },
+		{ "mov %rsi,-16(%rip)",
+		  { 0x48, 0x89, 0x35, 0xf0, 0xff, 0xff, 0xff }, 7, 3 },
+		{ "cmpl $1,0x1000(%rip)",
+		  { 0x83, 0x3d, 0x00, 0x10, 0x00, 0x00, 0x01 }, 7, 2 },
+		{ "movq $0x11223344,0x1000(%rip)",
+		  { 0x48, 0xc7, 0x05, 0x00, 0x10, 0x00, 0x00, 0x44, 0x33, 0x22, 0x11 }, 11, 3 },
+		{ "movsd 0x1000(%rip),%xmm0",
+		  { 0xf2, 0x0f, 0x10, 0x05, 0x00, 0x10, 0x00, 0x00 }, 8, 4 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		u8 slot[2 * UPROBE_BOOST_GRANULE], expected[MAX_INSN_SIZE];
+		u8 *disp = expected + cases[i].disp;
+		struct arch_uprobe arch;
+
+		boost_analyze(test, &arch, cases[i].insn);
+		KUNIT_EXPECT_EQ_MSG(test, arch_uprobe_boost(&arch), cases[i].length, "%s",
+				    cases[i].name);
+		KUNIT_ASSERT_TRUE(test, arch_uprobe_boost_insn(&arch, boost_bp, boost_slot,
+							       slot));
+		memcpy(expected, cases[i].insn, sizeof(expected));
+		put_unaligned_le32(get_unaligned_le32(disp) + (boost_bp - boost_slot), disp);
+		KUNIT_EXPECT_MEMEQ_MSG(test, slot, expected, cases[i].length, "%s",
+				       cases[i].name);
+		boost_expect_jump(test, slot, cases[i].length, UPROBE_BOOST_GRANULE,
+				  boost_bp + cases[i].length);
+	}
+}
+
+/* Checks that a slot is refused which reaches the next instruction, but not the operand. */
+static void boost_test_reach_of_operand(struct kunit *test)
+{
+	u8 mov[MAX_INSN_SIZE] = { 0x8b, 0x05 }, slot[UPROBE_BOOST_GRANULE];
+	struct arch_uprobe arch;
+
+	put_unaligned_le32(S32_MAX - 0x1000, mov + 2);
+	boost_analyze(test, &arch, mov);
+	KUNIT_EXPECT_TRUE(test, arch_uprobe_boost_insn(&arch, boost_bp, boost_bp - 0x1000,
+						       slot));
+	KUNIT_EXPECT_EQ(test, get_unaligned_le32(slot + 2), S32_MAX);
+	KUNIT_EXPECT_FALSE(test, arch_uprobe_boost_insn(&arch, boost_bp, boost_bp - 0x1001,
+							slot));
+
+	put_unaligned_le32(S32_MIN + 0x1000, mov + 2);
+	boost_analyze(test, &arch, mov);
+	KUNIT_EXPECT_TRUE(test, arch_uprobe_boost_insn(&arch, boost_bp, boost_bp + 0x1000,
+						       slot));
+	KUNIT_EXPECT_EQ(test, (s32)get_unaligned_le32(slot + 2), S32_MIN);
+	KUNIT_EXPECT_FALSE(test, arch_uprobe_boost_insn(&arch, boost_bp, boost_bp + 0x1001,
+							slot));
 }
 
 /*
@@ -454,35 +563,20 @@ static void boost_test_keeps_what_may_be_executed(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, arch.insn, movabs, sizeof(movabs));
 }
 
+/* Checks that a hit is stepped if a trap follows it, or in 32-bit mode. */
 static void boost_test_not_this_time(struct kunit *test)
 {
-	struct arch_uprobe arch = {
-		.flags = BIT(ARCH_UPROBE_FLAG_BOOST),
-		.defparam.ilen = 4,
-	};
 	struct pt_regs regs = { .ip = 0x401000, .cs = __USER_CS };
 
-	KUNIT_EXPECT_EQ(test, arch_uprobe_boost_next(&arch, &regs), 0x401004);
+	KUNIT_EXPECT_TRUE(test, arch_uprobe_may_boost(&regs));
 
 	regs.flags = X86_EFLAGS_TF;
-	KUNIT_EXPECT_EQ(test, arch_uprobe_boost_next(&arch, &regs), 0);
+	KUNIT_EXPECT_FALSE(test, arch_uprobe_may_boost(&regs));
 	regs.flags = X86_EFLAGS_AC;
-	KUNIT_EXPECT_EQ(test, arch_uprobe_boost_next(&arch, &regs), 0x401004);
+	KUNIT_EXPECT_TRUE(test, arch_uprobe_may_boost(&regs));
 
 	regs.cs = __USER32_CS;
-	KUNIT_EXPECT_EQ(test, arch_uprobe_boost_next(&arch, &regs), 0);
-	regs.cs = __USER_CS;
-
-	regs.ip = TASK_SIZE_MAX - 5;
-	KUNIT_EXPECT_EQ(test, arch_uprobe_boost_next(&arch, &regs), TASK_SIZE_MAX - 1);
-	regs.ip = TASK_SIZE_MAX - 4;
-	KUNIT_EXPECT_EQ(test, arch_uprobe_boost_next(&arch, &regs), 0);
-	regs.ip = -4UL;
-	KUNIT_EXPECT_EQ(test, arch_uprobe_boost_next(&arch, &regs), 0);
-
-	KUNIT_EXPECT_TRUE(test, arch_uprobe_may_boost(&arch));
-	arch.flags = 0;
-	KUNIT_EXPECT_FALSE(test, arch_uprobe_may_boost(&arch));
+	KUNIT_EXPECT_FALSE(test, arch_uprobe_may_boost(&regs));
 }
 
 static void boost_test_leave_clears_rf(struct kunit *test)
@@ -500,6 +594,9 @@ static struct kunit_case boost_test_cases[] = {
 	KUNIT_CASE(boost_test_every_rule_is_tested),
 	KUNIT_CASE(boost_test_32_bit_is_stepped),
 	KUNIT_CASE(boost_test_slot),
+	KUNIT_CASE(boost_test_reach_of_jump),
+	KUNIT_CASE(boost_test_operand),
+	KUNIT_CASE(boost_test_reach_of_operand),
 	KUNIT_CASE(boost_test_same_in_all_places),
 	KUNIT_CASE(boost_test_keeps_the_longer_mode),
 	KUNIT_CASE(boost_test_keeps_what_may_be_executed),

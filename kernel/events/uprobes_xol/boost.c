@@ -4,15 +4,18 @@
  * concerned: how a task gets into one and out of it, what ip is shown meanwhile,
  * and which tasks are in one. See Documentation/trace/uprobes-xol-design.rst.
  */
+#include <linux/atomic.h>
 #include <linux/kmsan-checks.h>
+#include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/ptrace.h>
-#include <linux/rcupdate_trace.h>
 #include <linux/rseq.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/sched/task_stack.h>
 #include <linux/signal.h>
+#include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/uaccess.h>
 #include <linux/uprobes_boost.h>
@@ -25,149 +28,220 @@
 static bool boost __read_mostly = true;
 module_param(boost, bool, 0644);
 
+u64 uprobe_boost_key(const struct arch_uprobe *arch)
+{
+	static atomic64_t number = ATOMIC64_INIT(UPROBE_BOOST_FIRST_KEY);
+	u8 boosted = arch_uprobe_boost(arch);
+
+	if (!boosted)
+		return 0;
+	/* The number is never used again: a uprobe may get the address of another. */
+	return atomic64_inc_return(&number) << UPROBE_BOOST_KEY_SHIFT | boosted;
+}
+
+static struct uprobe_boosted *boost_get(void)
+{
+	/* Pairs with the release in boost_create() */
+	return READ_ONCE(current->mm->uprobes_state.boosted);
+}
+
+static struct uprobe_boosted *boost_create(void)
+{
+	struct uprobe_boosted *boosted = uprobe_boosted_create(), *old = NULL;
+
+	if (!boosted)
+		return NULL;
+	/* Pairs with the reads of this pointer, which dereference it */
+	if (try_cmpxchg_release(&current->mm->uprobes_state.boosted, &old, boosted))
+		return boosted;
+	uprobe_boosted_free(boosted);
+	return old;
+}
+
+/* Does the text still have a breakpoint? True if that is not known. */
+static bool boost_has_breakpoint(unsigned long bp_vaddr)
+{
+	uprobe_opcode_t opcode;
+
+	if (copy_from_user_nofault(&opcode, (void __user *)bp_vaddr, sizeof(opcode)))
+		return true;
+	return is_swbp_insn(&opcode);
+}
+
+static noinline unsigned long boost_make(u64 key, const struct arch_uprobe *arch,
+					 unsigned long bp_vaddr)
+{
+	struct uprobe_boosted *boosted = boost_get() ?: boost_create();
+	unsigned long vaddr;
+
+	if (!boosted)
+		return 0;
+	vaddr = uprobe_boosted_make(boosted, key, arch, bp_vaddr);
+	/*
+	 * Who removes a breakpoint then removes the slot. If that was before the slot
+	 * was made, the breakpoint is gone now.
+	 */
+	if (vaddr && !boost_has_breakpoint(bp_vaddr))
+		uprobe_boosted_remove(boosted, key, bp_vaddr);
+	return vaddr;
+}
+
 /*
  * Nothing is left to do after the instruction: for all that the core knows, the
  * task does not execute anything out of line.
  */
-bool __uprobe_boost(const struct arch_uprobe *arch, struct pt_regs *regs)
+bool __uprobe_boost(u64 key, const struct arch_uprobe *arch, struct pt_regs *regs)
 {
-	struct xol_area *area;
-	unsigned long next, vaddr;
+	unsigned long bp_vaddr = instruction_pointer(regs), vaddr = 0;
+	struct uprobe_boosted *boosted;
 
-	if (!READ_ONCE(boost))
+	if (unlikely(!READ_ONCE(boost) || !arch_uprobe_may_boost(regs)))
 		return false;
 
-	next = arch_uprobe_boost_next(arch, regs);
-	if (!next)
-		return false;
-
-	area = uprobe_xol_get_area();
-	if (!area)
-		return false;
-
-	vaddr = uprobe_xol_boost(area, arch, next);
-	if (!vaddr)
-		return false;
-
+	boosted = boost_get();
+	if (likely(boosted))
+		vaddr = uprobe_boosted_find(boosted, key, bp_vaddr);
+	if (unlikely(!vaddr)) {
+		vaddr = boost_make(key, arch, bp_vaddr);
+		if (!vaddr)
+			return false;
+	}
 	instruction_pointer_set(regs, vaddr);
 	return true;
 }
 
-static bool boost_at(unsigned long ip, struct uprobe_xol_boosted *boosted)
+void uprobe_boost_removed(struct mm_struct *mm, u64 key, unsigned long bp_vaddr)
+{
+	struct uprobe_boosted *boosted = READ_ONCE(mm->uprobes_state.boosted);
+
+	if (key && boosted)
+		uprobe_boosted_remove(boosted, key, bp_vaddr);
+}
+
+void uprobe_free_boosted(struct mm_struct *mm)
+{
+	struct uprobe_boosted *boosted = mm->uprobes_state.boosted;
+
+	mm->uprobes_state.boosted = NULL;
+	if (boosted)
+		uprobe_boosted_free(boosted);
+}
+
+static bool boost_at(unsigned long ip, struct uprobe_boost_place *place)
 {
 	struct mm_struct *mm = current->mm;
-	/* Pairs with the release in uprobe_xol_add_vma() */
-	struct xol_area *area = mm ? READ_ONCE(mm->uprobes_state.xol_area) : NULL;
+	struct uprobe_boosted *boosted = mm ? READ_ONCE(mm->uprobes_state.boosted) : NULL;
 
-	if (!area || !uprobe_xol_boosted_at(area, ip, boosted))
+	if (!boosted ||
+	    !(READ_ONCE(boosted->filter) >> (ip >> UPROBE_BOOST_AREA_SHIFT) % 64 & 1) ||
+	    !uprobe_boosted_at(boosted, ip, place))
 		return false;
 	/* KMSAN does not see what Rust writes. */
-	kmsan_unpoison_memory(boosted, sizeof(*boosted));
+	kmsan_unpoison_memory(place, sizeof(*place));
 	return true;
+}
+
+/* The ip of the program for a task whose ip is @ip; 0 if no task gets there. */
+static unsigned long boost_program_ip(const struct uprobe_boost_place *place, unsigned long ip)
+{
+	unsigned int length = place->boost & UPROBE_BOOST_LENGTH;
+	unsigned long offset = ip - place->vaddr;
+
+	/* The second granule holds the same instruction. */
+	if (place->boost & UPROBE_BOOST_REP && offset >= UPROBE_BOOST_GRANULE)
+		offset -= UPROBE_BOOST_GRANULE;
+	return offset == 0 || offset == length ? place->bp_vaddr + offset : 0;
 }
 
 unsigned long uprobe_boosted_ip(struct pt_regs *regs)
 {
 	unsigned long ip = instruction_pointer(regs);
-	struct uprobe_xol_boosted boosted;
-	unsigned int jump;
+	struct uprobe_boost_place place;
 
-	if (!user_mode(regs) || !boost_at(ip, &boosted))
+	if (!user_mode(regs) || !boost_at(ip, &place))
 		return ip;
-
-	jump = arch_uprobe_boosted_jump(&boosted.arch);
-	if (ip == boosted.vaddr)
-		return boosted.next - jump;
-	return ip == boosted.vaddr + jump ? boosted.next : ip;
+	return boost_program_ip(&place, ip) ?: ip;
 }
 
-/*
- * Did the instruction that the current task is at force a signal upon it? A task
- * that gets these signals with another code, for example from a handler of the
- * probe, has not executed the instruction yet. SI_KERNEL is ambiguous, but such a
- * fault will happen again.
- */
-static bool boost_has_faulted(void)
+void __uprobe_boost_fault(void)
 {
-	const unsigned long faults = sigmask(SIGSEGV) | sigmask(SIGBUS) |
-				     sigmask(SIGILL) | sigmask(SIGFPE);
-	struct sigqueue *q;
+	struct pt_regs *regs = task_pt_regs(current);
+	unsigned long ip = instruction_pointer(regs);
+	struct uprobe_boost_place place;
 
-	guard(spinlock_irq)(&current->sighand->siglock);
-	list_for_each_entry(q, &current->pending.list, list) {
-		int sig = q->info.si_signo;
-
-		if (q->info.si_code <= SI_USER || q->info.si_code == SI_KERNEL ||
-		    (sig == SIGBUS && q->info.si_code == BUS_MCEERR_AO))
-			continue;
-		if (siginmask(sig, faults) && !sigismember(&current->blocked, sig))
-			return true;
-	}
-	return false;
+	if (boost_at(ip, &place) && boost_program_ip(&place, ip) == place.bp_vaddr)
+		instruction_pointer_set(regs, place.bp_vaddr);
 }
 
 /*
  * The current task is about to handle a signal, and no handler may see it in a
- * boosted slot. If it executed the instruction, it takes the jump as well. If the
- * instruction faulted, or the task is being killed, the task is back at its
- * breakpoint. Otherwise it steps the instruction before it handles the signal; but
- * a restartable sequence is aborted at once, as it would be for the signal.
+ * boosted slot. If it executed the instruction, it takes the jump as well. If it is
+ * being killed, it is back at its breakpoint. Otherwise it steps the instruction in
+ * the slot before it handles the signal: the probe's handlers have run. But a
+ * restartable sequence is aborted at once, as it would be for the signal.
  */
 void uprobe_leave_boosted(void)
 {
 	struct task_struct *t = current;
 	struct pt_regs *regs = task_pt_regs(t);
-	unsigned long ip = instruction_pointer(regs), bp_vaddr;
-	struct uprobe_xol_boosted boosted;
+	unsigned long ip = instruction_pointer(regs), program_ip;
+	struct uprobe_boost_place place;
 	/* Not SIGSEGV: an error of the sequence would then be fatal. */
 	struct ksignal ksig = { };
-	unsigned int jump;
 
-	if (!boost_at(ip, &boosted))
+	if (!boost_at(ip, &place))
 		return;
 
-	jump = arch_uprobe_boosted_jump(&boosted.arch);
-	if (ip == boosted.vaddr + jump) {
-		arch_uprobe_boosted_leave(regs, boosted.next);
+	program_ip = boost_program_ip(&place, ip);
+	if (!program_ip)
+		return;
+
+	if (program_ip != place.bp_vaddr) {
+		arch_uprobe_boosted_leave(regs, program_ip);
 		return;
 	}
 
-	/* User space may have jumped there itself. */
-	if (ip != boosted.vaddr)
+	if (!t->utask || __fatal_signal_pending(t)) {
+		instruction_pointer_set(regs, program_ip);
 		return;
-
-	bp_vaddr = boosted.next - jump;
-	instruction_pointer_set(regs, bp_vaddr);
-	if (!t->utask || __fatal_signal_pending(t) || boost_has_faulted())
-		return;
+	}
 
 	/* A task that steps looks as if it had left a restartable sequence. */
 	rseq_signal_deliver(&ksig, regs);
-	if (instruction_pointer(regs) != bp_vaddr)
+	/*
+	 * Until here, and from here on, ip is in the slot: otherwise the slot might be
+	 * reclaimed.
+	 */
+	if (instruction_pointer(regs) != ip)
 		return;
 
-	rcu_read_lock_trace();
-	uprobe_begin_step(&boosted.arch, regs, bp_vaddr);
-	rcu_read_unlock_trace();
+	t->utask->vaddr = place.bp_vaddr;
+	t->utask->xol_vaddr = place.vaddr;
+	arch_uprobe_boosted_step(uprobe_xol_arch(t->utask), regs, place.boost);
+	t->utask->state = UTASK_SSTEP;
 }
 
-bool uprobe_xol_is_probed(const struct arch_uprobe *arch, unsigned long next)
+bool uprobe_steps_boosted(const struct uprobe_task *utask)
 {
-	unsigned long vaddr = next - arch_uprobe_boosted_jump(arch);
+	struct uprobe_boost_place place;
+
+	return boost_at(utask->xol_vaddr, &place);
+}
+
+bool uprobe_boost_is_probed(struct mm_struct *mm, unsigned long bp_vaddr)
+{
 	uprobe_opcode_t opcode;
 
-	if (!current->mm ||
-	    copy_from_user_nofault(&opcode, (void __user *)vaddr, sizeof(opcode)))
-		return false;
-	return is_swbp_insn(&opcode);
+	return access_remote_vm(mm, bp_vaddr, &opcode, sizeof(opcode), FOLL_FORCE) ==
+	       sizeof(opcode) && is_swbp_insn(&opcode);
 }
 
-/* A look at one task */
+/* A look at the tasks of a process */
 struct boost_look {
-	struct task_struct	*task;
-	struct mm_struct	*mm;	/* of the process */
+	struct mm_struct	*mm;
 	unsigned long		ip;
 	int			cpu;	/* that the task runs on */
+	struct task_struct	*task;	/* to be seen there */
 };
 
 enum boost_seen {
@@ -205,15 +279,14 @@ static void boost_look_current(void *arg)
 /* A task may stop running before its CPU is interrupted, but not often. */
 #define BOOST_TRIES	100
 
-static int boost_look(struct boost_look *look)
+static int boost_look_at(struct boost_look *look, struct task_struct *t)
 {
-	struct task_struct *t = look->task;
-
 	for (int i = 0; i < BOOST_TRIES; i++) {
 		int seen = task_call_func(t, boost_look_fixed, look);
 
 		if (seen != SEEN_RUNNING)
 			return seen;
+		look->task = t;
 		smp_call_function_single(look->cpu, boost_look_current, look, true);
 		if (!look->task)
 			return SEEN_IP;
@@ -223,28 +296,52 @@ static int boost_look(struct boost_look *look)
 
 /*
  * A task that is created during the call begins where the system call that creates
- * it returns to, and not in a slot.
+ * it returns to, and not in a slot. Tasks that run are looked at last, when no CPU
+ * waits for the end of a read-side section.
  */
-bool uprobe_xol_visit_ips(void (*visit)(void *data, unsigned long ip), void *data)
+bool uprobe_boost_visit_ips(struct mm_struct *mm,
+			    void (*visit)(void *data, unsigned long ip), void *data)
 {
-	struct mm_struct *mm = current->mm;
+	struct boost_look look = { .mm = mm };
+	unsigned int running = 0;
+	struct task_struct **runs __free(kfree) = kmalloc_array(nr_cpu_ids, sizeof(*runs),
+								GFP_KERNEL);
 	struct task_struct *p, *t;
+	bool all = true;
 
-	if (!mm)
-		return true;
+	if (!runs)
+		return false;
 
-	guard(rcu)();
-	for_each_process_thread(p, t) {
-		struct boost_look look = { .task = t, .mm = mm };
-		int seen;
+	rcu_read_lock();
+	for_each_process(p) {
+		for_each_thread(p, t) {
+			struct mm_struct *of = READ_ONCE(t->mm);
+			int seen;
 
-		if (READ_ONCE(t->mm) != mm)
-			continue;
-		seen = boost_look(&look);
-		if (seen == SEEN_RUNNING)
-			return false;
+			if (!of)
+				continue;
+			/* The threads of a process have the same. */
+			if (of != mm)
+				break;
+			seen = task_call_func(t, boost_look_fixed, &look);
+			if (seen == SEEN_IP)
+				visit(data, look.ip);
+			else if (seen == SEEN_RUNNING && running < nr_cpu_ids)
+				runs[running++] = get_task_struct(t);
+			else if (seen == SEEN_RUNNING)
+				all = false;
+		}
+	}
+	rcu_read_unlock();
+
+	for (unsigned int i = 0; i < running; i++) {
+		int seen = boost_look_at(&look, runs[i]);
+
 		if (seen == SEEN_IP)
 			visit(data, look.ip);
+		else if (seen == SEEN_RUNNING)
+			all = false;
+		put_task_struct(runs[i]);
 	}
-	return true;
+	return all;
 }

@@ -23,6 +23,8 @@ static const char * const debugfs_names[UPROBE_XOL_COUNTS] = {
 	[UPROBE_XOL_COUNT_BOOSTED]	= "boosted",
 	[UPROBE_XOL_COUNT_UNBOOSTED]	= "unboosted",
 	[UPROBE_XOL_COUNT_RECLAIMS]	= "reclaims",
+	[UPROBE_XOL_COUNT_BOOST_PAGES]	= "boost_pages",
+	[UPROBE_XOL_COUNT_BOOST_AREAS]	= "boost_areas",
 };
 
 void uprobe_xol_count(enum uprobe_xol_counter counter, long change)

@@ -59,7 +59,7 @@ pub(crate) fn used() {
     count(Counter::Slots, 1);
 }
 
-/// Records that the current task recycled or reclaimed `slot`.
+/// Records that the current task recycled `slot`.
 pub(crate) fn recycled(slot: Slot) {
     count(Counter::Slots, -1);
     count(Counter::Recycles, 1);

@@ -96,12 +96,15 @@ pub(crate) enum Counter {
     Recycles = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_RECYCLES as isize,
     /// Times that a task queued for a slot.
     Waits = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_WAITS as isize,
-    /// Slots that end with a jump.
+    /// Boosted slots.
     Boosted = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_BOOSTED as isize,
-    /// Hits that found no slot to boost.
+    /// Hits that were stepped for want of a boosted slot.
     Unboosted = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_UNBOOSTED as isize,
     /// Boosted slots that were reclaimed.
     Reclaims = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_RECLAIMS as isize,
+    /// Pages of boosted slots.
+    BoostPages = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_BOOST_PAGES as isize,
+    BoostAreas = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_BOOST_AREAS as isize,
 }
 
 /// Changes a count by `change`. Any context.

@@ -204,7 +204,6 @@ impl Slots {
             left -= count;
             if left == 0 || inner.gc.batch.is_empty() {
                 let found = inner.put_batch();
-                inner.allow_boosting(&self.table);
                 return (inner, found);
             }
             drop(inner);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The hash functions that assign instructions to the chains of the table.
+//! The hash function that assigns instructions to the chains of the table.
 //!
 //! User space chooses the instructions. With a known hash function it could choose instructions of
-//! one chain, and a search would have to follow the whole chain. The hash functions are therefore
+//! one chain, and a search would have to follow the whole chain. The hash function is therefore
 //! drawn at random for each area, out of a universal family (multiply-shift): two different
 //! instructions collide with a probability of about 1 / [`BUCKETS`], whatever they are.
 //!
-//! Such a function is linear. With an unlucky key, numbers that follow each other, as addresses do,
-//! would all fall into a few chains. A multiplication by a constant at the end scatters them.
+//! Such a function is linear. With an unlucky key, numbers that follow each other would all fall
+//! into a few chains. A multiplication by a constant at the end scatters them.
 
 use super::{
     ffi,
@@ -32,7 +32,7 @@ const BUCKET_BITS: u32 = {
 pub(crate) const BUCKETS: usize = 1 << BUCKET_BITS;
 
 /// Numbers that are drawn for each table.
-const KEYS: usize = 2 * HASHED_WORDS + 2;
+const KEYS: usize = 2 * HASHED_WORDS + 1;
 
 /// 2^64 divided by the golden ratio. The highest bits of a product with it depend on all bits of
 /// the other factor.
@@ -62,40 +62,25 @@ impl Hash {
     }
 }
 
-/// The hash functions of a table.
-///
-/// # Invariants
-///
-/// The second number, which is the factor for addresses, is odd.
+/// The hash function of a table.
 pub(crate) struct Hasher([u64; KEYS]);
 
 impl Hasher {
-    /// Draws hash functions.
+    /// Draws a hash function.
     pub(crate) fn new() -> Self {
-        let mut keys: [u64; KEYS] = ffi::random();
-        // INVARIANT: A random odd number.
-        keys[1] |= 1;
-        Self(keys)
+        Self(ffi::random())
     }
 
     /// The hash of an instruction.
     #[inline]
     pub(crate) fn insn(&self, insn: &Insn) -> Hash {
         let mut sum = self.0[0];
-        for (word, keys) in insn.hashed().iter().zip(self.0[2..].chunks_exact(2)) {
+        for (word, keys) in insn.hashed().iter().zip(self.0[1..].chunks_exact(2)) {
             let word = *word as u64;
             let (low, high) = (word & u64::from(u32::MAX), word >> u32::BITS);
             sum = sum.wrapping_add(keys[0].wrapping_mul(low));
             sum = sum.wrapping_add(keys[1].wrapping_mul(high));
         }
         Hash::scattered(sum)
-    }
-
-    /// The hash of an address.
-    #[inline(always)]
-    #[allow(dead_code, reason = "only boosted slots are found by an address")]
-    pub(crate) fn address(&self, address: NonZeroUsize) -> Hash {
-        // One product is enough for a number of one word, because the factor is odd.
-        Hash::scattered((address.get() as u64).wrapping_mul(self.0[1]))
     }
 }

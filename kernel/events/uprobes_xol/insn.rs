@@ -5,7 +5,7 @@
 use super::ffi::{arch_uprobe, INSN_SIZE};
 use kernel::{
     prelude::*,
-    sync::atomic::{Acquire, Atomic, Relaxed},
+    sync::atomic::{Atomic, Relaxed},
     transmute::AsBytes, //
 };
 
@@ -59,7 +59,6 @@ impl Insn {
 /// A place for an [`Insn`].
 ///
 /// The words are atomics, because a task may read an instruction while another task replaces it.
-/// Only [`get`](Self::get) orders memory accesses.
 #[repr(transparent)]
 pub(crate) struct InsnCell([Atomic<usize>; INSN_WORDS]);
 
@@ -78,13 +77,9 @@ impl InsnCell {
             .all(|(cell, word)| cell.load(Relaxed) == *word)
     }
 
-    /// Returns what the place holds. The result is a mixture if another task writes the place
-    /// meanwhile. The caller's later reads are ordered after these.
+    /// Returns what the place holds. No other task may write the place meanwhile.
     pub(crate) fn get(&self) -> Insn {
-        // ORDERING: Acquire pairs with the full barrier in `Record::unboost`: a task that reads a
-        // word which was written after `unboost` also reads the version that `unboost` wrote, or a
-        // later one (litmus/boosted-rewrite.litmus).
-        Insn(core::array::from_fn(|i| self.0[i].load(Acquire)))
+        Insn(core::array::from_fn(|i| self.0[i].load(Relaxed)))
     }
 
     /// Makes the place hold `insn`.

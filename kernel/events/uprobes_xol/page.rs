@@ -109,7 +109,7 @@ impl<'a> SlotRef<'a> {
 ///
 /// # Invariants
 ///
-/// The slot is neither offered nor boosted. Only the holder of this value may write the slot.
+/// The slot is not offered. Only the holder of this value may write the slot.
 pub(crate) struct Unused<'a>(SlotRef<'a>);
 
 impl<'a> Unused<'a> {
@@ -119,7 +119,7 @@ impl<'a> Unused<'a> {
         Self(slot)
     }
 
-    /// Returns the slot, which the caller offers or has boosted.
+    /// Returns the slot, which the caller offers.
     pub(crate) fn into_slot(self) -> SlotRef<'a> {
         self.0
     }
@@ -129,13 +129,13 @@ impl<'a> Unused<'a> {
         self.0.record()
     }
 
-    /// Writes an instruction into the slot, or the bytes of a boosted slot, for all CPUs to see.
+    /// Writes an instruction into the slot, for all CPUs to see.
     /// Does not sleep.
     #[inline]
     pub(crate) fn write(&self, bytes: &[u8]) {
         // SAFETY: By the type's invariants no CPU executes or writes the slot. An instruction with
-        // what an architecture puts after it fits into a slot, and so do the bytes of a boosted
-        // slot. `Insn` has the alignment of a `struct arch_uprobe`.
+        // what an architecture puts after it fits into a slot. `Insn` has the alignment of a
+        // `struct arch_uprobe`.
         unsafe { ffi::write_insn(&self.0.page.memory, self.0.slot.offset(), bytes) };
     }
 }

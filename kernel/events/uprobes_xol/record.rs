@@ -4,7 +4,6 @@
 //! slot.
 
 use super::{
-    boost::Target,
     insn::{Insn, InsnCell},
     slot::Slot, //
 };
@@ -21,12 +20,9 @@ pub(crate) const END: u32 = 0;
 /// # Invariants
 ///
 /// - `version` is odd while the slot is offered. It is 0 until the slot is offered for the first
-///   time, or ends being boosted for the first time. It only grows.
+///   time. It only grows.
 /// - `insn` does not change while `version` is odd. Unless `version` is 0, the slot's memory holds
 ///   `insn`.
-/// - While the slot is boosted, `target` is the address that its jump leads to, and `version` is
-///   even. `target`, `version` and `insn` do not change then, and the slot's memory holds `insn`
-///   and the jump.
 /// - All fields are written under the area's lock only.
 pub(crate) struct Record {
     /// A whole word: a task that is preempted for long must not see the same version again after
@@ -40,20 +36,17 @@ pub(crate) struct Record {
     /// only.
     pub(crate) prev: Atomic<u32>,
     pub(crate) insn: InsnCell,
-    #[allow(dead_code, reason = "empty where no slot is boosted")]
-    pub(crate) target: Target,
 }
 
 impl Record {
-    /// The record of a slot that was neither offered nor boosted yet.
+    /// The record of a slot that was not offered yet.
     pub(crate) const fn new() -> Self {
-        // INVARIANT: The slot is neither offered nor boosted.
+        // INVARIANT: The slot is not offered.
         Self {
             version: Atomic::new(0),
             next: Atomic::new(END),
             prev: Atomic::new(END),
             insn: InsnCell::zeroed(),
-            target: Target::new(),
         }
     }
 

@@ -3,7 +3,6 @@
 //! Getting and leaving the slots of an area.
 
 use super::{
-    boost::BoostedSlots,
     events,
     free::FreeSlots,
     gc::Collector,
@@ -51,7 +50,6 @@ pub(crate) struct Slots {
 #[repr(align(64))]
 pub(crate) struct Inner {
     pub(crate) free: FreeSlots,
-    pub(crate) boosted: BoostedSlots,
     pub(crate) gc: Collector,
     /// Pages that are mapped, and that the area may grow to.
     pub(crate) limit: usize,
@@ -99,7 +97,6 @@ impl Slots {
             queue <- Queue::new(),
             inner <- new_raw_spinlock!(Inner {
                 free: FreeSlots::new()?,
-                boosted: BoostedSlots::new()?,
                 gc: Collector::new(),
                 limit: 1,
                 locked: Locked::new(),
@@ -190,7 +187,6 @@ impl Slots {
         let inner = &mut *guard;
         if inner.free.pages() == index && self.table.add_page(index, page, &mut inner.locked) {
             inner.free.add_page();
-            inner.allow_boosting(&self.table);
             events::grown(inner.free.pages());
         }
         drop(guard);
@@ -292,6 +288,6 @@ impl Slots {
 }
 
 /// The number of unused slots that a task must not take: one if other tasks come before it.
-pub(crate) fn spare(turn: bool) -> usize {
+fn spare(turn: bool) -> usize {
     usize::from(!turn)
 }

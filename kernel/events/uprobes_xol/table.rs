@@ -7,13 +7,11 @@
 //! cached slot, and then checks once more that the slot is offered ([`Entered::claim`]).
 //!
 //! A slot is *unused*, or it is *offered*: tasks find it, and may get into it. An offered slot is
-//! *retracted* before it becomes unused: no task finds it any more, but some may still be in it. A
-//! boosted slot is neither unused nor offered; see [`boost`](super::boost).
+//! *retracted* before it becomes unused: no task finds it any more, but some may still be in it.
 
 use super::{
-    boost::BoostedTable,
     ffi,
-    hash::{Hash, Hasher, BUCKETS},
+    hash::{Hasher, BUCKETS},
     insn::Insn,
     page::{array, SlotPage, SlotRef, Unused},
     record::END,
@@ -24,7 +22,7 @@ use super::{
 use kernel::{
     prelude::*,
     sync::{
-        atomic::{Atomic, Relaxed, Release},
+        atomic::{Atomic, Relaxed},
         SetOnce, //
     },
 };
@@ -32,35 +30,14 @@ use kernel::{
 /// The most slots of a chain that a search looks at. The hash function is drawn at random, so
 /// longer chains are rare. If a chain is longer, an instruction at its end may get a second slot.
 /// The limit also ends a search that goes in circles, because the chain changes meanwhile.
-pub(crate) const LONGEST_SEARCH: usize = 32;
-
-/// The heads of chains that slots are spread over.
-pub(crate) struct Chains(KVBox<[Atomic<u32>; BUCKETS]>);
-
-impl Chains {
-    /// Makes empty chains. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// [`ENOMEM`] when there is no memory.
-    pub(crate) fn new() -> Result<Self> {
-        Ok(Self(array(|| Atomic::new(END), GFP_KERNEL_ACCOUNT)?))
-    }
-
-    /// The head of the chain for a hash.
-    #[inline(always)]
-    pub(crate) fn head(&self, hash: Hash) -> &Atomic<u32> {
-        &self.0[hash.bucket()]
-    }
-}
+const LONGEST_SEARCH: usize = 32;
 
 /// The table of what the slots of an area hold.
 pub(crate) struct Table {
-    chains: Chains,
+    /// The heads of the chains.
+    chains: KVBox<[Atomic<u32>; BUCKETS]>,
     hasher: Hasher,
     pages: KVBox<[SetOnce<SlotPage>; PAGES]>,
-    #[allow(dead_code, reason = "empty where no slot is boosted")]
-    pub(crate) boosted: BoostedTable,
 }
 
 impl Table {
@@ -73,10 +50,9 @@ impl Table {
         let pages = array(SetOnce::new, GFP_KERNEL_ACCOUNT)?;
         pages[0].populate(first);
         Ok(Self {
-            chains: Chains::new()?,
+            chains: array(|| Atomic::new(END), GFP_KERNEL_ACCOUNT)?,
             hasher: Hasher::new(),
             pages,
-            boosted: BoostedTable::new()?,
         })
     }
 
@@ -108,7 +84,7 @@ impl Table {
 
     #[inline]
     fn head(&self, insn: &Insn) -> &Atomic<u32> {
-        self.chains.head(self.hasher.insn(insn))
+        &self.chains[self.hasher.insn(insn).bucket()]
     }
 
     /// Finds a slot that holds `insn`, and gets the task into it. Takes no lock.
@@ -171,7 +147,7 @@ impl Table {
     }
 
     /// Puts a slot at the beginning of the chain that begins with `head`.
-    pub(crate) fn link(&self, head: &Atomic<u32>, slot: SlotRef<'_>, _: &mut Locked) {
+    fn link(&self, head: &Atomic<u32>, slot: SlotRef<'_>, _: &mut Locked) {
         let record = slot.record();
         let next = head.load(Relaxed);
         record.next.store(next, Relaxed);
@@ -179,16 +155,12 @@ impl Table {
         if let Some(next) = self.number(next) {
             next.record().prev.store(slot.slot().number(), Relaxed);
         }
-        // ORDERING: Release pairs with the acquire in `find_boosted`: a task that gets to the slot
-        // sees the slot that follows now. It does not see a slot that followed earlier, when this
-        // slot was boosted for another instruction: that slot may be retired
-        // (litmus/boost-chain.litmus).
-        head.store(slot.slot().number(), Release);
+        head.store(slot.slot().number(), Relaxed);
     }
 
     /// Takes a slot out of the chain that begins with `head`. A task that follows the chain at the
     /// same time may still get to the slot, and go on to the slots behind it.
-    pub(crate) fn unlink(&self, head: &Atomic<u32>, slot: SlotRef<'_>, _: &mut Locked) {
+    fn unlink(&self, head: &Atomic<u32>, slot: SlotRef<'_>, _: &mut Locked) {
         let record = slot.record();
         let (prev, next) = (record.prev.load(Relaxed), record.next.load(Relaxed));
         let link = self.number(prev).map_or(head, |prev| &prev.record().next);

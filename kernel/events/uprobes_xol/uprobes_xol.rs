@@ -10,8 +10,7 @@
 
 mod area;
 mod batch;
-// No other place knows whether slots are boosted: both files define the same names.
-#[cfg_attr(not(CONFIG_UPROBES_XOL_BOOST), path = "boost/off.rs")]
+#[cfg(CONFIG_UPROBES_XOL_BOOST)]
 mod boost;
 mod events;
 mod ffi;

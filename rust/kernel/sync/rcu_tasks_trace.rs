@@ -1,59 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Grace periods of RCU Tasks Trace.
+//! RCU Tasks Trace.
 //!
 //! C header: [`include/linux/rcupdate_trace.h`](srctree/include/linux/rcupdate_trace.h)
 
-use crate::{bindings, ffi::c_ulong};
+use crate::bindings;
 
-/// A grace period that is polled, not waited for.
+/// Waits for a grace period of RCU Tasks Trace: until each read-side section that was running at
+/// the call has ended.
 ///
-/// When the grace period is over, each read-side section of RCU Tasks Trace that was running at its
-/// start has ended.
+/// Sleeps. A full barrier lies between the call and the end of each such section, and between the
+/// end of each such section and the return. A section that begins later sees what the caller wrote
+/// before the call.
 ///
 /// # Examples
 ///
 /// ```
-/// use kernel::sync::rcu_tasks_trace::GracePeriod;
+/// use kernel::sync::rcu_tasks_trace;
 ///
-/// let grace = GracePeriod::start();
-/// // Later, and maybe again and again:
-/// if grace.is_over() {
-///     // No reader that started before the grace period is still reading.
-/// }
+/// // After readers cannot find an object any more:
+/// rcu_tasks_trace::synchronize();
+/// // No reader still uses the object.
 /// ```
-///
-/// # Invariants
-///
-/// The cookie was returned by `start_poll_synchronize_srcu()` for `rcu_tasks_trace_srcu_struct`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GracePeriod(c_ulong);
-
-impl GracePeriod {
-    /// Starts a grace period. Does not sleep.
-    ///
-    /// A full barrier comes before the start. The caller must not hold a raw spinlock, because this
-    /// takes spinlocks of SRCU.
-    #[inline]
-    pub fn start() -> Self {
-        // SAFETY: The structure is static, and initialised at compile time.
-        let cookie = unsafe {
-            bindings::start_poll_synchronize_srcu(&raw mut bindings::rcu_tasks_trace_srcu_struct)
-        };
-        // INVARIANT: The cookie comes from that function.
-        Self(cookie)
-    }
-
-    /// Returns whether the grace period is over. If it is, a full barrier lies between its end and
-    /// the return. Any context.
-    #[inline]
-    pub fn is_over(self) -> bool {
-        // SAFETY: The structure is static, and by the type invariants the cookie belongs to it.
-        unsafe {
-            bindings::poll_state_synchronize_srcu(
-                &raw mut bindings::rcu_tasks_trace_srcu_struct,
-                self.0,
-            )
-        }
-    }
+#[inline]
+pub fn synchronize() {
+    // SAFETY: The structure is static, and initialised at compile time.
+    unsafe { bindings::synchronize_srcu(&raw mut bindings::rcu_tasks_trace_srcu_struct) };
 }

@@ -2,32 +2,43 @@
 #ifndef _ASM_X86_UPROBES_BOOST_H
 #define _ASM_X86_UPROBES_BOOST_H
 
-#include <linux/bitops.h>
+#include <linux/ptrace.h>
+#include <linux/sizes.h>
+#include <linux/string.h>
 #include <linux/types.h>
 #include <linux/uprobes.h>
 
 struct insn;
-struct pt_regs;
 
 #ifdef CONFIG_UPROBES_XOL_BOOST
-/* Bytes of a boosted slot: the instruction, a jump, and the address it leads to */
-enum { UPROBE_BOOSTED_SIZE = 32 };
+/* Most instructions and the jump behind them take one granule, the longest ones two. */
+enum { UPROBE_BOOST_GRANULE = 16 };
 
-bool arch_uprobe_can_boost(struct insn *insn);
-unsigned long arch_uprobe_boost_next(const struct arch_uprobe *auprobe,
-				     struct pt_regs *regs);
-unsigned int arch_uprobe_boosted_jump(const struct arch_uprobe *auprobe);
-void arch_uprobe_boosted_leave(struct pt_regs *regs, unsigned long next);
+/* Of the jump, and of an operand that is relative to ip */
+#define UPROBE_BOOST_REACH	SZ_2G
 
-/* The answer of arch_uprobe_can_boost(), kept for all hits */
-static inline bool arch_uprobe_may_boost(const struct arch_uprobe *auprobe)
+/* int3 */
+enum { UPROBE_BOOST_FILL = UPROBE_SWBP_INSN };
+
+static inline void arch_uprobe_boost_fill(void *kaddr, size_t size)
 {
-	return test_bit(ARCH_UPROBE_FLAG_BOOST, &auprobe->flags);
+	memset(kaddr, UPROBE_BOOST_FILL, size);
 }
-#else
-static inline bool arch_uprobe_can_boost(struct insn *insn)
+
+/*
+ * A debugger that steps the program sets TF. Boosted instructions are those of 64-bit
+ * mode.
+ */
+static inline bool arch_uprobe_may_boost(struct pt_regs *regs)
 {
-	return false;
+	return !(regs->flags & X86_EFLAGS_TF) && user_64bit_mode(regs);
+}
+
+u8 arch_uprobe_boost_decode(struct insn *insn);
+#else
+static inline u8 arch_uprobe_boost_decode(struct insn *insn)
+{
+	return 0;
 }
 #endif
 

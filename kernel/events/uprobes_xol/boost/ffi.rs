@@ -3,40 +3,145 @@
 //! The types that boosting shares with C, and the C functions that it calls. They exist only in
 //! kernels that boost slots.
 
-use super::super::insn::Insn;
-use core::num::NonZeroUsize;
+use super::super::ffi::arch_uprobe;
+use core::ptr;
 use kernel::{
     bindings,
-    ffi::{c_ulong, c_void}, //
+    error::to_result,
+    ffi::{c_ulong, c_void},
+    mm::{Mm, MmWithUser},
+    page::Page,
+    prelude::*,
+    sync::aref::ARef, //
 };
 
-pub(crate) use kernel::bindings::uprobe_xol_boosted;
+pub(crate) use kernel::bindings::{uprobe_boost_place, uprobe_boosted};
 
-/// Bytes of a boosted slot: an instruction, a jump, and where the jump leads.
-pub(crate) const BOOSTED_SIZE: usize = bindings::UPROBE_BOOSTED_SIZE as usize;
+/// Bytes of a granule: of a slot, or of half a slot.
+pub(crate) const GRANULE: usize = bindings::UPROBE_BOOST_GRANULE as usize;
+/// Bytes that a direct jump reaches in each direction.
+pub(crate) const REACH: usize = bindings::UPROBE_BOOST_REACH as usize;
+/// Bytes of an area, to which it is aligned.
+pub(crate) const AREA_SIZE: usize = 1 << bindings::UPROBE_BOOST_AREA_SHIFT;
+/// The most areas of a process.
+pub(crate) const AREAS: usize = bindings::UPROBE_BOOST_AREAS as usize;
+/// The lowest bit of the number in a key. The bits below are what `arch_uprobe_boost()` returned.
+pub(crate) const KEY_SHIFT: u32 = bindings::UPROBE_BOOST_KEY_SHIFT;
+/// The smallest number of a probe.
+pub(crate) const FIRST_KEY: u64 = bindings::UPROBE_BOOST_FIRST_KEY as u64;
+/// The slot has two granules.
+pub(crate) const PAIR: u64 = bindings::UPROBE_BOOST_PAIR as u64;
+/// The bits that `arch_uprobe_boost()` uses.
+pub(crate) const BOOST: u64 = (bindings::UPROBE_BOOST_LENGTH
+    | bindings::UPROBE_BOOST_PAIR
+    | bindings::UPROBE_BOOST_REP) as u64;
 
-/// The bytes of a boosted slot that executes `insn` and jumps to `next`.
-pub(super) fn boosted_insn(insn: &Insn, next: NonZeroUsize) -> [u8; BOOSTED_SIZE] {
-    let mut bytes = [0; BOOSTED_SIZE];
-    let insn: *const Insn = insn;
-    // SAFETY: An instruction is a `struct arch_uprobe`, and all bytes may be written.
-    unsafe { bindings::arch_uprobe_boosted_insn(insn.cast(), next.get(), bytes.as_mut_ptr()) };
-    bytes
+/// The current process's `mm`, or `None` for a kernel thread.
+pub(crate) fn current_mm() -> Option<ARef<Mm>> {
+    let task = kernel::current!();
+    let mm: &Mm = task.mm()?;
+    Some(mm.into())
 }
 
-/// Returns whether the current process has a breakpoint at the instruction before `next`. Returns
-/// false if the page of the instruction is not in memory. Does not sleep.
-pub(super) fn is_probed(insn: &Insn, next: NonZeroUsize) -> bool {
-    let insn: *const Insn = insn;
-    // SAFETY: An instruction is a `struct arch_uprobe`.
-    unsafe { bindings::uprobe_xol_is_probed(insn.cast(), next.get()) }
-}
-
-/// Calls `visit` with the instruction pointer of each task of the current process, as it is at some
-/// moment during the call. Returns false if it could not look at all tasks.
+/// Makes the bytes of the slot at `vaddr` for the probe at `bp_vaddr`. Returns false if the slot
+/// cannot reach what it must. Any context.
 ///
-/// Does not sleep, and `visit` must not sleep. Waits for other CPUs.
-pub(super) fn visit_ips<F: FnMut(usize)>(mut visit: F) -> bool {
+/// # Safety
+///
+/// `arch` is that of a prepared uprobe, and can be boosted. `bytes` has room for two granules.
+pub(crate) unsafe fn boost_insn(
+    arch: *const arch_uprobe,
+    bp_vaddr: usize,
+    vaddr: usize,
+    bytes: &mut [u8],
+) -> bool {
+    // SAFETY: By the function's requirements.
+    unsafe { bindings::arch_uprobe_boost_insn(arch, bp_vaddr, vaddr, bytes.as_mut_ptr()) }
+}
+
+/// Fills a page with breakpoints, which no task executes yet. Does not sleep.
+pub(crate) fn fill_page(page: &Page) {
+    // SAFETY: A page, and no task uses what it contains.
+    unsafe { bindings::uprobe_boost_fill_page(page.as_ptr()) };
+}
+
+/// Maps an area within reach of `bp_vaddr` for the current process, and calls `mapped` with its
+/// address before a task can use it. May sleep; takes the mmap lock.
+///
+/// # Errors
+///
+/// An error number if there is no room, or if the task got a fatal signal.
+pub(crate) fn map_area<F: FnOnce(usize)>(bp_vaddr: usize, mapped: F) -> Result {
+    /// # Safety
+    ///
+    /// `mapped` is valid for reads and writes of an `Option<F>`.
+    unsafe extern "C" fn call<F: FnOnce(usize)>(mapped: *mut c_void, vaddr: c_ulong) {
+        // SAFETY: By the function's requirements.
+        let mapped = unsafe { &mut *mapped.cast::<Option<F>>() };
+        if let Some(mapped) = mapped.take() {
+            mapped(vaddr);
+        }
+    }
+
+    let mut mapped = Some(mapped);
+    // SAFETY: The current task has an `mm`: it hit a probe. `call` gets what it requires, and the
+    // function does not keep it.
+    to_result(unsafe {
+        bindings::uprobe_boost_map_area(bp_vaddr, Some(call::<F>), (&raw mut mapped).cast())
+    })
+}
+
+/// A mapping of which no task can map a page now.
+pub(crate) struct LockedMapping(*mut bindings::vm_area_struct);
+
+impl LockedMapping {
+    /// Unmaps the page with this index. May sleep.
+    pub(crate) fn unmap_page(&self, index: usize) {
+        // Null if the process has unmapped the area.
+        if !self.0.is_null() {
+            // SAFETY: The mapping of an area, which is locked while this value exists.
+            unsafe { bindings::uprobe_boost_unmap_page(self.0, index) };
+        }
+    }
+}
+
+/// Calls `locked` while no task can map a page of the area at `vaddr`. May sleep; takes the mmap
+/// lock.
+pub(crate) fn lock_area<F: FnMut(LockedMapping)>(mm: &MmWithUser, vaddr: usize, mut locked: F) {
+    /// # Safety
+    ///
+    /// `locked` is valid for reads and writes of an `F`. `vma` is null, or the locked mapping of an
+    /// area.
+    unsafe extern "C" fn call<F: FnMut(LockedMapping)>(
+        locked: *mut c_void,
+        vma: *mut bindings::vm_area_struct,
+    ) {
+        // SAFETY: By the function's requirements.
+        (unsafe { &mut *locked.cast::<F>() })(LockedMapping(vma));
+    }
+
+    // SAFETY: `call` gets what it requires, and the function does not keep it.
+    unsafe {
+        bindings::uprobe_boost_lock_area(
+            mm.as_raw(),
+            vaddr,
+            Some(call::<F>),
+            (&raw mut locked).cast(),
+        );
+    }
+}
+
+/// Returns whether the text at `bp_vaddr` has a breakpoint. May sleep; takes the mmap lock.
+pub(crate) fn is_probed(mm: &MmWithUser, bp_vaddr: usize) -> bool {
+    // SAFETY: The `mm` has users.
+    unsafe { bindings::uprobe_boost_is_probed(mm.as_raw(), bp_vaddr) }
+}
+
+/// Calls `visit` with the instruction pointer of each task of the process, as it is at some moment
+/// during the call. Returns false if it could not look at all tasks.
+///
+/// Sleeps, but `visit` must not sleep. Waits for other CPUs.
+pub(crate) fn visit_ips<F: FnMut(usize)>(mm: &MmWithUser, mut visit: F) -> bool {
     /// # Safety
     ///
     /// `visit` is valid for reads and writes of an `F`.
@@ -46,5 +151,11 @@ pub(super) fn visit_ips<F: FnMut(usize)>(mut visit: F) -> bool {
     }
 
     // SAFETY: `call` gets what it requires, and the function does not keep it.
-    unsafe { bindings::uprobe_xol_visit_ips(Some(call::<F>), (&raw mut visit).cast()) }
+    unsafe {
+        bindings::uprobe_boost_visit_ips(
+            mm.as_raw(),
+            Some(call::<F>),
+            ptr::from_mut(&mut visit).cast(),
+        )
+    }
 }

@@ -2,248 +2,341 @@
 
 //! Boosted slots, which a task leaves by a jump instead of a debug exception.
 //!
-//! A boosted slot belongs to an instruction and the address after it. It is not offered: tasks find
-//! it in a table of its own, and do not claim it. It is first *retired*. When no task is in it, it
-//! is *reclaimed* and thus unused; see [`reclaim`].
+//! A boosted slot belongs to a probe and its address. It lies in an area of its own kind, within
+//! reach of the probe: a direct jump leads back to the program, and an operand that is relative to
+//! the instruction pointer is within reach, too. A process has several such areas.
+//!
+//! A hit finds the slot in a table, without a lock. A slot whose probe is gone is *retired*. When no
+//! task is in it, it is *reclaimed*; see [`reclaim`].
 
 mod ffi;
 mod reclaim;
+mod slots;
 mod table;
 #[cfg(CONFIG_UPROBES_XOL_RUST_KUNIT_TEST)]
 mod tests;
 
-use super::{
-    area::XolArea,
-    events,
-    ffi::{arch_uprobe, count, xol_area, Counter},
-    insn::Insn,
-    slot::{Slot, SLOTS_PER_PAGE, SLOT_SIZE},
-    slots::{spare, Inner, Slots},
-    table::Table, //
+use super::ffi::{arch_uprobe, count, page, Counter};
+use core::{mem::offset_of, ptr};
+use ffi::{uprobe_boost_place, uprobe_boosted, AREA_SIZE, GRANULE};
+use kernel::{
+    mm::Mm,
+    new_mutex,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{Atomic, Relaxed},
+        rcu,
+        Arc,
+        ArcBorrow,
+        Mutex, //
+    },
+    time::{jiffies, msecs_to_jiffies, Msecs},
+    workqueue::{new_delayed_work, DelayedWork}, //
 };
-use core::num::NonZeroUsize;
-use ffi::uprobe_xol_boosted;
-use kernel::{prelude::*, time::Msecs};
-use reclaim::Job;
+use slots::{Inner, NewArea, NoSlot};
+use table::{Key, Table};
 
-pub(crate) use ffi::BOOSTED_SIZE;
-pub(crate) use reclaim::BoostedSlots;
-pub(crate) use table::{Boosted, BoostedTable, Target};
+/// Milliseconds for which hits do not ask for a slot, after there was no memory or no room. Asking
+/// takes a lock, which does not matter at this rate.
+const RETRY_AFTER: Msecs = 100;
 
-static_assert!(BOOSTED_SIZE <= SLOT_SIZE);
-
-/// Milliseconds for which hits do not ask for a slot to boost, after a hit found none. Asking takes
-/// the area's lock, which does not matter at this rate.
-pub(crate) const RETRY_AFTER: Msecs = 100;
-
-/// The most slots that are boosted in an area of `pages` pages: half of them. The others are for
-/// steps.
-pub(crate) const fn max_boosted(pages: usize) -> usize {
-    (pages * SLOTS_PER_PAGE - 1) / 2
+/// The boosted slots of a process.
+///
+/// The first hit that needs one makes it. The process's `mm` has a reference, and the work item has
+/// one while it is queued.
+#[pin_data]
+#[repr(C)]
+pub(crate) struct BoostedSlots {
+    /// The part that the C core knows, as the first field.
+    filter: Atomic<u64>,
+    /// The time in ticks before which hits do not ask for a slot.
+    not_before: Atomic<usize>,
+    table: Table,
+    /// `None` in tests without a process.
+    mm: Option<ARef<Mm>>,
+    /// Held by the task that adds an area. It is taken before the mmap lock.
+    #[pin]
+    adding: Mutex<()>,
+    /// It is taken after the mmap lock. No task waits for a grace period while it holds this lock.
+    #[pin]
+    inner: Mutex<Inner>,
+    #[pin]
+    work: DelayedWork<BoostedSlots>,
 }
 
-/// Gets a boosted slot of `area` for `arch`, whose jump leads to `next`, and returns the slot's
-/// address. Returns 0 if the instruction must be stepped. The caller does not put the slot.
-///
-/// May sleep, but does not wait for other tasks.
+static_assert!(offset_of!(BoostedSlots, filter) == offset_of!(uprobe_boosted, filter));
+
+/// Creates the boosted slots of the current process. May sleep. Returns null when there is no
+/// memory.
 ///
 /// # Safety
 ///
-/// `area` is that of the current task, which is an RCU Tasks Trace reader until it has the address
-/// for its instruction pointer, and `arch` does not change.
+/// Process context of a task with an `mm`.
 #[export]
-unsafe extern "C" fn uprobe_xol_boost(
-    area: *mut xol_area,
-    arch: *const arch_uprobe,
-    next: usize,
-) -> usize {
-    // SAFETY: By the safety requirements an area, which outlives its tasks.
-    let area = unsafe { &*area.cast::<XolArea>() };
-    // SAFETY: It does not change, by the safety requirements, and was zeroed when it was allocated.
-    let insn = unsafe { Insn::from_raw(arch) };
-
-    area.boost(insn, next).unwrap_or(0)
+unsafe extern "C" fn uprobe_boosted_create() -> *mut uprobe_boosted {
+    match BoostedSlots::new(ffi::current_mm()) {
+        Ok(slots) => Arc::into_raw(slots).cast_mut().cast(),
+        Err(_) => ptr::null_mut(),
+    }
 }
 
-/// Finds the boosted slot of `area` that `ip` is in, and writes what it is boosted for to
-/// `boosted`. Returns false if `ip` is in no boosted slot.
+/// Gives up the boosted slots of a process. May sleep.
+///
+/// # Safety
+///
+/// `boosted` comes from `uprobe_boosted_create()`, and C does not use it any more.
+#[export]
+unsafe extern "C" fn uprobe_boosted_free(boosted: *mut uprobe_boosted) {
+    // SAFETY: From `Arc::into_raw`, by the safety requirements.
+    drop(unsafe { Arc::from_raw(boosted.cast::<BoostedSlots>()) });
+}
+
+/// Finds the slot of a probe, and returns its address, or 0. Takes no lock, and writes nothing.
+///
+/// # Safety
+///
+/// `boosted` is that of the current process. The current task is an RCU Tasks Trace reader until it
+/// has the address for its instruction pointer.
+#[export]
+unsafe extern "C" fn uprobe_boosted_find(
+    boosted: *mut uprobe_boosted,
+    key: u64,
+    bp_vaddr: usize,
+) -> usize {
+    // SAFETY: From `Arc::into_raw`, and not freed before the process's tasks are gone.
+    let slots = unsafe { &*boosted.cast::<BoostedSlots>() };
+    // SAFETY: By the safety requirements.
+    unsafe { slots.table.find(Key::new(key), bp_vaddr) }.unwrap_or(0)
+}
+
+/// Finds the slot of a probe, or makes one, and returns its address. Returns 0 if the instruction
+/// must be stepped.
+///
+/// May sleep; takes the mmap lock. Does not wait for hits.
+///
+/// # Safety
+///
+/// As for `uprobe_boosted_find()`. `arch` is that of the probe, whose key is `key`.
+#[export]
+unsafe extern "C" fn uprobe_boosted_make(
+    boosted: *mut uprobe_boosted,
+    key: u64,
+    arch: *const arch_uprobe,
+    bp_vaddr: usize,
+) -> usize {
+    // SAFETY: From `Arc::into_raw`, and not freed before the process's tasks are gone.
+    let slots = unsafe { ArcBorrow::from_raw(boosted.cast::<BoostedSlots>()) };
+    let write = |vaddr, bytes: &mut [u8; 2 * GRANULE]| {
+        // SAFETY: By the safety requirements, and there is room for two granules.
+        unsafe { ffi::boost_insn(arch, bp_vaddr, vaddr, bytes) }
+    };
+    // SAFETY: By the safety requirements.
+    let vaddr = unsafe { BoostedSlots::make(slots, Key::new(key), bp_vaddr, write) };
+    if vaddr.is_none() {
+        count(Counter::Unboosted, 1);
+    }
+    vaddr.unwrap_or(0)
+}
+
+/// Retires the slot of a probe, if there is one, and has it reclaimed. May sleep. The mmap lock may
+/// be held.
+///
+/// # Safety
+///
+/// `boosted` comes from `uprobe_boosted_create()` and is not freed meanwhile.
+#[export]
+unsafe extern "C" fn uprobe_boosted_remove(
+    boosted: *mut uprobe_boosted,
+    key: u64,
+    bp_vaddr: usize,
+) {
+    // SAFETY: By the safety requirements.
+    let slots = unsafe { ArcBorrow::from_raw(boosted.cast::<BoostedSlots>()) };
+    BoostedSlots::remove(slots, Key::new(key), bp_vaddr);
+}
+
+/// Finds the boosted slot that `ip` is in, and writes what that means to `place`. Returns false if
+/// `ip` is in no boosted slot.
 ///
 /// Any context.
 ///
 /// # Safety
 ///
-/// `area` comes from `uprobe_xol_create_area()` and is not freed meanwhile. `boosted` is valid for
+/// `boosted` comes from `uprobe_boosted_create()` and is not freed meanwhile. `place` is valid for
 /// writes.
 #[export]
-unsafe extern "C" fn uprobe_xol_boosted_at(
-    area: *mut xol_area,
+unsafe extern "C" fn uprobe_boosted_at(
+    boosted: *mut uprobe_boosted,
     ip: usize,
-    boosted: *mut uprobe_xol_boosted,
+    place: *mut uprobe_boost_place,
 ) -> bool {
     // SAFETY: By the safety requirements.
-    let area = unsafe { &*area.cast::<XolArea>() };
-    let Some(found) = area.boosted_at(ip) else {
+    let slots = unsafe { &*boosted.cast::<BoostedSlots>() };
+    let _rcu = rcu::read_lock();
+    // SAFETY: In a read-side section of RCU.
+    let Some(found) = (unsafe { slots.table.at_ip(ip) }) else {
         return false;
     };
-    // SAFETY: `boosted` is valid for writes, and an instruction is a `struct arch_uprobe`, padding
-    // included: C compares all of it.
+    // SAFETY: `place` is valid for writes.
     unsafe {
-        (&raw mut (*boosted).vaddr).write(area.vaddr_at(found.slot()));
-        (&raw mut (*boosted).next).write(found.next().get());
-        (&raw mut (*boosted).arch)
-            .cast::<Insn>()
-            .write(*found.insn());
+        (&raw mut (*place).vaddr).write(found.vaddr);
+        (&raw mut (*place).bp_vaddr).write(found.bp_vaddr());
+        (&raw mut (*place).boost).write(found.boost());
     }
     true
 }
 
-/// Counts a hit that is stepped because no slot can be boosted.
-fn unboosted() {
-    count(Counter::Unboosted, 1);
+/// Returns the page of the area at `vaddr` with the index `index`, which it adds if it is not there
+/// yet. Returns null when there is no memory. May sleep. The mmap lock may be held.
+///
+/// # Safety
+///
+/// `boosted` comes from `uprobe_boosted_create()` and is not freed meanwhile.
+#[export]
+unsafe extern "C" fn uprobe_boosted_page(
+    boosted: *mut uprobe_boosted,
+    vaddr: usize,
+    index: usize,
+) -> *mut page {
+    // SAFETY: By the safety requirements.
+    let slots = unsafe { &*boosted.cast::<BoostedSlots>() };
+    slots.page(vaddr, index).unwrap_or(ptr::null_mut())
 }
 
-/// Records that the current task reclaimed `slot`.
-fn reclaimed(slot: Slot) {
-    count(Counter::Boosted, -1);
-    count(Counter::Reclaims, 1);
-    events::recycled(slot);
-}
-
-impl XolArea {
-    /// Gets a boosted slot that executes `insn` and jumps to `next`, and returns where it is
-    /// mapped. Returns `None` if the instruction must be stepped, because no slot can be boosted.
+impl BoostedSlots {
+    /// Makes the boosted slots of a process. May sleep.
     ///
-    /// May sleep, but does not wait for other tasks. A slot that exists is found without a lock,
-    /// and without writing anything. The current task is one of the process, and an RCU Tasks Trace
-    /// reader until it has the address for its instruction pointer.
-    #[inline(always)]
-    pub(crate) fn boost(&self, insn: &Insn, next: usize) -> Option<usize> {
-        let next = NonZeroUsize::new(next)?;
-        match self.slots.table.find_boosted(insn, next) {
-            Some(slot) => Some(self.vaddr_at(slot)),
-            None => self.make_boosted(insn, next),
-        }
+    /// # Errors
+    ///
+    /// [`ENOMEM`] when there is no memory.
+    fn new(mm: Option<ARef<Mm>>) -> Result<Arc<Self>> {
+        let (table, inner) = (Table::new()?, Inner::new()?);
+        Arc::pin_init(
+            pin_init!(Self {
+                filter: Atomic::new(0),
+                not_before: Atomic::new(jiffies::now()),
+                table,
+                mm,
+                adding <- new_mutex!((), "uprobes_xol::boost::adding"),
+                inner <- new_mutex!(inner, "uprobes_xol::boost"),
+                work <- new_delayed_work!("uprobes_xol::boost::work"),
+            }),
+            // C reads the head.
+            GFP_KERNEL_ACCOUNT | __GFP_ZERO,
+        )
     }
 
-    /// Gets a boosted slot after the search without the lock found none.
-    #[inline(never)]
-    fn make_boosted(&self, insn: &Insn, next: NonZeroUsize) -> Option<usize> {
-        let slot = self.slots.boost(insn, next, |ip| self.boosted_at(ip));
-        if slot.is_none() {
-            unboosted();
-        }
-        Some(self.vaddr_at(slot?))
-    }
-
-    /// Returns the boosted slot that a task with this instruction pointer is in, if it is in one.
-    /// Any context.
-    pub(crate) fn boosted_at(&self, ip: usize) -> Option<Boosted<'_>> {
-        let offset = ip.checked_sub(self.vaddr())?;
-        if offset % SLOT_SIZE >= BOOSTED_SIZE {
+    /// Finds the slot of a probe, or makes one; see [`Inner::make`]. Returns `None` if the
+    /// instruction must be stepped.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Table::find`].
+    unsafe fn make(
+        this: ArcBorrow<'_, Self>,
+        key: Key,
+        bp_vaddr: usize,
+        write: impl Fn(usize, &mut [u8; 2 * GRANULE]) -> bool,
+    ) -> Option<usize> {
+        // SAFETY: By the function's requirements.
+        let stepped = unsafe { this.table.find(key.stepped(), bp_vaddr) };
+        if stepped.is_some() || this.is_forbidden() {
             return None;
         }
-        let slot = Slot::new(u32::try_from(offset / SLOT_SIZE).ok()?)?;
-        Boosted::new(self.slots.table.at(slot)?)
-    }
-}
-
-impl Inner {
-    /// Finds a slot that executes `insn` and jumps to `next`, or boosts an unused slot for that.
-    ///
-    /// The collector does not retract the slot, because it is not offered. No task has it cached.
-    fn boost(
-        &mut self,
-        table: &Table,
-        insn: &Insn,
-        next: NonZeroUsize,
-        spare: usize,
-    ) -> Option<Slot> {
-        let found = table.find_boosted(insn, next);
-        if found.is_some() || self.is_full() {
-            return found;
-        }
-        let spare = spare.max(self.kept_for_steps());
-        let unused = self.free.take(table, spare, &mut self.locked)?;
-        let slot = table.boost(unused, insn, next, &mut self.locked);
-        self.boosted.add();
-        Some(slot)
-    }
-
-    /// Returns whether no more slots may be boosted.
-    fn is_full(&self) -> bool {
-        self.boosted.count() >= max_boosted(self.limit)
-    }
-
-    /// The number of unused slots that are kept for steps while the area can still grow. Boosted
-    /// slots are not collected. Without such a slot, a step would find none if there is no memory
-    /// for another page.
-    fn kept_for_steps(&self) -> usize {
-        // An area that has grown has more slots than may be boosted.
-        usize::from(self.free.pages() < self.limit)
-    }
-
-    /// Allows hits to ask for a slot to boost, if there is one now.
-    pub(crate) fn allow_boosting(&mut self, table: &Table) {
-        if self.free.unused() > self.kept_for_steps() && !self.is_full() {
-            table.boosted.allow(&mut self.locked);
-        }
-    }
-
-    /// Forbids hits to ask for a slot to boost for a while, because there is none. Returns the job
-    /// that the caller must do to reclaim slots, if there is one. Other hits are stepped meanwhile.
-    fn begin_reclaiming(&mut self, table: &Table) -> Option<Job> {
-        table.boosted.forbid(&mut self.locked);
-        self.boosted.begin()
-    }
-}
-
-impl Slots {
-    /// Gets a slot that executes `insn` and jumps to `next`, unless no slot is unused and the area
-    /// cannot grow, or too many slots are boosted. `boosted_at` returns the boosted slot that an
-    /// instruction pointer is in.
-    ///
-    /// Sleeps if it needs memory. Does not wait for a slot, and does not collect: the instruction
-    /// can be stepped. Does one job of reclaiming if there is one.
-    ///
-    /// The current task is one of the area's process.
-    #[cold]
-    pub(crate) fn boost<'a>(
-        &'a self,
-        insn: &Insn,
-        next: NonZeroUsize,
-        boosted_at: impl Fn(usize) -> Option<Boosted<'a>>,
-    ) -> Option<Slot> {
-        if self.table.boosted.is_forbidden() {
-            return None;
-        }
-        let mut may_grow = true;
-        loop {
-            let (pages, job) = {
-                let mut inner = self.inner.lock();
-                let spare = spare(self.queue.is_empty());
-                let slot = inner.boost(&self.table, insn, next, spare);
-                if slot.is_some() {
-                    return slot;
-                }
-                let pages = inner.free.pages();
-                if may_grow && pages < inner.limit && !inner.is_full() {
-                    (pages, None)
-                } else {
-                    (pages, Some(inner.begin_reclaiming(&self.table)?))
-                }
-            };
-            match job {
-                None => may_grow = self.grow(pages).is_ok(),
-                Some(Job::Search) => {
-                    self.search();
-                    return None;
-                }
-                Some(Job::Look(over)) => {
-                    if !self.look(over, &boosted_at) {
-                        return None;
+        for _ in 0..2 {
+            let made = this.inner.lock().make(&this.table, key, bp_vaddr, &write);
+            match made {
+                Ok(vaddr) => return Some(vaddr),
+                Err(NoSlot::NoArea { full }) => {
+                    if full {
+                        // Maybe with slots for text that was unmapped.
+                        this.inner.lock().sweep = true;
+                        Arc::from(this).reclaim_later();
+                    }
+                    if this.add_area(bp_vaddr).is_err() {
+                        break;
                     }
                 }
+                Err(NoSlot::Unreachable) => return None,
+                Err(NoSlot::NoMemory) => break,
             }
         }
+        this.forbid();
+        None
+    }
+
+    /// Adds an area within reach of a probe, unless another task has done so. May sleep; takes the
+    /// mmap lock.
+    ///
+    /// # Errors
+    ///
+    /// An error number if there is no room or no memory, if the task got a fatal signal, or if
+    /// another task adds an area at this moment.
+    fn add_area(&self, bp_vaddr: usize) -> Result {
+        let _adding = self.adding.try_lock().ok_or(EAGAIN)?;
+        {
+            let inner = self.inner.lock();
+            if inner.has_room(&self.table, bp_vaddr) {
+                return Ok(());
+            }
+            if !inner.may_add_area() {
+                return Err(ENOSPC);
+            }
+        }
+        let area = NewArea::new()?;
+        ffi::map_area(bp_vaddr, |vaddr| self.mapped(area, vaddr))
+    }
+
+    /// Takes a new area into use, which is mapped at `vaddr`.
+    fn mapped(&self, area: NewArea, vaddr: usize) {
+        // ORDERING: Relaxed: a task that gets into a slot of the area sees the slot's key, which is
+        // published later. Only the task that adds an area writes this.
+        let filter = self.filter.load(Relaxed) | 1 << (vaddr / AREA_SIZE % 64);
+        self.filter.store(filter, Relaxed);
+        self.inner.lock().add_area(&self.table, area, vaddr);
+    }
+
+    /// The page with this index of the area at `vaddr`. May sleep.
+    fn page(&self, vaddr: usize, index: usize) -> Option<*mut page> {
+        let mut guard = self.inner.lock();
+        let area = (0..guard.areas.len()).find(|&index| {
+            self.table
+                .area(index)
+                .is_some_and(|area| area.vaddr == vaddr)
+        })?;
+        Some(guard.add_page(&self.table, area, index).ok()?.as_ptr())
+    }
+
+    /// Retires the slot of a probe that is gone.
+    fn remove(this: ArcBorrow<'_, Self>, key: Key, bp_vaddr: usize) {
+        if this.inner.lock().retire(&this.table, key, bp_vaddr) {
+            Arc::from(this).reclaim_later();
+        }
+    }
+
+    /// Marks the slot that a task is in, if it waits to be reclaimed.
+    ///
+    /// # Safety
+    ///
+    /// No other task frees records.
+    unsafe fn occupy(&self, ip: usize) {
+        // SAFETY: Records are not freed meanwhile, by the function's requirements.
+        if let Some(place) = unsafe { self.table.at_ip(ip) } {
+            place.occupy();
+        }
+    }
+
+    /// Returns whether hits must not ask for a slot now. Takes no lock.
+    fn is_forbidden(&self) -> bool {
+        // ORDERING: Relaxed: decides nothing but how soon a change is noticed.
+        let left = self.not_before.load(Relaxed).wrapping_sub(jiffies::now());
+        left as isize > 0
+    }
+
+    /// Makes hits not ask for a slot, for [`RETRY_AFTER`] milliseconds.
+    fn forbid(&self) {
+        let until = jiffies::now().wrapping_add(msecs_to_jiffies(RETRY_AFTER));
+        self.not_before.store(until, Relaxed);
     }
 }

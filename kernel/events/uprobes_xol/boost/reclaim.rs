@@ -1,254 +1,174 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Retiring and reclaiming of boosted slots.
+//! Reclaiming of boosted slots whose probes are gone.
 //!
 //! A task leaves a boosted slot by the slot's jump, without the kernel's notice. The task's
 //! instruction pointer shows whether it is in the slot. It can be read while the task does not run,
 //! or is interrupted:
 //!
 //! ```text
-//!     .------.        a hit finds no slot to boost        .--------.
-//!     | IDLE | -----------------------------------------> | SEARCH |
-//!     '------'                                            '--------'
-//!       ^                                                     |
-//!       | slots that no task                                  | slots without a probe
-//!       | was in are unused                                   | are retired
-//!       |                                                     v
-//!     .------.      the grace period is over: no task     .-------.
-//!     | LOOK | <----------------------------------------- | GRACE |
-//!     '------'      is on its way to a retired slot       '-------'
+//!   the probe   .-------.   a work item   .---------.   no task was seen
+//!   is removed  | Fresh | --------------> | Waiting | -------------------> unused
+//!      -------> '-------'                 '---------'   in the slot
+//!                   ^                          |
+//!                   |      .----------.        | a task was seen
+//!                   '----- | Occupied | <------' in the slot
+//!                          '----------'
 //! ```
 //!
 //! A hit finds a slot and sets the instruction pointer of its task to the slot's address within one
 //! read-side section of RCU Tasks Trace. So after a grace period, each task that had found a
 //! retired slot has got into it, and may have left it. No other task gets into it
-//! (litmus/boosted-grace.litmus). A task whose instruction pointer is elsewhere after that does not
+//! (litmus/boost-grace.litmus). A task whose instruction pointer is elsewhere after that does not
 //! come back: only the slot's address in the instruction pointer leads there, and neither a signal
 //! nor a debugger ever gets to know that address.
-//!
-//! A hit that needs a slot does one of these jobs, or two. It is stepped if there is still no slot
-//! then. The removal of a probe does not notify slot management. Instead, one hit in
-//! [`RETRY_AFTER`] milliseconds looks for a slot, and searches if there is none. Other hits are
-//! stepped at once, so that a search or a long grace period costs them nothing.
-//!
-//! [`RETRY_AFTER`]: super::RETRY_AFTER
 
 use super::{
-    super::{
-        ffi::{count, Counter},
-        gc::BATCH,
-        slot::{Slot, SLOT_COUNT},
-        slots::{Inner, Slots},
-        table::Table,
-    },
-    ffi::{is_probed, visit_ips},
-    reclaimed,
-    table::Boosted, //
+    ffi::{is_probed, lock_area, visit_ips},
+    slots::SlotPage,
+    table::{Granule, Key, Retired, GRANULES, PAGES},
+    BoostedSlots, //
 };
 use kernel::{
-    bitmap::BitmapVec,
-    ffi::c_long,
+    mm::MmWithUser,
     prelude::*,
-    sync::rcu_tasks_trace::GracePeriod, //
+    sync::{rcu, rcu_tasks_trace, Arc},
+    time::{msecs_to_jiffies, Msecs},
+    workqueue::{self, impl_has_delayed_work, WorkItem}, //
 };
 
-/// The progress of reclaiming.
-enum Phase {
-    /// No slot is retired.
-    Idle,
-    /// A task does a job. Only this task retires or reclaims slots.
-    Busy,
-    /// The slots that were found are retired.
-    Grace(GracePeriod),
+/// Milliseconds from the first removal of a probe until its slot is reclaimed: others follow.
+const DELAY: Msecs = 20;
+
+/// Milliseconds until a slot that a task was in is looked at again.
+const RETRY: Msecs = 500;
+
+impl_has_delayed_work! {
+    impl HasDelayedWork<BoostedSlots> for BoostedSlots { self.work }
 }
 
-/// The next job of a task.
-pub(super) enum Job {
-    /// To retire the slots whose probes are gone.
-    Search,
-    /// To look in which of the retired slots a task is, now that the grace period is over.
-    Look(GracePeriod),
-}
+impl WorkItem for BoostedSlots {
+    type Pointer = Arc<Self>;
 
-/// The boosted slots of an area. For the area's lock to protect.
-///
-/// # Invariants
-///
-/// - `count` is the number of boosted slots.
-/// - `retired` has the retired slots, which are still counted.
-pub(crate) struct BoostedSlots {
-    count: usize,
-    retired: BitmapVec,
-    phase: Phase,
+    fn run(this: Arc<Self>) {
+        // If the process is gone, so are its slots.
+        if this.reclaim() && this.inner.lock().has_retired() {
+            this.enqueue(RETRY);
+        }
+    }
 }
 
 impl BoostedSlots {
-    /// Creates the data of an area without boosted slots. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// [`ENOMEM`] when there is no memory.
-    pub(crate) fn new() -> Result<Self> {
-        // INVARIANT: There are none.
-        Ok(Self {
-            count: 0,
-            retired: BitmapVec::new(SLOT_COUNT, GFP_KERNEL_ACCOUNT)?,
-            phase: Phase::Idle,
-        })
+    /// Has slots reclaimed, unless this is about to happen. Any context in which a spinlock may be
+    /// taken.
+    pub(crate) fn reclaim_later(self: &Arc<Self>) {
+        self.enqueue(DELAY);
     }
 
-    /// The number of boosted slots.
-    pub(super) fn count(&self) -> usize {
-        self.count
+    fn enqueue(self: &Arc<Self>, delay: Msecs) {
+        // An error means that the work item is queued.
+        let _ = workqueue::system_unbound().enqueue_delayed(self.clone(), msecs_to_jiffies(delay));
     }
 
-    /// Counts a slot that was boosted.
-    pub(super) fn add(&mut self) {
-        // INVARIANT: One was made.
-        self.count += 1;
-        count(Counter::Boosted, 1);
-    }
-
-    /// Returns what the caller has to do for slots to become unused, if anything.
-    pub(super) fn begin(&mut self) -> Option<Job> {
-        let job = match &self.phase {
-            Phase::Idle => Job::Search,
-            Phase::Grace(grace) if grace.is_over() => Job::Look(*grace),
-            _ => return None,
+    /// Reclaims the slots whose probes are gone. May sleep for long; holds no lock for long. Returns
+    /// false if the process is gone.
+    fn reclaim(&self) -> bool {
+        // The last reference must not be put here: the `mm` frees these slots.
+        let mm = || {
+            Some(MmWithUser::into_mmput_async(
+                self.mm.as_ref()?.mmget_not_zero()?,
+            ))
         };
-        self.phase = Phase::Busy;
-        Some(job)
-    }
 
-    /// Ends a search. `grace` is the grace period that began when slots were retired, if any were.
-    fn searched(&mut self, grace: Option<GracePeriod>) {
-        self.phase = grace.map_or(Phase::Idle, Phase::Grace);
-    }
-
-    /// Ends a look that did not see all tasks. Another task must look again.
-    fn look_again(&mut self, over: GracePeriod) {
-        self.phase = Phase::Grace(over);
-    }
-
-    /// Ends a look that saw all tasks. The slots that no task is in were reclaimed.
-    fn looked(&mut self) {
-        self.phase = Phase::Idle;
-    }
-
-    /// Sets whether `slot` is retired.
-    fn set_retired(&mut self, slot: Slot, retired: bool) {
-        let number = slot.number() as usize;
-        if retired {
-            self.retired.set_bit(number);
-        } else {
-            self.retired.clear_bit(number);
-        }
-    }
-
-    /// The first retired slot.
-    fn first_retired(&self) -> Option<Slot> {
-        Slot::new(self.retired.next_bit(0)? as u32)
-    }
-
-    /// Returns whether `slot` is retired.
-    fn is_retired(&self, slot: Slot) -> bool {
-        let number = slot.number() as usize;
-        self.retired.next_bit(number) == Some(number)
-    }
-}
-
-impl Drop for BoostedSlots {
-    fn drop(&mut self) {
-        count(Counter::Boosted, -(self.count as c_long));
-    }
-}
-
-impl Inner {
-    /// Retires a boosted slot. The caller has the job to search.
-    fn retire(&mut self, table: &Table, slot: &Boosted<'_>) {
-        // INVARIANT: No task can find it when the lock is released.
-        self.boosted.set_retired(slot.slot(), true);
-        table.retire(slot, &mut self.locked);
-    }
-
-    /// Puts `slot` back into its chain if it is retired, because a task is in it. The caller has
-    /// the job to look.
-    fn reinstate(&mut self, table: &Table, slot: &Boosted<'_>) {
-        if self.boosted.is_retired(slot.slot()) {
-            // INVARIANT: Tasks can find it when the lock is released.
-            self.boosted.set_retired(slot.slot(), false);
-            table.reinstate(slot, &mut self.locked);
-        }
-    }
-
-    /// Reclaims some of the retired slots, which no task is in. Returns whether there were any.
-    fn reclaim(&mut self, table: &Table) -> bool {
-        let mut any = false;
-        for _ in 0..BATCH {
-            let first = self.boosted.first_retired();
-            let Some(slot) = first.and_then(|slot| table.at(slot)) else {
-                break;
-            };
-            // INVARIANT: It is not boosted when the lock is released.
-            self.boosted.set_retired(slot.slot(), false);
-            self.boosted.count -= 1;
-            table.unboost(slot, &mut self.locked);
-            reclaimed(slot.slot());
-            self.free.put(slot.slot());
-            any = true;
-        }
-        any
-    }
-}
-
-impl Slots {
-    /// Retires boosted slots whose probes are gone. Does not sleep.
-    ///
-    /// The caller has the job to search.
-    pub(super) fn search(&self) {
-        let mut any = false;
-        for slot in (0..SLOT_COUNT).filter_map(|number| Slot::new(number as u32)) {
-            // No other task makes it another slot now.
-            let boosted = self.table.at(slot).and_then(Boosted::new);
-            let Some(boosted) = boosted.filter(|it| !is_probed(it.insn(), it.next())) else {
-                continue;
-            };
-            // The lock is taken for one slot at a time.
-            self.inner.lock().retire(&self.table, &boosted);
-            any = true;
-        }
-        let grace = any.then(GracePeriod::start);
-        self.inner.lock().boosted.searched(grace);
-    }
-
-    /// Reclaims the retired slots that no task is in. Does not sleep. Returns false if another task
-    /// has to do it. `boosted_at` tells which slot an instruction pointer is in.
-    ///
-    /// The caller has the job to look. `over` is the grace period that began when the slots were
-    /// retired, and that is over.
-    pub(super) fn look<'a>(
-        &'a self,
-        over: GracePeriod,
-        boosted_at: impl Fn(usize) -> Option<Boosted<'a>>,
-    ) -> bool {
-        let all_seen = visit_ips(|ip| {
-            if let Some(slot) = boosted_at(ip) {
-                self.inner.lock().reinstate(&self.table, &slot);
+        if core::mem::take(&mut self.inner.lock().sweep) {
+            if let Some(mm) = mm() {
+                self.sweep(&mm);
             }
-        });
-        if !all_seen {
-            self.inner.lock().boosted.look_again(over);
+        }
+
+        self.begin();
+        rcu_tasks_trace::synchronize();
+
+        let Some(mm) = mm() else {
             return false;
+        };
+        // SAFETY: No other task frees records.
+        let complete = visit_ips(&mm, |ip| unsafe { self.occupy(ip) });
+        self.finish(complete);
+        self.give_back(&mm);
+        true
+    }
+
+    /// Makes the retired slots wait for a grace period, which begins later.
+    pub(crate) fn begin(&self) {
+        self.inner
+            .lock()
+            .for_retired(|page| page.change(Retired::Fresh, Retired::Waiting));
+    }
+
+    /// Makes the slots unused that waited for a grace period which is over, and in which no task was
+    /// seen. Makes none unused unless all tasks were seen, which `complete` says.
+    pub(crate) fn finish(&self, complete: bool) {
+        self.inner.lock().for_retired(|page| {
+            if complete {
+                page.reclaim();
+            }
+            page.change(Retired::Waiting, Retired::Fresh);
+            page.change(Retired::Occupied, Retired::Fresh);
+        });
+    }
+
+    /// Gives back the pages without slots.
+    fn give_back(&self, mm: &MmWithUser) {
+        let mut pages: KVec<SlotPage> = KVec::new();
+        let areas = self.inner.lock().areas.len();
+        for index in 0..areas {
+            let Some(area) = self.table.area(index) else {
+                return;
+            };
+            if !self.inner.lock().has_empty(index) || pages.reserve(PAGES, GFP_KERNEL).is_err() {
+                continue;
+            }
+            lock_area(mm, area.vaddr, |mapping| {
+                let mut inner = self.inner.lock();
+                for page in 0..PAGES {
+                    if let Some(empty) = inner.take_empty(&self.table, index, page) {
+                        // Before another task can add the page again.
+                        mapping.unmap_page(page);
+                        // There is room.
+                        let _ = pages.push_within_capacity(empty);
+                    }
+                }
+            });
         }
-        loop {
-            let mut inner = self.inner.lock();
-            if !inner.reclaim(&self.table) {
-                inner.boosted.looked();
-                inner.allow_boosting(&self.table);
-                break;
+        if !pages.is_empty() {
+            // Interrupts look at records, too.
+            rcu::synchronize_rcu();
+        }
+    }
+
+    /// Retires the slots whose text has no breakpoint any more.
+    fn sweep(&self, mm: &MmWithUser) {
+        let areas = self.inner.lock().areas.len();
+        for (area, page) in (0..areas).flat_map(|area| (0..PAGES).map(move |page| (area, page))) {
+            let Ok(mut probes) = KVec::<(Key, usize)>::with_capacity(GRANULES, GFP_KERNEL) else {
+                return;
+            };
+            {
+                let mut guard = self.inner.lock();
+                let inner = &mut *guard;
+                for index in page * GRANULES..(page + 1) * GRANULES {
+                    let granule = Granule::new(area, index);
+                    if let Some(probe) = self.table.probe_of(granule, &mut inner.locked) {
+                        let _ = probes.push_within_capacity(probe);
+                    }
+                }
+            }
+            for (key, bp_vaddr) in probes {
+                if !is_probed(mm, bp_vaddr) {
+                    self.inner.lock().retire(&self.table, key, bp_vaddr);
+                }
             }
         }
-        self.queue.wake_first();
-        true
     }
 }

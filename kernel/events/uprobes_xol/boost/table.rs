@@ -1,222 +1,535 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The table in which boosted slots are found.
+//! The table in which a hit finds the boosted slot of its probe.
+//!
+//! A hit follows a chain of records without a lock, and writes nothing. It judges each record by
+//! what the record says, so that a link which another task changes meanwhile can only make it miss
+//! the slot. It then asks again under the lock.
 
 use super::{
-    super::{
-        insn::Insn,
-        page::{SlotRef, Unused},
-        record::Record,
-        slot::Slot,
-        slots::Locked,
-        table::{Chains, Table, LONGEST_SEARCH},
-    },
-    ffi::boosted_insn,
-    RETRY_AFTER, //
+    super::ffi::random,
+    ffi::{AREAS, AREA_SIZE, BOOST, FIRST_KEY, GRANULE, KEY_SHIFT, PAIR},
+    slots::Locked, //
 };
-use core::num::NonZeroUsize;
+use core::num::NonZeroU32;
 use kernel::{
+    page::PAGE_SIZE,
     prelude::*,
-    sync::atomic::{Acquire, Atomic, Full, Relaxed, Release},
-    time::{jiffies, msecs_to_jiffies}, //
+    sync::{
+        atomic::{Acquire, Atomic, Relaxed, Release},
+        SetOnce, //
+    },
 };
 
-/// The address that a slot's jump leads to, or 0 if the slot is not boosted.
-pub(crate) struct Target(Atomic<usize>);
+/// Granules of a page.
+pub(crate) const GRANULES: usize = PAGE_SIZE / GRANULE;
 
-impl Target {
-    /// The slot is not boosted.
-    pub(crate) const fn new() -> Self {
-        Self(Atomic::new(0))
+/// Pages of an area.
+pub(crate) const PAGES: usize = AREA_SIZE / PAGE_SIZE;
+
+/// The most records of a chain that a search looks at. No chain gets longer.
+pub(crate) const LONGEST_SEARCH: usize = 16;
+
+/// The binary logarithm of the number of chains, at first. Each further level has four times as
+/// many.
+const FIRST_BITS: u32 = 7;
+const BITS_PER_LEVEL: u32 = 2;
+
+/// Levels, of which the last has one chain for each granule that a process can have.
+const LEVELS: usize = {
+    let most = (AREAS * (AREA_SIZE / GRANULE)).ilog2();
+    ((most - FIRST_BITS).div_ceil(BITS_PER_LEVEL) + 1) as usize
+};
+
+/// No record, as a number: the end of a chain.
+const END: u32 = 0;
+
+/// The second granule of a pair.
+const SECOND: u64 = 0x40;
+/// The probe is stepped: its slot would not reach what it must.
+const STEPPED: u64 = 0x80;
+
+static_assert!((BOOST | SECOND | STEPPED) >> KEY_SHIFT == 0);
+static_assert!(BOOST & (SECOND | STEPPED) == 0);
+
+/// What a granule is used for: the number of a probe and what `arch_uprobe_boost()` returned for
+/// its instruction. No two probes have the same number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Key(u64);
+
+/// What becomes of a slot that no hit finds any more, in place of a probe's number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retired {
+    /// Its probe is gone.
+    Fresh = 0,
+    /// Hits that found it may be on their way to it until the grace period is over.
+    Waiting = 1,
+    /// A task was seen in it.
+    Occupied = 2,
+}
+
+impl Key {
+    /// The granule is unused.
+    const UNUSED: Self = Self(0);
+
+    /// The key of a probe, as `uprobe_boost_key()` returns it.
+    #[inline(always)]
+    pub(crate) const fn new(key: u64) -> Self {
+        Self(key)
     }
 
-    #[inline]
-    fn get(&self) -> Option<NonZeroUsize> {
-        // ORDERING: Acquire pairs with the release in `set`: a task that sees the target also sees
-        // the instruction, and that both were written to the slot's memory
-        // (litmus/boost-find.litmus).
-        NonZeroUsize::new(self.0.load(Acquire))
+    /// The key of a record by which the probe is known to be stepped.
+    pub(crate) fn stepped(self) -> Self {
+        Self(self.0 | STEPPED)
     }
 
-    fn set(&self, target: NonZeroUsize) {
-        // ORDERING: Release pairs with the acquire in `get`: what the slot holds was written before
-        // a task sees the target (litmus/boost-find.litmus).
-        self.0.store(target.get(), Release);
+    /// What `arch_uprobe_boost()` returned.
+    pub(crate) fn boost(self) -> u8 {
+        (self.0 & BOOST) as u8
+    }
+
+    /// The number of granules of the slot.
+    pub(crate) fn granules(self) -> usize {
+        if self.0 & PAIR != 0 {
+            2
+        } else {
+            1
+        }
+    }
+
+    /// Returns whether a probe has the slot.
+    fn is_live(self) -> bool {
+        self.0 >> KEY_SHIFT >= FIRST_KEY
+    }
+
+    /// Returns whether this is the first granule of a slot in this state.
+    fn is_retired(self, state: Retired) -> bool {
+        self.0 & !SECOND != 0 && self.0 & SECOND == 0 && self.0 >> KEY_SHIFT == state as u64
+    }
+
+    /// The key of the slot in this state.
+    fn retired(self, state: Retired) -> Self {
+        Self((self.0 & ((1 << KEY_SHIFT) - 1)) | ((state as u64) << KEY_SHIFT))
     }
 }
+
+/// The record of a granule.
+///
+/// # Invariants
+///
+/// - Only the first granule of a slot has a key with a number, and is in a chain.
+/// - While `key` has the number of a probe, neither `rel` nor the slot's memory changes.
+/// - All fields are written under the lock, except that the task which reclaims slots makes
+///   `Waiting` slots `Occupied`.
+#[repr(C)]
+pub(crate) struct Record {
+    key: Atomic<u64>,
+    /// The slot's address less that of the probe.
+    rel: Atomic<i32>,
+    /// The next record of the chain, or [`END`]. It always leads to a record or to the end.
+    next: Atomic<u32>,
+}
+
+static_assert!(size_of::<Record>() == 16);
 
 impl Record {
-    /// Boosts the slot from now on. Under the lock.
-    fn boost(&self, target: NonZeroUsize) {
-        // INVARIANT: The memory holds `insn` and the jump: both were written while the slot was
-        // unused.
-        self.target.set(target);
+    /// The record of an unused granule.
+    pub(crate) const fn new() -> Self {
+        Self {
+            key: Atomic::new(Key::UNUSED.0),
+            rel: Atomic::new(0),
+            next: Atomic::new(END),
+        }
     }
 
-    /// Returns what the slot executes and where its jump leads, if it is boosted. Any context.
-    fn boosted(&self) -> Option<(Insn, NonZeroUsize)> {
-        // ORDERING: Acquire pairs with the full barrier in `unboost`: a task that sees the version
-        // which `unboost` wrote does not see the target that was there before
-        // (litmus/boosted-rewrite.litmus).
-        let before = self.version.load(Acquire);
-        let target = self.target.get()?;
-        let insn = self.insn.get();
-        // The version is read after the instruction. If the slot was boosted for another one
-        // meanwhile, the version is not the same (litmus/boosted-rewrite.litmus).
-        self.is_version(before).then_some((insn, target))
+    #[inline(always)]
+    fn key(&self) -> Key {
+        // ORDERING: Acquire pairs with the release in `publish`: a task that sees a probe's key
+        // sees `rel`, and what was written to the slot's memory (litmus/boost-find.litmus).
+        Key(self.key.load(Acquire))
     }
 
-    /// Makes the slot one that is not boosted. Under the lock.
-    fn unboost(&self) {
-        self.target.0.store(0, Relaxed);
-        // INVARIANT: The version grows, and stays even.
+    /// Returns whether the granule is unused. Under the lock.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.key() == Key::UNUSED
+    }
+
+    /// Returns whether a probe has the slot of which this is the first granule. Under the lock.
+    pub(crate) fn is_live(&self) -> bool {
+        self.key().is_live()
+    }
+
+    /// Returns whether this is the first granule of a retired slot in this state.
+    pub(crate) fn is_retired(&self, state: Retired) -> bool {
+        self.key().is_retired(state)
+    }
+
+    /// The number of granules of the slot of which this is the first.
+    pub(crate) fn granules(&self) -> usize {
+        self.key().granules()
+    }
+
+    /// Makes the granule the second one of a slot. Under the lock.
+    pub(crate) fn set_second(&self) {
+        self.key.store(SECOND, Relaxed);
+    }
+
+    /// Makes the granule unused. Under the lock.
+    pub(crate) fn set_unused(&self) {
+        // No hit can get to the record any more, and no task is in the slot.
+        self.key.store(Key::UNUSED.0, Relaxed);
+    }
+
+    /// Makes the slot the one of the probe at `bp_vaddr`. Under the lock.
+    fn publish(&self, key: Key, bp_vaddr: usize, vaddr: usize) {
+        self.rel.store(vaddr.wrapping_sub(bp_vaddr) as i32, Relaxed);
+        // INVARIANT: The memory of an unused slot was written before this.
         //
-        // ORDERING: Full: the version is written after the target, and before another instruction
-        // is written to the slot. Pairs with the two acquires in `boosted`
-        // (litmus/boosted-rewrite.litmus).
-        let even = self.version.load(Relaxed).wrapping_add(2);
-        self.version.xchg(even, Full);
+        // ORDERING: Release pairs with the acquire in `key` (litmus/boost-find.litmus).
+        self.key.store(key.0, Release);
+    }
+
+    /// Retires the slot, or changes the state of a retired one.
+    pub(crate) fn retire(&self, state: Retired) {
+        // Hits that start after the next grace period has begun see that the slot has no probe.
+        // The others are waited for (litmus/boost-grace.litmus).
+        self.key.store(self.key().retired(state).0, Relaxed);
+    }
+
+    /// The address of the probe whose slot is at `vaddr`.
+    #[inline(always)]
+    fn bp_vaddr(&self, vaddr: usize) -> usize {
+        vaddr.wrapping_sub(self.rel.load(Relaxed) as usize)
     }
 }
 
-/// The chains in which boosted slots are found.
-pub(crate) struct BoostedTable {
-    chains: Chains,
-    /// The time in ticks before which hits do not ask for a slot to boost.
-    not_before: Atomic<usize>,
+/// The records of a page.
+pub(crate) type Records = [Record; GRANULES];
+
+/// An area: where it is mapped, and the records of its pages.
+///
+/// # Invariants
+///
+/// A pointer to records is null, or valid until a grace period of RCU after it was made null. A
+/// granule's record is in no chain then, and has not been in one for a grace period of RCU Tasks
+/// Trace.
+pub(crate) struct Area {
+    pub(crate) vaddr: usize,
+    pub(crate) records: [Atomic<*mut Records>; PAGES],
 }
 
-impl BoostedTable {
+impl Area {
+    /// An area without pages.
+    pub(crate) fn new() -> Result<KBox<Self>> {
+        Ok(KBox::new(
+            Self {
+                vaddr: 0,
+                records: [const { Atomic::new(core::ptr::null_mut()) }; PAGES],
+            },
+            GFP_KERNEL_ACCOUNT,
+        )?)
+    }
+
+    /// The record of a granule, if its page is there.
+    ///
+    /// # Safety
+    ///
+    /// The lock is held; or the current task reads in RCU; or it is an RCU Tasks Trace reader and
+    /// followed a chain to the granule.
+    #[inline(always)]
+    unsafe fn record(&self, granule: usize) -> Option<&Record> {
+        // ORDERING: Acquire pairs with the release in `set_records`: the records are initialised.
+        let records = self.records.get(granule / GRANULES)?.load(Acquire);
+        // SAFETY: Valid, by the type's invariants: a reader is waited for before they are freed,
+        // and only the holder of the lock frees records.
+        Some(unsafe { &(*records.as_ref()?)[granule % GRANULES] })
+    }
+
+    /// Makes the records of a page reachable, or unreachable if `records` is null. Under the lock.
+    pub(crate) fn set_records(&self, page: usize, records: *mut Records) {
+        // ORDERING: Release pairs with the acquire in `record`.
+        self.records[page].store(records, Release);
+    }
+}
+
+/// The number of a granule in its process.
+#[derive(Clone, Copy)]
+pub(crate) struct Granule(NonZeroU32);
+
+impl Granule {
+    /// The granule with this index in an area.
+    pub(crate) fn new(area: usize, index: usize) -> Self {
+        let number = area * (PAGES * GRANULES) + index;
+        Self(NonZeroU32::MIN.saturating_add(number as u32))
+    }
+
+    #[inline(always)]
+    fn index(self) -> usize {
+        (self.0.get() - 1) as usize
+    }
+
+    #[inline(always)]
+    fn area(self) -> usize {
+        self.index() / (PAGES * GRANULES)
+    }
+
+    /// The area, and the page in it.
+    pub(crate) fn page(self) -> (usize, usize) {
+        (self.area(), self.in_area() / GRANULES)
+    }
+
+    #[inline(always)]
+    fn in_area(self) -> usize {
+        self.index() % (PAGES * GRANULES)
+    }
+}
+
+/// The meaning of an instruction pointer in a boosted slot.
+pub(crate) struct Place<'a> {
+    pub(crate) record: &'a Record,
+    /// The address of the slot.
+    pub(crate) vaddr: usize,
+}
+
+impl Place<'_> {
+    /// The address of the probe.
+    pub(crate) fn bp_vaddr(&self) -> usize {
+        self.record.bp_vaddr(self.vaddr)
+    }
+
+    /// What `arch_uprobe_boost()` returned.
+    pub(crate) fn boost(&self) -> u8 {
+        self.record.key().boost()
+    }
+
+    /// Marks a slot as one that a task is in, if it waits to be reclaimed.
+    pub(crate) fn occupy(&self) {
+        if self.record.is_retired(Retired::Waiting) {
+            self.record.retire(Retired::Occupied);
+        }
+    }
+}
+
+/// The table of a process.
+pub(crate) struct Table {
+    /// The level in use.
+    level: Atomic<u32>,
+    /// An odd random number: no user knows which addresses have the same chain.
+    factor: u64,
+    levels: [SetOnce<KVVec<Atomic<u32>>>; LEVELS],
+    areas: [SetOnce<KBox<Area>>; AREAS],
+}
+
+/// The number of chains of a level.
+pub(crate) const fn chains_of(level: u32) -> usize {
+    1 << (FIRST_BITS + level * BITS_PER_LEVEL)
+}
+
+/// The chains of a level, which are empty.
+fn chains(level: u32) -> Result<KVVec<Atomic<u32>>> {
+    let number = chains_of(level);
+    let mut chains = KVVec::with_capacity(number, GFP_KERNEL_ACCOUNT)?;
+    for _ in 0..number {
+        chains.push(Atomic::new(END), GFP_KERNEL_ACCOUNT)?;
+    }
+    Ok(chains)
+}
+
+impl Table {
     /// Makes a table in which nothing is found. May sleep.
     ///
     /// # Errors
     ///
     /// [`ENOMEM`] when there is no memory.
     pub(crate) fn new() -> Result<Self> {
-        Ok(Self {
-            chains: Chains::new()?,
-            not_before: Atomic::new(jiffies::now()),
-        })
+        let [number] = random();
+        let table = Self {
+            level: Atomic::new(0),
+            factor: number | 1,
+            levels: [const { SetOnce::new() }; LEVELS],
+            areas: [const { SetOnce::new() }; AREAS],
+        };
+        table.levels[0].populate(chains(0)?);
+        Ok(table)
     }
 
-    /// Returns whether hits must not ask for a slot to boost for now. Takes no lock, so that such
-    /// hits do not contend for the area's lock.
-    pub(super) fn is_forbidden(&self) -> bool {
-        // ORDERING: Relaxed: decides nothing but how soon a change is noticed.
-        let left = self.not_before.load(Relaxed).wrapping_sub(jiffies::now());
-        left as isize > 0
+    /// Makes `area` the one with this index.
+    pub(crate) fn add_area(&self, index: usize, area: KBox<Area>, _: &mut Locked) {
+        self.areas[index].populate(area);
     }
 
-    /// Forbids hits to ask for a slot to boost, for [`RETRY_AFTER`] milliseconds.
-    pub(super) fn forbid(&self, _: &mut Locked) {
-        let until = jiffies::now().wrapping_add(msecs_to_jiffies(RETRY_AFTER));
-        self.not_before.store(until, Relaxed);
-    }
-
-    /// Allows hits to ask for a slot to boost.
-    pub(super) fn allow(&self, _: &mut Locked) {
-        // All hits read this cache line: it is written only if that changes something.
-        if self.is_forbidden() {
-            self.not_before.store(jiffies::now(), Relaxed);
-        }
-    }
-}
-
-impl Table {
-    /// The head of the chain of slots that jump to `next`. Few probes share this address.
+    /// The area with this index, if there is one.
     #[inline(always)]
-    fn boosted_head(&self, next: NonZeroUsize) -> &Atomic<u32> {
-        self.boosted.chains.head(self.hasher().address(next))
+    pub(crate) fn area(&self, index: usize) -> Option<&Area> {
+        Some(self.areas.get(index)?.as_ref()?)
     }
 
-    /// Finds the slot that executes `insn` and jumps to `next`. Takes no lock, and writes nothing.
+    /// The head of the chain for a probe at this address.
+    #[inline(always)]
+    fn head(&self, bp_vaddr: usize) -> Option<&Atomic<u32>> {
+        // ORDERING: Relaxed: decides nothing but which chains are searched.
+        let level = self.level.load(Relaxed);
+        let chains = self.levels.get(level as usize)?.as_ref()?;
+        chains.get(self.bucket(bp_vaddr, level))
+    }
+
+    /// The chain of a level for a probe at this address.
+    #[inline(always)]
+    pub(crate) fn bucket(&self, bp_vaddr: usize, level: u32) -> usize {
+        let product = (bp_vaddr as u64).wrapping_mul(self.factor);
+        // Products of addresses that follow each other are as regular. This scatters them.
+        let scattered = (product ^ (product >> (u64::BITS / 2))).wrapping_mul(self.factor);
+        (scattered >> (u64::BITS - FIRST_BITS - level * BITS_PER_LEVEL)) as usize
+    }
+
+    /// The record with this number, and the address of its granule.
     ///
-    /// May miss a slot that is boosted meanwhile, and may find one that is retired meanwhile. The
-    /// caller is therefore an RCU Tasks Trace reader until the instruction pointer of the current
-    /// task is the slot's address.
+    /// # Safety
+    ///
+    /// As for [`Area::record`].
     #[inline(always)]
-    pub(crate) fn find_boosted(&self, insn: &Insn, next: NonZeroUsize) -> Option<Slot> {
-        // ORDERING: Acquire pairs with the release in `link`: a task that gets to a slot sees the
-        // slot that follows now, and not one that followed earlier (litmus/boost-chain.litmus).
-        let mut slot = Slot::new(self.boosted_head(next).load(Acquire))?;
+    unsafe fn at(&self, granule: Granule) -> Option<(&Record, usize)> {
+        let area = self.area(granule.area())?;
+        let index = granule.in_area();
+        // SAFETY: By the function's requirements.
+        let record = unsafe { area.record(index) }?;
+        Some((record, area.vaddr + index * GRANULE))
+    }
+
+    /// Finds the slot of a probe, and returns its address. Takes no lock, and writes nothing. May
+    /// miss a slot while another task changes the table.
+    ///
+    /// # Safety
+    ///
+    /// The current task is an RCU Tasks Trace reader, until the address is its instruction pointer;
+    /// or the lock is held.
+    #[inline(always)]
+    pub(crate) unsafe fn find(&self, key: Key, bp_vaddr: usize) -> Option<usize> {
+        let mut link = self.head(bp_vaddr)?.load(Relaxed);
         for _ in 0..LONGEST_SEARCH {
-            let record = self.at(slot)?.record();
-            if record.target.get() == Some(next) && record.insn.holds(insn) {
-                return Some(slot);
+            let granule = Granule(NonZeroU32::new(link)?);
+            // SAFETY: By the function's requirements.
+            let (record, vaddr) = unsafe { self.at(granule) }?;
+            if record.key() == key && record.bp_vaddr(vaddr) == bp_vaddr {
+                return Some(vaddr);
             }
-            slot = record.next()?;
+            // ORDERING: Relaxed: decides nothing. A hit judges each record by the record itself.
+            link = record.next.load(Relaxed);
         }
         None
     }
 
-    /// Makes a slot execute `insn` and jump to `next`. Does not sleep. Returns the slot.
-    pub(crate) fn boost(
-        &self,
-        unused: Unused<'_>,
-        insn: &Insn,
-        next: NonZeroUsize,
-        locked: &mut Locked,
-    ) -> Slot {
-        let record = unused.record();
-        unused.write(&boosted_insn(insn, next));
-        // INVARIANT: The slot is neither offered nor boosted, and the lock is held.
-        record.insn.set(insn);
-        record.boost(next);
-        let slot = unused.into_slot();
-        self.link(self.boosted_head(next), slot, locked);
-        slot.slot()
+    /// Finds the slot that an instruction pointer is in.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Area::record`], and only the meaning of the current task's instruction pointer is
+    /// stable.
+    pub(crate) unsafe fn at_ip(&self, ip: usize) -> Option<Place<'_>> {
+        let mut areas = self.areas.iter().map_while(|area| area.as_ref());
+        let area = areas.find(|area| ip.wrapping_sub(area.vaddr) < AREA_SIZE)?;
+        let mut index = (ip - area.vaddr) / GRANULE;
+        // SAFETY: By the function's requirements.
+        let mut record = unsafe { area.record(index) }?;
+        if record.key().0 == SECOND {
+            index = index.checked_sub(1)?;
+            // SAFETY: By the function's requirements.
+            record = unsafe { area.record(index) }?;
+        }
+        (!record.is_unused()).then_some(Place {
+            record,
+            vaddr: area.vaddr + index * GRANULE,
+        })
     }
 
-    /// Retires `slot`: no search that begins later finds it. Tasks may be in it, and leave it by
-    /// its jump.
-    pub(crate) fn retire(&self, slot: &Boosted<'_>, locked: &mut Locked) {
-        self.unlink(self.boosted_head(slot.next), slot.slot, locked);
+    /// Returns whether the chain for this address can get another record.
+    pub(crate) fn has_room(&self, bp_vaddr: usize, _: &mut Locked) -> bool {
+        let mut length = 0;
+        let mut link = self.head(bp_vaddr).map_or(END, |head| head.load(Relaxed));
+        while let Some(number) = NonZeroU32::new(link) {
+            length += 1;
+            // SAFETY: The lock is held.
+            let next = unsafe { self.at(Granule(number)) };
+            link = next.map_or(END, |(record, _)| record.next.load(Relaxed));
+        }
+        length < LONGEST_SEARCH
     }
 
-    /// Puts a retired slot back into its chain. The grace period is over, so no search from before
-    /// the slot was retired is still going on.
-    pub(crate) fn reinstate(&self, slot: &Boosted<'_>, locked: &mut Locked) {
-        self.link(self.boosted_head(slot.next), slot.slot, locked);
+    /// Makes the slot that begins with `granule` the one of the probe at `bp_vaddr`.
+    pub(crate) fn publish(&self, granule: Granule, key: Key, bp_vaddr: usize, _: &mut Locked) {
+        // SAFETY: The lock is held.
+        if let Some((record, vaddr)) = unsafe { self.at(granule) } {
+            record.publish(key, bp_vaddr, vaddr);
+            self.link(granule, record, bp_vaddr);
+        }
     }
 
-    /// Makes a retired slot one that is not boosted. No task can find it, and no task is in it.
-    pub(crate) fn unboost(&self, slot: SlotRef<'_>, _: &mut Locked) {
-        slot.record().unboost();
-    }
-}
-
-/// A slot that is boosted, and what it is boosted for. It stays boosted while this value exists.
-///
-/// # Invariants
-///
-/// `next` is where the slot's jump leads.
-pub(crate) struct Boosted<'a> {
-    slot: SlotRef<'a>,
-    insn: Insn,
-    next: NonZeroUsize,
-}
-
-impl<'a> Boosted<'a> {
-    /// Returns the slot as a boosted one, if it is. Any context.
-    pub(crate) fn new(slot: SlotRef<'a>) -> Option<Self> {
-        let (insn, next) = slot.record().boosted()?;
-        // INVARIANT: The slot is boosted. It stays so because only a task with the job to search or
-        // to look changes that, under the lock.
-        Some(Self { slot, insn, next })
+    /// Puts a record at the beginning of the chain for `bp_vaddr`. Under the lock.
+    fn link(&self, granule: Granule, record: &Record, bp_vaddr: usize) {
+        if let Some(head) = self.head(bp_vaddr) {
+            record.next.store(head.load(Relaxed), Relaxed);
+            head.store(granule.0.get(), Relaxed);
+        }
     }
 
-    /// The slot.
-    pub(crate) fn slot(&self) -> Slot {
-        self.slot.slot()
+    /// Retires the slot of a probe: no hit that begins after this finds it. Returns the slot's
+    /// granule.
+    pub(crate) fn retire(&self, key: Key, bp_vaddr: usize, _: &mut Locked) -> Option<Granule> {
+        let mut link = self.head(bp_vaddr)?;
+        loop {
+            let granule = Granule(NonZeroU32::new(link.load(Relaxed))?);
+            // SAFETY: The lock is held.
+            let (record, vaddr) = unsafe { self.at(granule) }?;
+            let found = record.key();
+            if (found == key || found == key.stepped()) && record.bp_vaddr(vaddr) == bp_vaddr {
+                // A hit that is at the record may still go on from there.
+                link.store(record.next.load(Relaxed), Relaxed);
+                record.retire(Retired::Fresh);
+                return Some(granule);
+            }
+            link = &record.next;
+        }
     }
 
-    /// The instruction that the slot executes.
-    pub(crate) fn insn(&self) -> &Insn {
-        &self.insn
+    /// Spreads the records over more chains, if `records` are too many for those that there are.
+    /// May sleep.
+    pub(crate) fn spread(&self, records: usize, _: &mut Locked) {
+        let level = self.level.load(Relaxed) + 1;
+        if records < 2 * chains_of(level - 1) || level as usize == LEVELS {
+            return;
+        }
+        // Without memory, the chains get longer.
+        let Ok(more) = chains(level) else {
+            return;
+        };
+        self.levels[level as usize].populate(more);
+        // Hits that follow a chain meanwhile may miss their slot.
+        self.level.store(level, Relaxed);
+        for (number, area) in self
+            .areas
+            .iter()
+            .map_while(|area| area.as_ref())
+            .enumerate()
+        {
+            for index in 0..PAGES * GRANULES {
+                // SAFETY: The lock is held.
+                if let Some(record) = unsafe { area.record(index) } {
+                    if record.is_live() {
+                        let vaddr = area.vaddr + index * GRANULE;
+                        self.link(Granule::new(number, index), record, record.bp_vaddr(vaddr));
+                    }
+                }
+            }
+        }
     }
 
-    /// The address that the slot's jump leads to.
-    pub(crate) fn next(&self) -> NonZeroUsize {
-        self.next
+    /// The probe that has the slot of which `granule` is the first granule, and its address.
+    pub(crate) fn probe_of(&self, granule: Granule, _: &mut Locked) -> Option<(Key, usize)> {
+        // SAFETY: The lock is held.
+        let (record, vaddr) = unsafe { self.at(granule) }?;
+        record
+            .is_live()
+            .then(|| (record.key(), record.bp_vaddr(vaddr)))
     }
 }

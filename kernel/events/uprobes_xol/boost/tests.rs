@@ -6,213 +6,331 @@ use kernel::prelude::*;
 
 #[kunit_tests(uprobes_xol_boosted)]
 mod uprobes_xol_boosted {
-    use crate::{
-        area::XolArea,
-        boost::{max_boosted, BOOSTED_SIZE, RETRY_AFTER},
-        insn::{Insn, INSN_WORDS},
-        slot::{PAGES, SLOTS_PER_PAGE, SLOT_COUNT, SLOT_SIZE},
-        task::Task,
+    use crate::boost::{
+        ffi::{AREA_SIZE, FIRST_KEY, GRANULE, KEY_SHIFT, PAIR, REACH},
+        slots::NewArea,
+        table::{chains_of, Key, Place, Retired, Table, GRANULES, LONGEST_SEARCH, PAGES},
+        BoostedSlots,
     };
-    use kernel::{
-        page::PAGE_SIZE,
-        prelude::*,
-        sync::Arc,
-        time::{delay::fsleep, Delta}, //
-    };
+    use core::cell::Cell;
+    use kernel::{page::PAGE_SIZE, prelude::*, sync::Arc};
 
-    /// The address at which areas are mapped.
-    const VADDR: usize = 0x7000_0000;
+    /// The address of an area.
+    const VADDR: usize = 16 * AREA_SIZE;
 
-    /// The address of the program's next instruction.
-    const NEXT: usize = 0x40_1234;
+    /// The address of a probe.
+    const BP: usize = 0x40_1234;
 
-    /// Slots of an area that may be boosted.
-    const MAX_BOOSTED: usize = max_boosted(PAGES);
+    /// Bytes of an instruction.
+    const LENGTH: u64 = 4;
 
-    /// The most attempts to get a slot. A grace period of RCU Tasks Trace is over after much fewer.
-    const TRIES: usize = 100;
-
-    fn area() -> Result<Pin<KBox<XolArea>>> {
-        let area = XolArea::new(VADDR)?;
-        area.mapped();
-        Ok(area)
+    /// The key of a probe.
+    fn key(probe: u64) -> Key {
+        Key::new((FIRST_KEY + 1 + probe) << KEY_SHIFT | LENGTH)
     }
 
-    /// The instruction of a probe. Not all zeroes.
-    fn insn(probe: usize) -> Insn {
-        let mut words = [0; INSN_WORDS];
-        words[0] = probe + 1;
-        // SAFETY: As large as a `struct arch_uprobe`, which may have any value.
-        *unsafe { Insn::from_raw(words.as_ptr().cast()) }
+    /// The key of a probe whose slot has two granules.
+    fn pair(probe: u64) -> Key {
+        Key::new((FIRST_KEY + 1 + probe) << KEY_SHIFT | LENGTH | PAIR)
     }
 
-    /// A task that is in a slot for the instruction of a probe.
-    fn stepping(area: &XolArea, probe: usize) -> Result<(Arc<Task>, usize)> {
-        let task = Arc::pin_init(Task::new(), GFP_KERNEL)?;
-        let vaddr = area.get(task.as_arc_borrow(), &insn(probe));
-        Ok((task, vaddr.ok_or(ENOMEM)?))
+    /// Boosted slots with one area. No task is in a slot.
+    fn slots() -> Result<Arc<BoostedSlots>> {
+        let slots = BoostedSlots::new(None)?;
+        slots.mapped(NewArea::new()?, VADDR);
+        Ok(slots)
     }
 
-    /// Checks that two slots differ if either the instruction or the place differs.
+    fn find(slots: &BoostedSlots, key: Key, bp_vaddr: usize) -> Option<usize> {
+        // SAFETY: Nothing is reclaimed meanwhile.
+        unsafe { slots.table.find(key, bp_vaddr) }
+    }
+
+    fn at(slots: &BoostedSlots, ip: usize) -> Option<Place<'_>> {
+        // SAFETY: Nothing is reclaimed meanwhile.
+        unsafe { slots.table.at_ip(ip) }
+    }
+
+    /// Finds or makes a slot that reaches what it must.
+    fn make(slots: &Arc<BoostedSlots>, key: Key, bp_vaddr: usize) -> Option<usize> {
+        // SAFETY: Nothing is reclaimed meanwhile.
+        unsafe { BoostedSlots::make(slots.as_arc_borrow(), key, bp_vaddr, |_, _| true) }
+    }
+
+    /// Retires the slot of a probe. Returns whether there was one.
+    fn retire(slots: &BoostedSlots, key: Key, bp_vaddr: usize) -> bool {
+        slots.inner.lock().retire(&slots.table, key, bp_vaddr)
+    }
+
+    /// Reclaims slots as after a grace period, `seen` being where a task was seen.
+    fn reclaim(slots: &BoostedSlots, seen: Option<usize>) {
+        slots.begin();
+        if let Some(ip) = seen {
+            // SAFETY: Nothing is freed meanwhile.
+            unsafe { slots.occupy(ip) };
+        }
+        slots.finish(true);
+    }
+
+    /// Checks that a slot belongs to a probe and an address.
     #[test]
-    fn slot_is_for_an_instruction_and_a_place() -> Result {
-        let area = area()?;
-        let first = area.boost(&insn(0), NEXT).ok_or(ENOMEM)?;
-        assert!((VADDR + SLOT_SIZE..VADDR + PAGE_SIZE).contains(&first));
-        assert_eq!(area.boost(&insn(0), NEXT), Some(first));
+    fn slot_is_for_a_probe_and_an_address() -> Result {
+        let slots = slots()?;
+        assert!(find(&slots, key(0), BP).is_none());
+        let first = make(&slots, key(0), BP).ok_or(ENOMEM)?;
+        assert!((VADDR..VADDR + AREA_SIZE).contains(&first));
+        assert_eq!(find(&slots, key(0), BP), Some(first));
+        assert_eq!(make(&slots, key(0), BP), Some(first));
+        assert!(find(&slots, key(1), BP).is_none());
+        assert!(find(&slots, key(0), BP + 1).is_none());
 
-        let elsewhere = area.boost(&insn(0), NEXT + 1).ok_or(ENOMEM)?;
-        let other = area.boost(&insn(1), NEXT).ok_or(ENOMEM)?;
+        let elsewhere = make(&slots, key(0), BP + 1).ok_or(ENOMEM)?;
+        let other = make(&slots, key(1), BP).ok_or(ENOMEM)?;
         assert!(first != elsewhere && first != other && elsewhere != other);
-        assert_eq!(area.boost(&insn(0), NEXT), Some(first));
-        assert_eq!(area.boost(&insn(0), NEXT + 1), Some(elsewhere));
-
-        // A task that steps the same instruction does so in another slot.
-        let (task, stepped) = stepping(&area, 0)?;
-        assert!(![first, elsewhere, other].contains(&stepped));
-        assert!(area.boosted_at(stepped).is_none());
-        area.put(&task);
-        area.evict(&task);
+        assert_eq!(find(&slots, key(0), BP), Some(first));
+        assert_eq!(find(&slots, key(0), BP + 1), Some(elsewhere));
+        assert_eq!(find(&slots, key(1), BP), Some(other));
         Ok(())
     }
 
-    /// Checks that an address is in a boosted slot from its first byte to its last.
+    /// Checks that an address is in a slot from the slot's first byte to its last.
     #[test]
     fn slot_is_known_by_its_addresses() -> Result {
-        let area = area()?;
-        assert!(area.boosted_at(VADDR + SLOT_SIZE).is_none());
-        let vaddr = area.boost(&insn(0), NEXT).ok_or(ENOMEM)?;
-        for ip in vaddr..vaddr + BOOSTED_SIZE {
-            let boosted = area.boosted_at(ip).ok_or(EINVAL)?;
-            assert_eq!(area.vaddr_at(boosted.slot()), vaddr);
-            assert_eq!(boosted.next().get(), NEXT);
-            assert!(*boosted.insn() == insn(0));
+        let slots = slots()?;
+        assert!(at(&slots, VADDR).is_none());
+        let single = make(&slots, key(0), BP).ok_or(ENOMEM)?;
+        let double = make(&slots, pair(1), BP + 8).ok_or(ENOMEM)?;
+        assert_eq!(double % (2 * GRANULE), 0);
+        for (vaddr, size, bp_vaddr) in [(single, GRANULE, BP), (double, 2 * GRANULE, BP + 8)] {
+            for ip in vaddr..vaddr + size {
+                let place = at(&slots, ip).ok_or(EINVAL)?;
+                assert_eq!(place.vaddr, vaddr);
+                assert_eq!(place.bp_vaddr(), bp_vaddr);
+                assert_eq!(u64::from(place.boost() & 15), LENGTH);
+            }
         }
-        let end = VADDR + PAGES * PAGE_SIZE;
         for ip in [
             0,
             VADDR - 1,
-            VADDR,
-            vaddr - 1,
-            vaddr + BOOSTED_SIZE,
-            end,
+            double + 2 * GRANULE,
+            VADDR + AREA_SIZE,
             usize::MAX,
         ] {
-            assert!(area.boosted_at(ip).is_none());
+            assert!(at(&slots, ip).is_none());
         }
         Ok(())
     }
 
-    /// Checks that no slot jumps to the address 0, which means that there is no jump.
+    /// Checks that the bytes of a slot are those that `write` made for its address.
     #[test]
-    fn no_slot_jumps_to_nowhere() -> Result {
-        assert!(area()?.boost(&insn(0), 0).is_none());
-        Ok(())
-    }
-
-    /// Checks that a boosted slot stays when all others are collected.
-    #[test]
-    fn slot_is_not_collected() -> Result {
-        // The area has one page only.
-        let area = XolArea::new(VADDR)?;
-        assert!(area.boost(&insn(0), NEXT).is_some() == (SLOTS_PER_PAGE > 3));
-        let slot = area.boost(&insn(0), NEXT);
-
-        // More instructions than there are slots. The collector takes each slot away.
-        for probe in 0..4 * SLOTS_PER_PAGE {
-            let (task, vaddr) = stepping(&area, probe)?;
-            assert!(Some(vaddr) != slot);
-            area.put(&task);
-            area.evict(&task);
+    fn slot_is_written_for_its_address() -> Result {
+        let slots = slots()?;
+        let mut of = 0;
+        let write = |vaddr, bytes: &mut [u8; 2 * GRANULE]| {
+            bytes.fill(vaddr as u8 | 1);
+            true
+        };
+        for probe in 0..3 {
+            // SAFETY: Nothing is reclaimed meanwhile.
+            let made = unsafe { BoostedSlots::make(slots.as_arc_borrow(), key(probe), BP, write) };
+            of = made.ok_or(ENOMEM)?;
         }
-        assert_eq!(area.boost(&insn(0), NEXT), slot);
-        Ok(())
-    }
-
-    /// Checks that half the slots cannot be boosted, and serve steps.
-    #[test]
-    fn half_the_slots_are_not_boosted() -> Result {
-        let area = area()?;
-        for probe in 0..MAX_BOOSTED {
-            assert!(area.boost(&insn(probe), NEXT + probe).is_some());
-        }
-        assert!(area.boost(&insn(0), NEXT).is_some());
-        assert!(area.boost(&insn(0), NEXT + MAX_BOOSTED).is_none());
-
-        // Steps get the other slots.
-        let mut tasks = KVec::with_capacity(SLOT_COUNT, GFP_KERNEL)?;
-        for probe in 0..SLOT_COUNT - 1 - MAX_BOOSTED {
-            tasks.push(stepping(&area, probe)?.0, GFP_KERNEL)?;
-        }
-        for task in &tasks {
-            area.put(task);
-            area.evict(task);
+        let page = slots.inner.lock().memory(0, 0).ok_or(EINVAL)?;
+        for (offset, expected) in [(of - VADDR, of as u8 | 1), (of - VADDR + GRANULE, 0xcc)] {
+            let mut byte = 0u8;
+            // SAFETY: The page is there as long as the slots, and no task writes it.
+            unsafe { (*page).read_raw(&raw mut byte, offset, 1) }?;
+            assert!(byte == expected || (expected == 0xcc && !cfg!(CONFIG_X86_64)));
         }
         Ok(())
     }
 
-    /// Checks that half the slots serve steps, also in an area that could not be mapped as a whole.
+    /// Checks that a probe whose slot would not reach what it must is stepped, and needs no lock for
+    /// that.
     #[test]
-    fn half_of_a_small_area_is_not_boosted() -> Result {
-        let area = XolArea::new(VADDR)?;
-        let most = max_boosted(1);
+    fn probe_out_of_reach_is_stepped() -> Result {
+        let slots = slots()?;
+        let asked = Cell::new(0);
+        for _ in 0..2 {
+            // SAFETY: Nothing is reclaimed meanwhile.
+            let made = unsafe {
+                BoostedSlots::make(slots.as_arc_borrow(), key(0), BP, |_, _| {
+                    asked.set(asked.get() + 1);
+                    false
+                })
+            };
+            assert!(made.is_none());
+        }
+        assert_eq!(asked.get(), 1);
+        assert!(find(&slots, key(0), BP).is_none());
+        // Other probes are boosted at once.
+        assert!(make(&slots, key(1), BP).is_some());
+        assert!(retire(&slots, key(0), BP));
+        Ok(())
+    }
+
+    /// Checks that a slot is made only in an area that the probe can be reached from.
+    #[test]
+    fn slot_is_within_reach() -> Result {
+        let slots = BoostedSlots::new(None)?;
+        slots.mapped(NewArea::new()?, 4 * REACH);
+        slots.mapped(NewArea::new()?, 8 * REACH);
+        for (bp_vaddr, area) in [
+            (4 * REACH - REACH / 2, 4 * REACH),
+            (8 * REACH + REACH / 2, 8 * REACH),
+        ] {
+            let vaddr = make(&slots, key(0), bp_vaddr).ok_or(ENOMEM)?;
+            assert!((area..area + AREA_SIZE).contains(&vaddr));
+        }
+        // There is no process in which an area could be mapped.
+        let mut inner = slots.inner.lock();
+        assert!(inner
+            .make(&slots.table, key(1), 6 * REACH, |_, _| true)
+            .is_err());
+        Ok(())
+    }
+
+    /// Checks that a whole area is used, page by page, and that all slots are found.
+    #[test]
+    fn area_is_used_as_a_whole() -> Result {
+        let slots = slots()?;
+        let most = PAGES * GRANULES;
         for probe in 0..most {
-            assert!(area.boost(&insn(probe), NEXT + probe).is_some());
+            let vaddr = make(&slots, key(probe as u64), BP + probe).ok_or(ENOMEM)?;
+            assert_eq!(vaddr, VADDR + probe * GRANULE);
         }
-        assert!(area.boost(&insn(most), NEXT + most).is_none());
-        assert!(area.page(1).is_none());
+        for probe in 0..most {
+            let vaddr = find(&slots, key(probe as u64), BP + probe);
+            assert_eq!(vaddr, Some(VADDR + probe * GRANULE));
+        }
+        assert!(!slots.inner.lock().has_room(&slots.table, BP));
+
+        // The last ones are the first in their chains, whatever chain that is.
+        for probe in (0..most).rev() {
+            assert!(retire(&slots, key(probe as u64), BP + probe));
+        }
+        reclaim(&slots, None);
+        assert!(slots.inner.lock().has_empty(0));
+        assert_eq!(make(&slots, key(0), BP), Some(VADDR));
         Ok(())
     }
 
-    /// Checks that up to `LONGEST_SEARCH` slots whose jumps lead to the same place are found.
+    /// Checks that pairs are aligned and use the page to its end.
     #[test]
-    fn slots_that_jump_to_the_same_place_are_found() -> Result {
-        let area = area()?;
-        let number = MAX_BOOSTED.min(16);
-        for probe in 0..number {
-            assert!(area.boost(&insn(probe), NEXT).is_some());
+    fn pairs_fit_into_a_page() -> Result {
+        let slots = slots()?;
+        make(&slots, key(0), BP).ok_or(ENOMEM)?;
+        for probe in 1..GRANULES / 2 {
+            let vaddr = make(&slots, pair(probe as u64), BP + probe).ok_or(ENOMEM)?;
+            assert_eq!(vaddr, VADDR + 2 * probe * GRANULE);
         }
-        for probe in 0..number {
-            let vaddr = area.boost(&insn(probe), NEXT).ok_or(EINVAL)?;
-            let boosted = area.boosted_at(vaddr).ok_or(EINVAL)?;
-            assert!(*boosted.insn() == insn(probe));
-            assert_eq!(area.boost(&insn(probe), NEXT), Some(vaddr));
-        }
+        // One granule is left beside the first slot.
+        assert_eq!(make(&slots, pair(0), BP), Some(VADDR + PAGE_SIZE));
+        assert_eq!(make(&slots, key(1), BP), Some(VADDR + GRANULE));
         Ok(())
     }
 
-    /// Checks that slots whose probes are gone are boosted for other probes.
+    /// Checks that the chain of an address does not get longer than a search.
     #[test]
-    fn slots_of_probes_that_are_gone_are_boosted_again() -> Result {
-        let area = area()?;
-        for probe in 0..MAX_BOOSTED {
-            assert!(area.boost(&insn(probe), NEXT + probe).is_some());
+    fn chain_is_not_longer_than_a_search() -> Result {
+        let slots = slots()?;
+        for probe in 0..LONGEST_SEARCH as u64 {
+            assert!(make(&slots, key(probe), BP).is_some());
         }
-        let vaddr = area.boost(&insn(0), NEXT).ok_or(ENOMEM)?;
-        let other = NEXT + MAX_BOOSTED;
-        assert!(area.boost(&insn(0), other).is_none());
+        for probe in 0..LONGEST_SEARCH as u64 {
+            assert!(find(&slots, key(probe), BP).is_some());
+        }
+        assert!(make(&slots, key(LONGEST_SEARCH as u64), BP).is_none());
+        Ok(())
+    }
 
-        // The current process has no breakpoint in any of these places.
-        let mut again = None;
-        for _ in 0..TRIES {
-            again = area.boost(&insn(0), other);
-            if again.is_some() {
-                break;
+    /// Checks that addresses next to each other are spread over the chains.
+    #[test]
+    fn addresses_are_spread() -> Result {
+        const LEVEL: u32 = 1;
+        // If the hash function were linear, about one factor in a hundred would not spread them.
+        for _ in 0..1000 {
+            let table = Table::new()?;
+            let mut seen = KVec::from_elem(false, chains_of(LEVEL), GFP_KERNEL)?;
+            for bp_vaddr in (0x40_1000..0x40_2000).step_by(16) {
+                seen[table.bucket(bp_vaddr, LEVEL)] = true;
             }
-            fsleep(Delta::from_millis(RETRY_AFTER.into()));
+            assert!(seen.iter().filter(|seen| **seen).count() > 256 / 4);
         }
-        let again = again.ok_or(EINVAL)?;
-        let boosted = area.boosted_at(again).ok_or(EINVAL)?;
-        assert_eq!(boosted.next().get(), other);
-        // Slots are used from the first one on.
-        assert_eq!(again, vaddr);
+        Ok(())
+    }
 
-        // All slots of probes that are gone are boosted again, and no others.
-        for probe in 1..MAX_BOOSTED {
-            assert!(area.boost(&insn(probe), other + probe).is_some());
+    /// Checks that a retired slot is not found, and is used again only after no task was seen in it.
+    #[test]
+    fn slot_is_reclaimed_when_no_task_is_in_it() -> Result {
+        let slots = slots()?;
+        let vaddr = make(&slots, pair(0), BP).ok_or(ENOMEM)?;
+        assert!(!retire(&slots, pair(1), BP));
+        assert!(!retire(&slots, pair(0), BP + 1));
+        assert!(retire(&slots, pair(0), BP));
+        assert!(find(&slots, pair(0), BP).is_none());
+        assert!(!retire(&slots, pair(0), BP));
+
+        // A task that is in the slot still has its place in the program.
+        for seen in [vaddr, vaddr + LENGTH as usize, vaddr + GRANULE] {
+            reclaim(&slots, Some(seen));
+            assert_eq!(at(&slots, vaddr).ok_or(EINVAL)?.bp_vaddr(), BP);
+            assert!(make(&slots, pair(1), BP + seen) != Some(vaddr));
         }
-        assert_eq!(area.boost(&insn(0), other), Some(again));
-        assert!(area.boost(&insn(0), other + MAX_BOOSTED).is_none());
+        reclaim(&slots, None);
+        assert!(at(&slots, vaddr).is_none());
+        assert_eq!(make(&slots, pair(2), BP), Some(vaddr));
+        Ok(())
+    }
+
+    /// Checks that a slot which is retired while others wait for a grace period waits for the next.
+    #[test]
+    fn slot_waits_for_a_grace_period_of_its_own() -> Result {
+        let slots = slots()?;
+        let first = make(&slots, key(0), BP).ok_or(ENOMEM)?;
+        let second = make(&slots, key(1), BP).ok_or(ENOMEM)?;
+        assert!(retire(&slots, key(0), BP));
+        slots.begin();
+        assert!(retire(&slots, key(1), BP));
+        slots.finish(true);
+        assert!(at(&slots, first).is_none());
+        assert!(at(&slots, second).is_some());
+        assert!(slots.inner.lock().has_retired());
+        reclaim(&slots, None);
+        assert!(at(&slots, second).is_none());
+        assert!(!slots.inner.lock().has_retired());
+        Ok(())
+    }
+
+    /// Checks that no slot is reclaimed if some tasks were not seen.
+    #[test]
+    fn all_tasks_must_be_seen() -> Result {
+        let slots = slots()?;
+        let vaddr = make(&slots, key(0), BP).ok_or(ENOMEM)?;
+        assert!(retire(&slots, key(0), BP));
+        slots.begin();
+        slots.finish(false);
+        assert!(at(&slots, vaddr).is_some());
+        reclaim(&slots, None);
+        assert!(at(&slots, vaddr).is_none());
+        Ok(())
+    }
+
+    /// Checks that the states of retired slots differ from each other and from a probe's.
+    #[test]
+    fn states_differ() -> Result {
+        let slots = slots()?;
+        let vaddr = make(&slots, key(0), BP).ok_or(ENOMEM)?;
+        let states = [Retired::Fresh, Retired::Waiting, Retired::Occupied];
+        let is = |state| at(&slots, vaddr).is_some_and(|place| place.record.is_retired(state));
+        assert!(!states.into_iter().any(is));
+        assert!(retire(&slots, key(0), BP));
+        for state in states {
+            at(&slots, vaddr).ok_or(EINVAL)?.record.retire(state);
+            assert!(states
+                .into_iter()
+                .all(|other| is(other) == (other == state)));
+        }
         Ok(())
     }
 }

@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The memory of boosted slots, which the lock protects.
+
+use super::{
+    super::ffi::{count, write_insn, Counter},
+    ffi::{fill_page, AREAS, AREA_SIZE, GRANULE, REACH},
+    table::{Area, Granule, Key, Record, Records, Retired, Table, GRANULES, PAGES}, //
+};
+use kernel::{
+    page::{Page, PAGE_SIZE},
+    prelude::*, //
+};
+use pin_init::init_array_from_fn;
+
+/// Proof that the lock of boosted slots is held. There is one `Locked`, which the lock protects.
+pub(crate) struct Locked(());
+
+/// The reason why a probe gets no slot.
+pub(crate) enum NoSlot {
+    /// No area in reach has room. `full` is true if there is one in reach.
+    NoArea { full: bool },
+    /// The slot would not reach what it must.
+    Unreachable,
+    /// There is no memory, or the chain is too long.
+    NoMemory,
+}
+
+/// A page of slots.
+pub(crate) struct SlotPage {
+    memory: Page,
+    records: KBox<Records>,
+    /// Granules that are not unused.
+    used: usize,
+    /// Slots.
+    slots: usize,
+    /// Slots that are retired.
+    pub(crate) retired: usize,
+    /// No granule below this one is unused.
+    from: usize,
+}
+
+impl SlotPage {
+    fn new() -> Result<Self> {
+        // At the limit of its memory cgroup the process goes on with steps.
+        let flags = GFP_KERNEL_ACCOUNT | __GFP_NORETRY;
+        let memory = Page::alloc_page(flags)?;
+        fill_page(&memory);
+        let records = KBox::init(init_array_from_fn(|_| Record::new()), flags)?;
+        count(Counter::BoostPages, 1);
+        Ok(Self {
+            memory,
+            records,
+            used: 0,
+            slots: 0,
+            retired: 0,
+            from: 0,
+        })
+    }
+
+    /// The records of the page's granules.
+    pub(crate) fn records(&self) -> &Records {
+        &self.records
+    }
+
+    /// Returns whether no granule is in use.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.used == 0
+    }
+
+    /// The first granule of an unused slot of this size.
+    fn unused(&self, granules: usize) -> Option<usize> {
+        if self.used + granules > GRANULES {
+            return None;
+        }
+        (self.from.next_multiple_of(granules)..GRANULES)
+            .step_by(granules)
+            .find(|&first| {
+                let granules = &self.records[first..first + granules];
+                granules.iter().all(Record::is_unused)
+            })
+    }
+
+    /// Counts a slot that has got a probe.
+    fn take(&mut self, first: usize, granules: usize) {
+        if granules == 2 {
+            self.records[first + 1].set_second();
+        }
+        if first == self.from {
+            self.from += granules;
+        }
+        self.used += granules;
+        self.slots += 1;
+        count(Counter::Boosted, 1);
+    }
+
+    /// Makes the granules of a slot unused, which no task is in.
+    pub(crate) fn put(&mut self, first: usize) {
+        let granules = self.records[first].granules();
+        for record in &self.records[first..first + granules] {
+            record.set_unused();
+        }
+        self.from = self.from.min(first);
+        self.used -= granules;
+        self.slots -= 1;
+        self.retired -= 1;
+        count(Counter::Boosted, -1);
+        count(Counter::Reclaims, 1);
+    }
+}
+
+impl Drop for SlotPage {
+    fn drop(&mut self) {
+        count(Counter::BoostPages, -1);
+        count(Counter::Boosted, -(self.slots as isize));
+    }
+}
+
+/// The data that the lock protects.
+pub(crate) struct Inner {
+    /// The pages of each area.
+    pub(crate) areas: KVec<KBox<[Option<SlotPage>; PAGES]>>,
+    /// Records that are in chains.
+    linked: usize,
+    /// Whether some probes may be gone without notice, because their text was unmapped.
+    pub(crate) sweep: bool,
+    pub(crate) locked: Locked,
+}
+
+/// Room for an area, which the process gets when the area is mapped.
+pub(crate) struct NewArea {
+    area: KBox<Area>,
+    pages: KBox<[Option<SlotPage>; PAGES]>,
+}
+
+impl NewArea {
+    /// Allocates an area. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] when there is no memory.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
+            area: Area::new()?,
+            pages: KBox::init(init_array_from_fn(|_| None), GFP_KERNEL_ACCOUNT)?,
+        })
+    }
+}
+
+/// Returns whether every slot of the area at `vaddr` can reach every byte of the instruction at
+/// `bp_vaddr`, and back.
+fn reaches(vaddr: usize, bp_vaddr: usize) -> bool {
+    vaddr.abs_diff(bp_vaddr) < REACH - AREA_SIZE
+}
+
+impl Inner {
+    /// The data of a process without areas. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] when there is no memory.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
+            areas: KVec::with_capacity(AREAS, GFP_KERNEL_ACCOUNT)?,
+            linked: 0,
+            sweep: false,
+            locked: Locked(()),
+        })
+    }
+
+    /// Returns whether the process may get another area.
+    pub(crate) fn may_add_area(&self) -> bool {
+        self.areas.len() < AREAS
+    }
+
+    /// Adds an area, which is mapped at `vaddr`.
+    pub(crate) fn add_area(&mut self, table: &Table, new: NewArea, vaddr: usize) {
+        let NewArea { mut area, pages } = new;
+        area.vaddr = vaddr;
+        let index = self.areas.len();
+        // The capacity is there.
+        if self.areas.push_within_capacity(pages).is_ok() {
+            table.add_area(index, area, &mut self.locked);
+            count(Counter::BoostAreas, 1);
+        }
+    }
+
+    /// Returns whether an area in reach has room for a slot.
+    pub(crate) fn has_room(&self, table: &Table, bp_vaddr: usize) -> bool {
+        self.in_reach(table, bp_vaddr).any(|area| {
+            self.areas[area].iter().any(|page| match page {
+                // Two granules are enough for any slot.
+                Some(page) => page.unused(2).is_some(),
+                None => true,
+            })
+        })
+    }
+
+    /// The areas in reach of a probe.
+    fn in_reach<'a>(
+        &'a self,
+        table: &'a Table,
+        bp_vaddr: usize,
+    ) -> impl Iterator<Item = usize> + 'a {
+        (0..self.areas.len()).filter(move |&index| {
+            table
+                .area(index)
+                .is_some_and(|area| reaches(area.vaddr, bp_vaddr))
+        })
+    }
+
+    /// Finds the slot of a probe, or makes one. `write` makes the bytes of a slot at an address, and
+    /// returns false if the slot would not reach what it must. Returns the slot's address.
+    ///
+    /// May sleep.
+    pub(crate) fn make(
+        &mut self,
+        table: &Table,
+        key: Key,
+        bp_vaddr: usize,
+        write: impl Fn(usize, &mut [u8; 2 * GRANULE]) -> bool,
+    ) -> Result<usize, NoSlot> {
+        // SAFETY: The lock is held.
+        if let Some(vaddr) = unsafe { table.find(key, bp_vaddr) } {
+            return Ok(vaddr);
+        }
+        table.spread(self.linked, &mut self.locked);
+        if !table.has_room(bp_vaddr, &mut self.locked) {
+            return Err(NoSlot::NoMemory);
+        }
+        let (area, page, first) = self.find_unused(table, key.granules(), bp_vaddr)?;
+        let (Some(of), Some(slots)) = (table.area(area), &mut self.areas[area][page]) else {
+            return Err(NoSlot::NoMemory);
+        };
+        let offset = page * PAGE_SIZE + first * GRANULE;
+        let vaddr = of.vaddr + offset;
+        let mut bytes = [0; 2 * GRANULE];
+        let reaches = write(vaddr, &mut bytes);
+        if reaches {
+            let bytes = &bytes[..key.granules() * GRANULE];
+            // SAFETY: The bytes fit into the page. The slot is unused: no task executes it.
+            unsafe { write_insn(&slots.memory, vaddr, bytes) };
+        }
+        slots.take(first, key.granules());
+        self.linked += 1;
+        let granule = Granule::new(area, page * GRANULES + first);
+        let key = if reaches { key } else { key.stepped() };
+        table.publish(granule, key, bp_vaddr, &mut self.locked);
+        if reaches {
+            Ok(vaddr)
+        } else {
+            Err(NoSlot::Unreachable)
+        }
+    }
+
+    /// Finds an unused slot within reach of `bp_vaddr`: its area, page and granule. Adds a page if
+    /// there is none.
+    fn find_unused(
+        &mut self,
+        table: &Table,
+        granules: usize,
+        bp_vaddr: usize,
+    ) -> Result<(usize, usize, usize), NoSlot> {
+        let mut full = false;
+        let mut room = None;
+        for area in self.in_reach(table, bp_vaddr) {
+            full = true;
+            for (index, page) in self.areas[area].iter().enumerate() {
+                match page {
+                    Some(page) => {
+                        if let Some(first) = page.unused(granules) {
+                            return Ok((area, index, first));
+                        }
+                    }
+                    None if room.is_none() => room = Some((area, index)),
+                    None => {}
+                }
+            }
+        }
+        let (area, index) = room.ok_or(NoSlot::NoArea { full })?;
+        self.add_page(table, area, index)
+            .map_err(|_| NoSlot::NoMemory)?;
+        Ok((area, index, 0))
+    }
+
+    /// Adds a page to an area, unless the page is there. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] when there is no memory, or no such page.
+    pub(crate) fn add_page(&mut self, table: &Table, area: usize, index: usize) -> Result<&Page> {
+        let of = table.area(area).ok_or(ENOMEM)?;
+        let place = self.areas[area].get_mut(index).ok_or(ENOMEM)?;
+        let page = match place {
+            Some(page) => page,
+            None => {
+                let page = place.insert(SlotPage::new()?);
+                // The memory of a box does not move with the box.
+                of.set_records(index, &raw mut *page.records);
+                page
+            }
+        };
+        Ok(&page.memory)
+    }
+
+    /// Retires the slot of a probe that is gone, if it has one. Returns whether it had.
+    pub(crate) fn retire(&mut self, table: &Table, key: Key, bp_vaddr: usize) -> bool {
+        let Some(granule) = table.retire(key, bp_vaddr, &mut self.locked) else {
+            return false;
+        };
+        self.linked -= 1;
+        if let Some(page) = self.page_of(granule) {
+            page.retired += 1;
+        }
+        true
+    }
+
+    /// The page of a granule.
+    fn page_of(&mut self, granule: Granule) -> Option<&mut SlotPage> {
+        let (area, page) = granule.page();
+        self.areas.get_mut(area)?.get_mut(page)?.as_mut()
+    }
+
+    /// Calls `change` for each page that has retired slots.
+    pub(crate) fn for_retired(&mut self, mut change: impl FnMut(&mut SlotPage)) {
+        for page in self
+            .areas
+            .iter_mut()
+            .flat_map(|area| area.iter_mut())
+            .flatten()
+        {
+            if page.retired != 0 {
+                change(page);
+            }
+        }
+    }
+
+    /// Takes a page from an area if no granule is in use. Hits do not find the page's records any
+    /// more; the page must be unmapped before the lock is released.
+    pub(crate) fn take_empty(
+        &mut self,
+        table: &Table,
+        area: usize,
+        index: usize,
+    ) -> Option<SlotPage> {
+        let place = self.areas.get_mut(area)?.get_mut(index)?;
+        let page = place.take_if(|page| page.is_empty())?;
+        table.area(area)?.set_records(index, core::ptr::null_mut());
+        Some(page)
+    }
+
+    /// The memory of a page, which exists until it is taken from the area.
+    #[cfg(CONFIG_UPROBES_XOL_RUST_KUNIT_TEST)]
+    pub(crate) fn memory(&self, area: usize, page: usize) -> Option<*const Page> {
+        let page = self.areas.get(area)?.get(page)?.as_ref()?;
+        Some(&raw const page.memory)
+    }
+
+    /// Returns whether an area has a page without slots.
+    pub(crate) fn has_empty(&self, area: usize) -> bool {
+        self.areas[area].iter().flatten().any(SlotPage::is_empty)
+    }
+
+    /// Returns whether slots are retired.
+    pub(crate) fn has_retired(&self) -> bool {
+        let mut pages = self.areas.iter().flat_map(|area| area.iter()).flatten();
+        pages.any(|page| page.retired != 0)
+    }
+}
+
+impl SlotPage {
+    /// Changes the state of the retired slots that have this one.
+    pub(crate) fn change(&mut self, from: Retired, to: Retired) {
+        for record in self
+            .records()
+            .iter()
+            .filter(|record| record.is_retired(from))
+        {
+            record.retire(to);
+        }
+    }
+
+    /// Makes the slots unused for which a grace period is over, and in which no task was seen.
+    pub(crate) fn reclaim(&mut self) {
+        for first in 0..GRANULES {
+            if self.records[first].is_retired(Retired::Waiting) {
+                self.put(first);
+            }
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        count(Counter::BoostAreas, -(self.areas.len() as isize));
+    }
+}
