@@ -167,8 +167,12 @@ void __uprobe_boost_fault(void)
 {
 	struct pt_regs *regs = task_pt_regs(current);
 	unsigned long ip = instruction_pointer(regs);
+	struct uprobe_task *utask = current->utask;
 	struct uprobe_boost_place place;
 
+	/* The end of a step does the same. */
+	if (utask && utask->state != UTASK_RUNNING)
+		return;
 	if (boost_at(ip, &place) && boost_program_ip(&place, ip) == place.bp_vaddr)
 		instruction_pointer_set(regs, place.bp_vaddr);
 }
@@ -182,8 +186,8 @@ void __uprobe_boost_fault(void)
  */
 void uprobe_leave_boosted(void)
 {
-	struct task_struct *t = current;
-	struct pt_regs *regs = task_pt_regs(t);
+	struct uprobe_task *utask = current->utask;
+	struct pt_regs *regs = task_pt_regs(current);
 	unsigned long ip = instruction_pointer(regs), program_ip;
 	struct uprobe_boost_place place;
 	/* Not SIGSEGV: an error of the sequence would then be fatal. */
@@ -201,24 +205,24 @@ void uprobe_leave_boosted(void)
 		return;
 	}
 
-	if (!t->utask || __fatal_signal_pending(t)) {
+	if (!utask || __fatal_signal_pending(current)) {
 		instruction_pointer_set(regs, program_ip);
 		return;
 	}
 
+	/* From here on, ip stays in the slot: otherwise the slot might be reclaimed. */
+	utask->vaddr = place.bp_vaddr;
+	utask->xol_vaddr = place.vaddr;
+	utask->state = UTASK_SSTEP;
+
 	/* A task that steps looks as if it had left a restartable sequence. */
 	rseq_signal_deliver(&ksig, regs);
-	/*
-	 * Until here, and from here on, ip is in the slot: otherwise the slot might be
-	 * reclaimed.
-	 */
-	if (instruction_pointer(regs) != ip)
+	if (instruction_pointer(regs) != ip) {
+		utask->state = UTASK_RUNNING;
+		utask->xol_vaddr = 0;
 		return;
-
-	t->utask->vaddr = place.bp_vaddr;
-	t->utask->xol_vaddr = place.vaddr;
-	arch_uprobe_boosted_step(uprobe_xol_arch(t->utask), regs, place.boost);
-	t->utask->state = UTASK_SSTEP;
+	}
+	arch_uprobe_boosted_step(uprobe_xol_arch(utask), regs, place.boost);
 }
 
 bool uprobe_steps_boosted(const struct uprobe_task *utask)

@@ -254,8 +254,11 @@ impl BoostedSlots {
                         this.inner.lock().sweep = true;
                         Arc::from(this).reclaim_later();
                     }
-                    if this.add_area(bp_vaddr).is_err() {
-                        break;
+                    match this.add_area(bp_vaddr) {
+                        Ok(()) => {}
+                        // The next hit will find room.
+                        Err(EAGAIN) => return None,
+                        Err(_) => break,
                     }
                 }
                 Err(NoSlot::Unreachable) => return None,
