@@ -17,15 +17,16 @@
 #include <asm/processor.h>
 #include <asm/text-patching.h>
 
-/* The prefix of an instruction among 66, f2 and f3. NONE: it has none of them. */
+/* Prefixes that select an instruction. NONE: it has none of them. */
 #define NONE	BIT(0)
 #define P66	BIT(1)
 #define PF2	BIT(2)
 #define PF3	BIT(3)
+#define ANY	(NONE | P66 | PF2 | PF3)
 
 /* The fields of a ModRM byte; the operand that is relative to ip */
 #define MODRM_REG_BITS	0x38
-#define MODRM_RIP		0x05
+#define MODRM_RIP	0x05
 
 #define ALL_REGS	0xff
 #define REG(n)		BIT(n)
@@ -34,22 +35,28 @@
  * The opcodes that can be boosted. Other instructions are emulated or stepped.
  *
  * An instruction must have these properties to be in the table:
- * - It neither reads nor changes ip, so that it does the same at every address.
+ * - It uses ip for nothing but the address of its operand.
  * - The next instruction is always the one behind it.
+ * - Whenever the task stops at it, ip is that of the instruction. It may have changed
+ *   memory and registers by then, as a gather does: it does the same in the program.
  * - It neither reads nor changes TF, and does not suppress a trap at the next
  *   instruction.
- * - If it faults, it has changed nothing.
- * - With each prefix of its row, the opcode is still the instruction of the row.
+ * - With each prefix of its row, it has these properties.
  *
  * So these are not in the table: branches, calls and returns; instructions that
- * enter the kernel; x87 instructions, which store their address; and string
- * instructions.
+ * enter the kernel, a hypervisor or an enclave; and transactions, which go back to
+ * their start when the slot may hold another instruction.
+ *
+ * x87 instructions store their address, in a slot that of the slot. Programs get to
+ * see it only by fnstenv and the like, and only to report a fault.
  *
  * A row is a range of opcodes, the values of the reg field of their ModRM byte, if
- * they have one, and the prefixes that they may have.
+ * they have one, and the prefixes that they may have. The other prefixes never
+ * matter: lock is an error where it has no meaning. Opcodes without a meaning may be
+ * in a range, because the decoder does not know them.
  */
 static const struct boost_rule {
-	u8	map;		/* 0: one byte, 1: after 0f */
+	u8	map;		/* 0: one byte, 1: after 0f, 2: 0f 38, 3: 0f 3a */
 	u8	first;
 	u8	last;
 	u8	regs;
@@ -63,47 +70,53 @@ static const struct boost_rule {
 	{ 0, 0x28, 0x2d, ALL_REGS, NONE | P66 },		/* sub */
 	{ 0, 0x30, 0x35, ALL_REGS, NONE | P66 },		/* xor */
 	{ 0, 0x38, 0x3d, ALL_REGS, NONE | P66 },		/* cmp */
-	{ 0, 0x58, 0x5f, ALL_REGS, NONE | P66 },		/* pop reg */
-	{ 0, 0x63, 0x63, ALL_REGS, NONE },			/* movslq */
+	{ 0, 0x50, 0x5f, ALL_REGS, NONE | P66 },		/* push, pop reg */
+	{ 0, 0x63, 0x63, ALL_REGS, NONE | P66 },		/* movslq */
 	{ 0, 0x68, 0x6b, ALL_REGS, NONE | P66 },		/* push imm, imul */
 	{ 0, 0x80, 0x81, ALL_REGS, NONE | P66 },		/* add .. cmp imm */
-	{ 0, 0x83, 0x83, ALL_REGS, NONE | P66 },		/* add .. cmp imm8 */
-	{ 0, 0x84, 0x8b, ALL_REGS, NONE | P66 },		/* test, xchg, mov */
+	{ 0, 0x83, 0x8b, ALL_REGS, NONE | P66 },		/* imm8, test, xchg, mov */
+	{ 0, 0x8c, 0x8c, ALL_REGS, NONE | P66 },		/* mov from segment */
 	{ 0, 0x8d, 0x8d, ALL_REGS, NONE | P66 },		/* lea */
+	{ 0, 0x8f, 0x8f, REG(0), NONE | P66 },			/* pop mem */
+	{ 0, 0x90, 0x90, ALL_REGS, NONE | P66 | PF3 },		/* xchg, pause */
 	{ 0, 0x91, 0x99, ALL_REGS, NONE | P66 },		/* xchg ax, cbw, cwd */
+	{ 0, 0x9b, 0x9b, ALL_REGS, NONE },			/* fwait */
 	{ 0, 0x9e, 0x9f, ALL_REGS, NONE },			/* sahf, lahf */
 	{ 0, 0xa0, 0xa3, ALL_REGS, NONE | P66 },		/* mov moffs */
+	{ 0, 0xa4, 0xa7, ALL_REGS, NONE | P66 },		/* movs, cmps */
 	{ 0, 0xa8, 0xa9, ALL_REGS, NONE | P66 },		/* test ax, imm */
+	{ 0, 0xaa, 0xaf, ALL_REGS, NONE | P66 },		/* stos, lods, scas */
 	{ 0, 0xb0, 0xbf, ALL_REGS, NONE | P66 },		/* mov reg, imm */
 	{ 0, 0xc0, 0xc1, ALL_REGS, NONE | P66 },		/* rol .. sar imm */
 	{ 0, 0xc6, 0xc7, REG(0), NONE | P66 },			/* mov imm, not xbegin */
-	{ 0, 0xc9, 0xc9, ALL_REGS, NONE },			/* leave */
+	{ 0, 0xc8, 0xc9, ALL_REGS, NONE | P66 },		/* enter, leave */
 	{ 0, 0xd0, 0xd3, ALL_REGS, NONE | P66 },		/* rol .. sar */
+	{ 0, 0xd7, 0xd7, ALL_REGS, NONE },			/* xlat */
+	{ 0, 0xd8, 0xdf, ALL_REGS, NONE | P66 },		/* x87 */
 	{ 0, 0xf5, 0xf5, ALL_REGS, NONE },			/* cmc */
 	{ 0, 0xf6, 0xf7, ALL_REGS & ~REG(1), NONE | P66 },	/* test .. idiv */
 	{ 0, 0xf8, 0xf9, ALL_REGS, NONE },			/* clc, stc */
 	{ 0, 0xfc, 0xfd, ALL_REGS, NONE },			/* cld, std */
-	{ 0, 0xfe, 0xfe, REG(0) | REG(1), NONE },		/* inc, dec */
+	{ 0, 0xfe, 0xfe, REG(0) | REG(1), NONE | P66 },		/* inc, dec */
 	{ 0, 0xff, 0xff, REG(0) | REG(1) | REG(6), NONE | P66 }, /* and push */
-	{ 1, 0x10, 0x11, ALL_REGS, NONE | P66 | PF2 | PF3 },	/* movups .. movss */
-	{ 1, 0x28, 0x29, ALL_REGS, NONE | P66 },		/* movaps, movapd */
-	{ 1, 0x2a, 0x2a, ALL_REGS, PF2 | PF3 },			/* cvtsi2sd */
-	{ 1, 0x2c, 0x2d, ALL_REGS, PF2 | PF3 },			/* cvttsd2si */
-	{ 1, 0x2e, 0x2f, ALL_REGS, NONE | P66 },		/* ucomiss, comiss */
+	{ 1, 0x02, 0x03, ALL_REGS, NONE | P66 },		/* lar, lsl */
+	{ 1, 0x0d, 0x0d, ALL_REGS, NONE },			/* prefetchw */
+	{ 1, 0x10, 0x1f, ALL_REGS, ANY },			/* movups .. prefetch, nop */
+	{ 1, 0x28, 0x2f, ALL_REGS, ANY },			/* movaps .. comiss */
+	{ 1, 0x31, 0x31, ALL_REGS, NONE },			/* rdtsc */
+	{ 1, 0x33, 0x33, ALL_REGS, NONE },			/* rdpmc */
 	{ 1, 0x40, 0x4f, ALL_REGS, NONE | P66 },		/* cmovcc */
-	{ 1, 0x51, 0x51, ALL_REGS, NONE | P66 | PF2 | PF3 },	/* sqrtps .. */
-	{ 1, 0x54, 0x57, ALL_REGS, NONE | P66 },		/* andps .. xorps */
-	{ 1, 0x58, 0x59, ALL_REGS, NONE | P66 | PF2 | PF3 },	/* addps, mulps .. */
-	{ 1, 0x5a, 0x5a, ALL_REGS, NONE | P66 | PF2 | PF3 },	/* cvtps2pd .. */
-	{ 1, 0x5c, 0x5f, ALL_REGS, NONE | P66 | PF2 | PF3 },	/* subps .. maxps */
-	{ 1, 0x6e, 0x6e, ALL_REGS, P66 },			/* movd to xmm */
-	{ 1, 0x6f, 0x6f, ALL_REGS, P66 | PF3 },			/* movdqa, movdqu */
-	{ 1, 0x7e, 0x7e, ALL_REGS, P66 | PF3 },			/* movd, movq */
-	{ 1, 0x7f, 0x7f, ALL_REGS, P66 | PF3 },			/* movdqa, movdqu */
+	{ 1, 0x50, 0x77, ALL_REGS, ANY },			/* movmskps .. emms */
+	{ 1, 0x7c, 0x7f, ALL_REGS, ANY },			/* haddps .. movq */
 	{ 1, 0x90, 0x9f, ALL_REGS, NONE },			/* setcc */
+	{ 1, 0xa0, 0xa1, ALL_REGS, NONE },			/* push, pop fs */
+	{ 1, 0xa2, 0xa2, ALL_REGS, NONE },			/* cpuid */
 	{ 1, 0xa3, 0xa5, ALL_REGS, NONE | P66 },		/* bt, shld */
+	{ 1, 0xa8, 0xa9, ALL_REGS, NONE },			/* push, pop gs */
 	{ 1, 0xab, 0xad, ALL_REGS, NONE | P66 },		/* bts, shrd */
+	{ 1, 0xae, 0xae, ALL_REGS, ANY },			/* fxsave .. sfence */
 	{ 1, 0xaf, 0xaf, ALL_REGS, NONE | P66 },		/* imul */
+	{ 1, 0xb0, 0xb1, ALL_REGS, NONE | P66 },		/* cmpxchg */
 	{ 1, 0xb3, 0xb3, ALL_REGS, NONE | P66 },		/* btr */
 	{ 1, 0xb6, 0xb7, ALL_REGS, NONE | P66 },		/* movzx */
 	{ 1, 0xb8, 0xb8, ALL_REGS, PF3 },			/* popcnt */
@@ -111,16 +124,36 @@ static const struct boost_rule {
 	{ 1, 0xbb, 0xbb, ALL_REGS, NONE | P66 },		/* btc */
 	{ 1, 0xbc, 0xbd, ALL_REGS, NONE | P66 | PF3 },		/* bsf .. lzcnt */
 	{ 1, 0xbe, 0xbf, ALL_REGS, NONE | P66 },		/* movsx */
+	{ 1, 0xc0, 0xc1, ALL_REGS, NONE | P66 },		/* xadd */
+	{ 1, 0xc2, 0xc2, ALL_REGS, ANY },			/* cmpps */
+	{ 1, 0xc3, 0xc6, ALL_REGS, NONE | P66 },		/* movnti .. shufps */
+	{ 1, 0xc7, 0xc7, REG(1) | REG(4), NONE },		/* cmpxchg8b, xsavec */
+	{ 1, 0xc7, 0xc7, REG(6) | REG(7), NONE | P66 },		/* rdrand, rdseed */
+	{ 1, 0xc7, 0xc7, REG(7), PF3 },				/* rdpid */
 	{ 1, 0xc8, 0xcf, ALL_REGS, NONE },			/* bswap */
-	{ 1, 0xd6, 0xd6, ALL_REGS, P66 },			/* movq */
-	{ 1, 0xef, 0xef, ALL_REGS, P66 },			/* pxor */
+	{ 1, 0xd0, 0xfe, ALL_REGS, ANY },			/* addsubps .. paddd */
+	{ 2, 0x00, 0xff, ALL_REGS, ANY },			/* pshufb .. movdiri */
+	{ 3, 0x00, 0xff, ALL_REGS, ANY },			/* roundps .. aeskeygenassist */
 };
 
-/* Returns NONE, P66, PF2 or PF3; 0 if @insn has several of them, or another prefix. */
-static u8 boost_prefix(struct insn *insn)
+/* The ModRM bytes of 0f 01 whose instructions have the properties, without prefixes */
+static bool boost_has_group7(u8 modrm)
 {
-	u8 seen = 0;
+	switch (modrm) {
+	case 0xd0:	/* xgetbv */
+	case 0xe8:	/* serialize */
+	case 0xee:	/* rdpkru */
+	case 0xef:	/* wrpkru */
+	case 0xf9:	/* rdtscp */
+		return true;
+	}
+	return false;
+}
+
+static u8 boost_prefixes(struct insn *insn)
+{
 	insn_byte_t p;
+	u8 seen = 0;
 
 	for_each_insn_prefix(insn, p) {
 		switch (p) {
@@ -133,37 +166,35 @@ static u8 boost_prefix(struct insn *insn)
 		case 0xf3:
 			seen |= PF3;
 			break;
-		case 0x64:	/* fs */
-		case 0x65:	/* gs */
-		case 0x67:	/* a short address */
-			break;
-		default:
-			return 0;
 		}
 	}
-	if (!seen)
-		return NONE;
-	return is_power_of_2(seen) ? seen : 0;
+	return seen ?: NONE;
 }
 
-static bool boost_has_rule(struct insn *insn)
+static bool boost_rule_applies(const struct boost_rule *rule, struct insn *insn,
+			       u8 prefixes)
 {
-	u8 map = insn->opcode.nbytes - 1, opcode, reg = 0, prefix;
+	u8 map = insn->opcode.nbytes - 1, opcode = insn->opcode.bytes[map];
 
-	if (!insn->x86_64 || insn_is_avx_or_xop(insn) || insn_is_rex2(insn))
-		return false;
-	if (map > 1 || (map == 1 && insn->opcode.bytes[0] != 0x0f))
-		return false;
-	opcode = insn->opcode.bytes[map];
-	if (insn->modrm.nbytes)
-		reg = X86_MODRM_REG(insn->modrm.value);
-	prefix = boost_prefix(insn);
+	if (map == 2 && insn->opcode.bytes[1] == 0x3a)
+		map = 3;
+	return map == rule->map && opcode >= rule->first && opcode <= rule->last &&
+	       rule->regs & REG(X86_MODRM_REG(insn->modrm.value)) &&
+	       !(prefixes & ~rule->prefixes);
+}
+
+static bool boost_has_rule(struct insn *insn, u8 prefixes)
+{
+	/* The decoder knows all of them, and none is a branch. */
+	if (insn_is_avx_or_xop(insn))
+		return prefixes == NONE;
+
+	if (insn->opcode.bytes[0] == 0x0f && insn->opcode.bytes[1] == 0x01)
+		return prefixes == NONE && boost_has_group7(insn->modrm.value);
 
 	for (size_t i = 0; i < ARRAY_SIZE(boost_rules); i++) {
-		const struct boost_rule *rule = &boost_rules[i];
-
-		if (map == rule->map && opcode >= rule->first && opcode <= rule->last)
-			return rule->regs & REG(reg) && rule->prefixes & prefix;
+		if (boost_rule_applies(&boost_rules[i], insn, prefixes))
+			return true;
 	}
 	return false;
 }
@@ -176,9 +207,12 @@ static bool boost_has_rule(struct insn *insn)
  */
 u8 arch_uprobe_boost_decode(struct insn *insn)
 {
-	u8 boost = insn->length;
+	u8 prefixes = boost_prefixes(insn), boost = insn->length;
 
-	if (!boost_has_rule(insn))
+	if (!insn->x86_64 || insn_is_rex2(insn) || !boost_has_rule(insn, prefixes))
+		return 0;
+	/* With a short address, ip counts by its lower half. */
+	if (insn->addr_bytes != 8 && insn_rip_relative(insn))
 		return 0;
 	if (boost + JMP32_INSN_SIZE > UPROBE_BOOST_GRANULE)
 		boost |= UPROBE_BOOST_PAIR;
