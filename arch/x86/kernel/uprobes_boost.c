@@ -141,6 +141,7 @@ static bool boost_has_group7(u8 modrm)
 {
 	switch (modrm) {
 	case 0xd0:	/* xgetbv */
+	case 0xd6:	/* xtest */
 	case 0xe8:	/* serialize */
 	case 0xee:	/* rdpkru */
 	case 0xef:	/* wrpkru */
