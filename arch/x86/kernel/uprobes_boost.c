@@ -36,7 +36,7 @@
  *
  * An instruction must have these properties to be in the table:
  * - It uses ip for nothing but the address of its operand.
- * - The next instruction is always the one behind it.
+ * - The next instruction is always the one behind it, or with rep, also itself.
  * - Whenever the task stops at it, ip is that of the instruction. It may have changed
  *   memory and registers by then, as a gather does: it does the same in the program.
  * - It neither reads nor changes TF, and does not suppress a trap at the next
@@ -83,9 +83,9 @@ static const struct boost_rule {
 	{ 0, 0x9b, 0x9b, ALL_REGS, NONE },			/* fwait */
 	{ 0, 0x9e, 0x9f, ALL_REGS, NONE },			/* sahf, lahf */
 	{ 0, 0xa0, 0xa3, ALL_REGS, NONE | P66 },		/* mov moffs */
-	{ 0, 0xa4, 0xa7, ALL_REGS, NONE | P66 },		/* movs, cmps */
+	{ 0, 0xa4, 0xa7, ALL_REGS, ANY },			/* movs, cmps */
 	{ 0, 0xa8, 0xa9, ALL_REGS, NONE | P66 },		/* test ax, imm */
-	{ 0, 0xaa, 0xaf, ALL_REGS, NONE | P66 },		/* stos, lods, scas */
+	{ 0, 0xaa, 0xaf, ALL_REGS, ANY },			/* stos, lods, scas */
 	{ 0, 0xb0, 0xbf, ALL_REGS, NONE | P66 },		/* mov reg, imm */
 	{ 0, 0xc0, 0xc1, ALL_REGS, NONE | P66 },		/* rol .. sar imm */
 	{ 0, 0xc6, 0xc7, REG(0), NONE | P66 },			/* mov imm, not xbegin */
@@ -200,11 +200,19 @@ static bool boost_has_rule(struct insn *insn, u8 prefixes)
 	return false;
 }
 
+/* Is it a string instruction that is repeated? */
+static bool boost_has_rep(struct insn *insn, u8 prefixes)
+{
+	return prefixes & (PF2 | PF3) && insn->opcode.bytes[0] >= 0xa4 &&
+	       insn->opcode.bytes[0] <= 0xaf;
+}
+
 /**
  * arch_uprobe_boost_decode - may a slot of this instruction end with a jump?
  * @insn: decoded for any mode; its length is known for sure
  *
- * Returns what arch_uprobe_boost() returns.
+ * Returns what arch_uprobe_boost() returns. A repeated instruction has each granule
+ * for itself: in front of a jump, and of int3.
  */
 u8 arch_uprobe_boost_decode(struct insn *insn)
 {
@@ -217,6 +225,11 @@ u8 arch_uprobe_boost_decode(struct insn *insn)
 		return 0;
 	if (boost + JMP32_INSN_SIZE > UPROBE_BOOST_GRANULE)
 		boost |= UPROBE_BOOST_PAIR;
+	if (boost_has_rep(insn, prefixes)) {
+		if (boost & UPROBE_BOOST_PAIR)
+			return 0;
+		boost |= UPROBE_BOOST_PAIR | UPROBE_BOOST_REP;
+	}
 	return boost;
 }
 

@@ -5,6 +5,9 @@
  * Included by uprobes_boost.c.
  */
 #include <kunit/test.h>
+#include <linux/kdebug.h>
+
+#include <asm/trapnr.h>
 
 struct boost_case {
 	const char	*name;
@@ -164,6 +167,9 @@ static const struct boost_case boost_cases[] = {
 	{ "movq (%rdi),%mm0", { 0x0f, 0x6f, 0x07 }, true },
 	{ "movsb", { 0xa4 }, true },
 	{ "cmpsb", { 0xa6 }, true },
+	{ "rep movsb", { 0xf3, 0xa4 }, true },
+	{ "rep stosq", { 0xf3, 0x48, 0xab }, true },
+	{ "repne scasb", { 0xf2, 0xae }, true },
 	{ "lodsq", { 0x48, 0xad }, true },
 	{ "lock incl (%rdi)", { 0xf0, 0xff, 0x07 }, true },
 	{ "cpuid", { 0x0f, 0xa2 }, true },
@@ -290,9 +296,6 @@ static const struct boost_case boost_cases[] = {
 	{ "pushfq", { 0x9c }, false },
 	{ "popfq", { 0x9d }, false },
 	{ "mov %eax,%ss", { 0x8e, 0xd0 }, false },
-	{ "rep movsb", { 0xf3, 0xa4 }, false },
-	{ "rep stosq", { 0xf3, 0x48, 0xab }, false },
-	{ "repne scasb", { 0xf2, 0xae }, false },
 	{ "xacquire lock incl (%rdi)", { 0xf2, 0xf0, 0xff, 0x07 }, false },
 	{ "xrelease movl $1,(%rdi)",
 	  { 0xf3, 0xc7, 0x07, 0x01, 0x00, 0x00, 0x00 }, false },
@@ -335,6 +338,9 @@ static const struct boost_case boost_cases[] = {
 	{ "movbe, 66 after f2", { 0xf2, 0x66, 0x0f, 0x38, 0xf1, 0x07 }, false },
 	{ "psrldq $2,%xmm0, 67 after 66", { 0x66, 0x67, 0x0f, 0x73, 0xd8, 0x02 }, false },
 	{ "cpuid, emulated by Xen", { 0x0f, 0x0b, 0x78, 0x65, 0x6e, 0x0f, 0xa2 }, false },
+	{ "rep movsb, with ten prefixes",
+	  { 0xf3, 0xf3, 0xf3, 0xf3, 0xf3, 0xf3, 0xf3, 0xf3, 0xf3, 0xf3, 0xf3, 0xa4 }, false },
+	{ "rep test", { 0xf3, 0xa8, 0x01 }, false },
 	{ "xstore", { 0xf3, 0x0f, 0xa7, 0xc0 }, false },
 	{ "wrmsr", { 0x0f, 0x30 }, false },
 	{ "mov %cr0,%rax", { 0x0f, 0x20, 0xc0 }, false },
@@ -454,6 +460,43 @@ static void boost_test_slot(struct kunit *test)
 		boost_expect_jump(test, slot, ilen, size, boost_bp + ilen);
 		KUNIT_EXPECT_PTR_EQ(test, memchr_inv(slot + size, 0, sizeof(slot) - size),
 				    NULL);
+	}
+}
+
+/*
+ * Checks that a repeated instruction is in both granules, in front of a jump and of int3.
+ */
+static void boost_test_rep(struct kunit *test)
+{
+	static const struct {
+		const char	*name;
+		u8		insn[MAX_INSN_SIZE];
+		unsigned int	length;
+	} cases[] = {
+		{ "rep movsb", { 0xf3, 0xa4 }, 2 },
+		{ "rep movsw", { 0x66, 0xf3, 0xa5 }, 3 },
+		{ "repne scasb", { 0xf2, 0xae }, 2 },
+		{ "repe cmpsb", { 0xf3, 0xa6 }, 2 },
+		{ "rep stosq, as long as it fits",
+		  { 0xf3, 0xf3, 0xf3, 0xf3, 0xf3, 0xf3, 0xf3, 0xf3, 0xf3, 0x48, 0xab }, 11 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *name = cases[i].name;
+		u8 slot[2 * UPROBE_BOOST_GRANULE], *twin = slot + UPROBE_BOOST_GRANULE;
+		unsigned int length = cases[i].length;
+		struct arch_uprobe arch;
+
+		boost_analyze(test, &arch, cases[i].insn);
+		KUNIT_EXPECT_EQ_MSG(test, arch_uprobe_boost(&arch),
+				    length | UPROBE_BOOST_PAIR | UPROBE_BOOST_REP, "%s", name);
+		KUNIT_ASSERT_TRUE(test, arch_uprobe_boost_insn(&arch, boost_bp, boost_slot,
+							       slot));
+		KUNIT_EXPECT_MEMEQ_MSG(test, slot, cases[i].insn, length, "%s", name);
+		boost_expect_jump(test, slot, length, UPROBE_BOOST_GRANULE, boost_bp + length);
+		KUNIT_EXPECT_MEMEQ_MSG(test, twin, cases[i].insn, length, "%s", name);
+		KUNIT_EXPECT_PTR_EQ(test, memchr_inv(twin + length, INT3_INSN_OPCODE,
+						     UPROBE_BOOST_GRANULE - length), NULL);
 	}
 }
 
@@ -600,43 +643,73 @@ static void boost_test_keeps_the_longer_mode(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arch.insn[sizeof(lea)], INT3_INSN_OPCODE);
 }
 
-/* Checks that bytes which may belong to the instruction stay. */
-static void boost_test_keeps_what_may_be_executed(struct kunit *test)
+/* Checks that an instruction is refused whose length is not known for sure. */
+static void boost_test_length_is_sure(struct kunit *test)
 {
 	static const struct {
 		const char	*name;
 		u8		insn[MAX_INSN_SIZE];
+		bool		sure;
 	} cases[] = {
 		{ "nop 8(%rax,%rax)", { 0x0f, 0x1d, 0x44, 0x00, 0x08 } },
 		{ "nop 8(%rax,%rax), REX2", { 0xd5, 0x80, 0x1d, 0x44, 0x00, 0x08 } },
 		{ "movrs 8(%rdi),%eax", { 0x0f, 0x38, 0x8b, 0x47, 0x08 } },
 		{ "nop, REX before a prefix", { 0x48, 0x66, 0x90 } },
-		{ "psrldq $2,%xmm0, 67 after 66", { 0x66, 0x67, 0x0f, 0x73, 0xd8, 0x02 } },
+		{ "call, REX twice", { 0x45, 0x47, 0xe8, 0x00, 0x10, 0x00, 0x00 } },
 		{ "mov %rax,%rax, REX twice", { 0x48, 0x48, 0x89, 0xc0 } },
+		{ "mov %rax,%rax, REX after REX2", { 0xd5, 0x00, 0x48, 0x89, 0xc0 } },
+		{ "psrldq $2,%xmm0, 67 after 66", { 0x66, 0x67, 0x0f, 0x73, 0xd8, 0x02 } },
+		{ "popcnt %fs:(%rdi),%eax, 64 after f3", { 0xf3, 0x64, 0x0f, 0xb8, 0x07 } },
+		{ "crc32w %ax,%eax, 66 after f2", { 0xf2, 0x66, 0x0f, 0x38, 0xf1, 0xc0 } },
+		{ "cpuid, emulated by Xen", { 0x0f, 0x0b, 0x78, 0x65, 0x6e, 0x0f, 0xa2 } },
+		{ "five prefixes",
+		  { 0x2e, 0x36, 0x64, 0x66, 0x67, 0x8b, 0x07 } },
+
+		{ "cs nopw 8(%rax,%rax)", { 0x66, 0x2e, 0x0f, 0x1f, 0x44, 0x00, 0x08 }, true },
+		{ "crc32w %ax,%eax", { 0x66, 0xf2, 0x0f, 0x38, 0xf1, 0xc0 }, true },
+		{ "popcnt %ax,%ax", { 0x66, 0xf3, 0x0f, 0xb8, 0xc0 }, true },
+		{ "movdqa %fs:(%rdi),%xmm0", { 0x64, 0x66, 0x0f, 0x6f, 0x07 }, true },
+		{ "bswap %r15", { 0x49, 0x0f, 0xcf }, true },
+		{ "cpuid", { 0x0f, 0xa2 }, true },
+		{ "syscall", { 0x0f, 0x05 }, true },
+		{ "ud2", { 0x0f, 0x0b }, true },
+		{ "emms", { 0x0f, 0x77 }, true },
+		{ "femms", { 0x0f, 0x0e }, true },
 	};
-	static const u8 movabs[] = { 0xa1, 1, 2, 3, 4, 5, 6, 7, 8 };
-	struct arch_uprobe arch;
-	struct mm_struct *mm;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		memset(&arch, 0, sizeof(arch));
+		struct arch_uprobe arch = { };
+
 		memcpy(arch.insn, cases[i].insn, sizeof(cases[i].insn));
-		KUNIT_EXPECT_EQ_MSG(test, arch_uprobe_analyze_insn(&arch, &init_mm, 0x1000), 0,
-				    "%s", cases[i].name);
-		KUNIT_EXPECT_MEMEQ_MSG(test, arch.insn, cases[i].insn, sizeof(cases[i].insn),
-				       "%s", cases[i].name);
+		KUNIT_EXPECT_EQ_MSG(test, arch_uprobe_analyze_insn(&arch, &init_mm, 0x1000),
+				    cases[i].sure ? 0 : -ENOTSUPP, "%s", cases[i].name);
 	}
+}
+
+/* Checks that bytes which may belong to the instruction in the other mode stay. */
+static void boost_test_keeps_what_may_be_executed(struct kunit *test)
+{
+	static const u8 movabs[MAX_INSN_SIZE] = { 0xa1, 1, 2, 3, 4, 5, 6, 7, 8 };
+	/* In 64-bit mode, a prefix follows REX. */
+	static const u8 dec[MAX_INSN_SIZE] = { 0x48, 0x66, 0x89, 0xc0 };
+	struct arch_uprobe arch = { };
+	struct mm_struct *mm;
 
 	if (!IS_ENABLED(CONFIG_IA32_EMULATION))
 		return;
 	mm = kunit_kzalloc(test, sizeof(*mm), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, mm);
 	set_bit(MM_CONTEXT_UPROBE_IA32, &mm->context.flags);
-	memset(&arch, 0, sizeof(arch));
 	memcpy(arch.insn, movabs, sizeof(movabs));
 	KUNIT_EXPECT_EQ(test, arch_uprobe_analyze_insn(&arch, mm, 0x1000), 0);
 	KUNIT_EXPECT_EQ(test, arch.defparam.ilen, 5);
-	KUNIT_EXPECT_MEMEQ(test, arch.insn, movabs, sizeof(movabs));
+	KUNIT_EXPECT_MEMEQ(test, arch.insn, movabs, 9);
+
+	memset(&arch, 0, sizeof(arch));
+	memcpy(arch.insn, dec, sizeof(dec));
+	KUNIT_EXPECT_EQ(test, arch_uprobe_analyze_insn(&arch, mm, 0x1000), 0);
+	KUNIT_EXPECT_EQ(test, arch.defparam.ilen, 1);
+	KUNIT_EXPECT_MEMEQ(test, arch.insn, dec, sizeof(dec));
 }
 
 /* Checks that a hit is stepped if a trap follows it, or in 32-bit mode. */
@@ -655,6 +728,105 @@ static void boost_test_not_this_time(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, arch_uprobe_may_boost(&regs));
 }
 
+/* Makes the current thread step in a slot. */
+static void boost_begin_step(struct kunit *test, struct uprobe_task *utask,
+			     struct arch_uprobe *copy, struct pt_regs *regs, u8 boost)
+{
+	*utask = (struct uprobe_task) { .vaddr = boost_bp, .xol_vaddr = boost_slot };
+	*regs = (struct pt_regs) {
+		.ip = boost_slot, .cs = __USER_CS, .flags = X86_EFLAGS_FIXED,
+	};
+	current->utask = utask;
+	arch_uprobe_boosted_step(copy, regs, boost);
+	utask->state = UTASK_SSTEP;
+}
+
+static int boost_trap(struct pt_regs *regs, enum die_val val)
+{
+	struct die_args args = { .regs = regs };
+
+	return arch_uprobe_exception_notify(NULL, val, &args);
+}
+
+/* Ends the step, and checks that the task is behind the instruction of @length bytes. */
+static void boost_expect_stepped(struct kunit *test, struct uprobe_task *utask,
+				 struct arch_uprobe *copy, struct pt_regs *regs,
+				 unsigned int length)
+{
+	KUNIT_EXPECT_EQ(test, utask->state, UTASK_SSTEP_ACK);
+	clear_thread_flag(TIF_UPROBE);
+	KUNIT_EXPECT_EQ(test, arch_uprobe_post_xol(copy, regs), 0);
+	current->utask = NULL;
+	KUNIT_EXPECT_EQ(test, regs->ip, boost_bp + length);
+	KUNIT_EXPECT_EQ(test, regs->flags, X86_EFLAGS_FIXED);
+}
+
+/* Checks a step in a slot, during which a trap comes before the instruction is done. */
+static void boost_test_step(struct kunit *test)
+{
+	struct uprobe_task utask;
+	struct arch_uprobe copy;
+	struct pt_regs regs;
+
+	KUNIT_ASSERT_NULL(test, current->utask);
+	KUNIT_ASSERT_EQ(test, kunit_attach_mm(), 0);
+	boost_begin_step(test, &utask, &copy, &regs, 3);
+	KUNIT_EXPECT_EQ(test, regs.ip, boost_slot);
+	KUNIT_EXPECT_TRUE(test, regs.flags & X86_EFLAGS_TF);
+
+	KUNIT_EXPECT_EQ(test, boost_trap(&regs, DIE_DEBUG), NOTIFY_STOP);
+	KUNIT_EXPECT_EQ(test, utask.state, UTASK_SSTEP);
+	KUNIT_EXPECT_EQ(test, regs.ip, boost_slot);
+	KUNIT_EXPECT_TRUE(test, regs.flags & X86_EFLAGS_TF);
+
+	regs.ip += 3;
+	KUNIT_EXPECT_EQ(test, boost_trap(&regs, DIE_DEBUG), NOTIFY_STOP);
+	boost_expect_stepped(test, &utask, &copy, &regs, 3);
+}
+
+/* Checks that a repeated instruction runs to the int3 of the other granule. */
+static void boost_test_step_of_rep(struct kunit *test)
+{
+	struct uprobe_task utask;
+	struct arch_uprobe copy;
+	struct pt_regs regs;
+
+	KUNIT_ASSERT_NULL(test, current->utask);
+	KUNIT_ASSERT_EQ(test, kunit_attach_mm(), 0);
+	boost_begin_step(test, &utask, &copy, &regs,
+			 2 | UPROBE_BOOST_PAIR | UPROBE_BOOST_REP);
+	KUNIT_EXPECT_EQ(test, regs.ip, boost_slot + UPROBE_BOOST_GRANULE);
+	KUNIT_EXPECT_FALSE(test, regs.flags & X86_EFLAGS_TF);
+
+	regs.ip += 2 + INT3_INSN_SIZE;
+	KUNIT_EXPECT_EQ(test, boost_trap(&regs, DIE_INT3), NOTIFY_STOP);
+	boost_expect_stepped(test, &utask, &copy, &regs, 2);
+}
+
+/* Checks that a fault during a step is reported with its own number, at the probe. */
+static void boost_test_fault_in_step(struct kunit *test)
+{
+	unsigned long trap_nr = current->thread.trap_nr;
+	struct uprobe_task utask;
+	struct arch_uprobe copy;
+	struct pt_regs regs;
+
+	KUNIT_ASSERT_NULL(test, current->utask);
+	boost_begin_step(test, &utask, &copy, &regs, 3);
+	arch_uprobe_abort_xol(&copy, &regs);
+	KUNIT_EXPECT_EQ(test, current->thread.trap_nr, trap_nr);
+
+	boost_begin_step(test, &utask, &copy, &regs, 3);
+	current->thread.trap_nr = X86_TRAP_PF;
+	arch_uprobe_abort_xol(&copy, &regs);
+	KUNIT_EXPECT_EQ(test, current->thread.trap_nr, X86_TRAP_PF);
+	KUNIT_EXPECT_EQ(test, regs.ip, boost_bp);
+	KUNIT_EXPECT_EQ(test, regs.flags, X86_EFLAGS_FIXED);
+
+	current->thread.trap_nr = trap_nr;
+	current->utask = NULL;
+}
+
 static void boost_test_leave_clears_rf(struct kunit *test)
 {
 	struct pt_regs regs = { .ip = 1, .flags = X86_EFLAGS_RF | X86_EFLAGS_CF };
@@ -670,13 +842,18 @@ static struct kunit_case boost_test_cases[] = {
 	KUNIT_CASE(boost_test_every_rule_is_tested),
 	KUNIT_CASE(boost_test_32_bit_is_stepped),
 	KUNIT_CASE(boost_test_slot),
+	KUNIT_CASE(boost_test_rep),
 	KUNIT_CASE(boost_test_reach_of_jump),
 	KUNIT_CASE(boost_test_operand),
 	KUNIT_CASE(boost_test_reach_of_operand),
 	KUNIT_CASE(boost_test_same_in_all_places),
 	KUNIT_CASE(boost_test_keeps_the_longer_mode),
+	KUNIT_CASE(boost_test_length_is_sure),
 	KUNIT_CASE(boost_test_keeps_what_may_be_executed),
 	KUNIT_CASE(boost_test_not_this_time),
+	KUNIT_CASE(boost_test_step),
+	KUNIT_CASE(boost_test_step_of_rep),
+	KUNIT_CASE(boost_test_fault_in_step),
 	KUNIT_CASE(boost_test_leave_clears_rf),
 	{}
 };

@@ -20,7 +20,7 @@ enum {
 };
 
 /* The effect besides the change of ip */
-enum emulate_effect { NOTHING, RETURNS, CALLS, STEPPED, REFUSED };
+enum emulate_effect { NOTHING, RETURNS, CALLS, STEPPED };
 
 struct emulate_case {
 	const char		*name;
@@ -168,10 +168,6 @@ static void emulate_test_insn(struct kunit *test)
 	u64 __user *memory;
 	u64 below;
 
-	if (of->effect == REFUSED) {
-		KUNIT_EXPECT_EQ(test, emulate_analyze(&arch, of->insn), -ENOTSUPP);
-		return;
-	}
 	KUNIT_ASSERT_EQ(test, emulate_analyze(&arch, of->insn), 0);
 	memory = emulate_memory(test);
 	emulate_fill(&regs, memory);
@@ -342,6 +338,38 @@ static void emulate_test_relative_to_ip(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, &regs, &expected, sizeof(regs));
 }
 
+/* Checks that pushf stores TF only if the program has set it. */
+static void emulate_test_pushf(struct kunit *test)
+{
+	static const u8 pushf[MAX_INSN_SIZE] = { 0x9c };
+	u64 __user *memory = emulate_memory(test);
+
+	for (unsigned long tf = 0; tf <= X86_EFLAGS_TF; tf += X86_EFLAGS_TF) {
+		struct uprobe_task utask = { .vaddr = EMULATE_IP, .xol_vaddr = 0x1000 };
+		u64 flags = X86_EFLAGS_FIXED | X86_EFLAGS_CF | X86_EFLAGS_TF;
+		struct arch_uprobe arch;
+		struct pt_regs regs;
+		u64 stored;
+
+		KUNIT_ASSERT_EQ(test, emulate_analyze(&arch, pushf), 0);
+		emulate_fill(&regs, memory);
+		regs.flags |= tf;
+		KUNIT_ASSERT_NULL(test, current->utask);
+		current->utask = &utask;
+		KUNIT_EXPECT_EQ(test, arch_uprobe_pre_xol(&arch, &regs), 0);
+		/* What the CPU does */
+		regs.ip++;
+		regs.sp -= sizeof(flags);
+		KUNIT_EXPECT_EQ(test, put_user(flags, memory + EMULATE_STACK - 1), 0);
+		KUNIT_EXPECT_EQ(test, arch_uprobe_post_xol(&arch, &regs), 0);
+		current->utask = NULL;
+
+		KUNIT_EXPECT_EQ(test, get_user(stored, memory + EMULATE_STACK - 1), 0);
+		KUNIT_EXPECT_EQ(test, stored, X86_EFLAGS_FIXED | X86_EFLAGS_CF | tf);
+		KUNIT_EXPECT_EQ(test, regs.ip, EMULATE_IP + 1);
+	}
+}
+
 static struct kunit_case emulate_test_cases[] = {
 	KUNIT_CASE_PARAM_WITH_INIT(emulate_test_insn, kunit_array_gen_params,
 				   emulate_register, NULL),
@@ -349,6 +377,7 @@ static struct kunit_case emulate_test_cases[] = {
 	KUNIT_CASE(emulate_test_loops),
 	KUNIT_CASE(emulate_test_left_to_the_cpu),
 	KUNIT_CASE(emulate_test_relative_to_ip),
+	KUNIT_CASE(emulate_test_pushf),
 	{}
 };
 
