@@ -96,21 +96,29 @@ void uprobe_xol_put_slot(struct xol_area *area, struct uprobe_task *utask);
  * @mm. uprobe_free_boosted() frees all slots of a process that is gone.
  *
  * uprobe_leave_boosted() takes the current task out of a boosted slot before it handles
- * a signal; this may begin a step. uprobe_steps_boosted() returns whether the current
- * task, which steps, does so in a boosted slot.
+ * a signal; this may begin a step.
+ *
+ * uprobe_is_wanted() and vma_has_uprobes() are in uprobes.c: whether a consumer wants
+ * @uprobe in the current process, and whether @vma has a uprobe in a range. mmap_lock is
+ * held for the latter.
  */
+struct uprobe;
+
+bool uprobe_is_wanted(struct uprobe *uprobe);
+bool vma_has_uprobes(struct vm_area_struct *vma, unsigned long start, unsigned long end);
+
 #ifdef CONFIG_UPROBES_XOL_BOOST
 u64 uprobe_boost_key(const struct arch_uprobe *arch);
-bool __uprobe_boost(u64 key, const struct arch_uprobe *arch, struct pt_regs *regs);
+bool __uprobe_boost(struct uprobe *uprobe, u64 key, const struct arch_uprobe *arch,
+		    struct pt_regs *regs);
 void uprobe_boost_removed(struct mm_struct *mm, u64 key, unsigned long bp_vaddr);
 void uprobe_free_boosted(struct mm_struct *mm);
 void uprobe_leave_boosted(void);
-bool uprobe_steps_boosted(const struct uprobe_task *utask);
 
-static inline bool uprobe_boost(u64 key, const struct arch_uprobe *arch,
-				struct pt_regs *regs)
+static inline bool uprobe_boost(struct uprobe *uprobe, u64 key,
+				const struct arch_uprobe *arch, struct pt_regs *regs)
 {
-	return key && __uprobe_boost(key, arch, regs);
+	return key && __uprobe_boost(uprobe, key, arch, regs);
 }
 #else
 static inline u64 uprobe_boost_key(const struct arch_uprobe *arch)
@@ -118,8 +126,8 @@ static inline u64 uprobe_boost_key(const struct arch_uprobe *arch)
 	return 0;
 }
 
-static inline bool uprobe_boost(u64 key, const struct arch_uprobe *arch,
-				struct pt_regs *regs)
+static inline bool uprobe_boost(struct uprobe *uprobe, u64 key,
+				const struct arch_uprobe *arch, struct pt_regs *regs)
 {
 	return false;
 }
@@ -136,11 +144,6 @@ static inline void uprobe_free_boosted(struct mm_struct *mm)
 static inline void uprobe_leave_boosted(void)
 {
 }
-
-static inline bool uprobe_steps_boosted(const struct uprobe_task *utask)
-{
-	return false;
-}
 #endif
 
 /* The geometry of areas of boosted slots. */
@@ -153,7 +156,8 @@ enum {
 
 /* The head of a process's boosted slots; the rest belongs to Rust. */
 struct uprobe_boosted {
-	u64	filter;	/* bit n: an area's address >> UPROBE_BOOST_AREA_SHIFT is n modulo 64 */
+	u64		filter;	/* bit n: an area's address >> UPROBE_BOOST_AREA_SHIFT is n % 64 */
+	struct pid	*tgid;	/* of the process; others may share its memory */
 };
 
 /* What an ip in a boosted slot means. */
@@ -210,8 +214,8 @@ struct page *uprobe_boosted_page(struct uprobe_boosted *boosted, unsigned long v
  * is at some moment during the call. It sleeps, and waits for other CPUs. It returns
  * false if it could not look at all tasks.
  *
- * uprobe_boost_is_probed() returns whether the text at @bp_vaddr has a breakpoint. It may
- * sleep and take mmap_lock.
+ * uprobe_boost_is_probed() returns whether there may be a breakpoint at @bp_vaddr.
+ * mmap_lock is held.
  */
 void uprobe_boost_fill_page(struct page *page);
 int uprobe_boost_map_area(unsigned long bp_vaddr,

@@ -8,6 +8,7 @@
 #include <linux/kmsan-checks.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
+#include <linux/pid.h>
 #include <linux/ptrace.h>
 #include <linux/rseq.h>
 #include <linux/sched.h>
@@ -17,7 +18,6 @@
 #include <linux/signal.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
-#include <linux/uaccess.h>
 #include <linux/uprobes_boost.h>
 
 #include "../uprobes_xol.h"
@@ -45,30 +45,28 @@ static struct uprobe_boosted *boost_get(void)
 	return READ_ONCE(current->mm->uprobes_state.boosted);
 }
 
+static void boost_free(struct uprobe_boosted *boosted)
+{
+	put_pid(boosted->tgid);
+	uprobe_boosted_free(boosted);
+}
+
 static struct uprobe_boosted *boost_create(void)
 {
 	struct uprobe_boosted *boosted = uprobe_boosted_create(), *old = NULL;
 
 	if (!boosted)
 		return NULL;
+	boosted->tgid = get_task_pid(current, PIDTYPE_TGID);
 	/* Pairs with the reads of this pointer, which dereference it */
 	if (try_cmpxchg_release(&current->mm->uprobes_state.boosted, &old, boosted))
 		return boosted;
-	uprobe_boosted_free(boosted);
+	boost_free(boosted);
 	return old;
 }
 
-/* Does the text still have a breakpoint? True if that is not known. */
-static bool boost_has_breakpoint(unsigned long bp_vaddr)
-{
-	uprobe_opcode_t opcode;
-
-	if (copy_from_user_nofault(&opcode, (void __user *)bp_vaddr, sizeof(opcode)))
-		return true;
-	return is_swbp_insn(&opcode);
-}
-
-static noinline unsigned long boost_make(u64 key, const struct arch_uprobe *arch,
+static noinline unsigned long boost_make(struct uprobe *uprobe, u64 key,
+					 const struct arch_uprobe *arch,
 					 unsigned long bp_vaddr)
 {
 	struct uprobe_boosted *boosted = boost_get() ?: boost_create();
@@ -78,10 +76,10 @@ static noinline unsigned long boost_make(u64 key, const struct arch_uprobe *arch
 		return 0;
 	vaddr = uprobe_boosted_make(boosted, key, arch, bp_vaddr);
 	/*
-	 * Who removes a breakpoint then removes the slot. If that was before the slot
-	 * was made, the breakpoint is gone now.
+	 * A breakpoint is removed when no consumer wants it any more, and then its slot
+	 * is removed. This slot may have been made too late for that.
 	 */
-	if (vaddr && !boost_has_breakpoint(bp_vaddr))
+	if (vaddr && !uprobe_is_wanted(uprobe))
 		uprobe_boosted_remove(boosted, key, bp_vaddr);
 	return vaddr;
 }
@@ -90,7 +88,8 @@ static noinline unsigned long boost_make(u64 key, const struct arch_uprobe *arch
  * Nothing is left to do after the instruction: for all that the core knows, the
  * task does not execute anything out of line.
  */
-bool __uprobe_boost(u64 key, const struct arch_uprobe *arch, struct pt_regs *regs)
+bool __uprobe_boost(struct uprobe *uprobe, u64 key, const struct arch_uprobe *arch,
+		    struct pt_regs *regs)
 {
 	unsigned long bp_vaddr = instruction_pointer(regs), vaddr = 0;
 	struct uprobe_boosted *boosted;
@@ -102,7 +101,7 @@ bool __uprobe_boost(u64 key, const struct arch_uprobe *arch, struct pt_regs *reg
 	if (likely(boosted))
 		vaddr = uprobe_boosted_find(boosted, key, bp_vaddr);
 	if (unlikely(!vaddr)) {
-		vaddr = boost_make(key, arch, bp_vaddr);
+		vaddr = boost_make(uprobe, key, arch, bp_vaddr);
 		if (!vaddr)
 			return false;
 	}
@@ -124,7 +123,7 @@ void uprobe_free_boosted(struct mm_struct *mm)
 
 	mm->uprobes_state.boosted = NULL;
 	if (boosted)
-		uprobe_boosted_free(boosted);
+		boost_free(boosted);
 }
 
 static bool boost_at(unsigned long ip, struct uprobe_boost_place *place)
@@ -153,12 +152,18 @@ static unsigned long boost_program_ip(const struct uprobe_boost_place *place, un
 	return offset == 0 || offset == length ? place->bp_vaddr + offset : 0;
 }
 
+static bool boost_is_stepping(void)
+{
+	return current->utask && current->utask->state != UTASK_RUNNING;
+}
+
+/* In a step the ip is that of the slot, whatever kind of slot it is. */
 unsigned long uprobe_boosted_ip(struct pt_regs *regs)
 {
 	unsigned long ip = instruction_pointer(regs);
 	struct uprobe_boost_place place;
 
-	if (!user_mode(regs) || !boost_at(ip, &place))
+	if (!user_mode(regs) || !boost_at(ip, &place) || boost_is_stepping())
 		return ip;
 	return boost_program_ip(&place, ip) ?: ip;
 }
@@ -167,11 +172,10 @@ void __uprobe_boost_fault(void)
 {
 	struct pt_regs *regs = task_pt_regs(current);
 	unsigned long ip = instruction_pointer(regs);
-	struct uprobe_task *utask = current->utask;
 	struct uprobe_boost_place place;
 
 	/* The end of a step does the same. */
-	if (utask && utask->state != UTASK_RUNNING)
+	if (boost_is_stepping() || (current->utask && current->utask->boosted))
 		return;
 	if (boost_at(ip, &place) && boost_program_ip(&place, ip) == place.bp_vaddr)
 		instruction_pointer_set(regs, place.bp_vaddr);
@@ -211,33 +215,25 @@ void uprobe_leave_boosted(void)
 	}
 
 	/* From here on, ip stays in the slot: otherwise the slot might be reclaimed. */
-	utask->vaddr = place.bp_vaddr;
-	utask->xol_vaddr = place.vaddr;
-	utask->state = UTASK_SSTEP;
+	utask->boosted = true;
 
 	/* A task that steps looks as if it had left a restartable sequence. */
 	rseq_signal_deliver(&ksig, regs);
 	if (instruction_pointer(regs) != ip) {
-		utask->state = UTASK_RUNNING;
-		utask->xol_vaddr = 0;
+		utask->boosted = false;
 		return;
 	}
+	utask->vaddr = place.bp_vaddr;
+	utask->xol_vaddr = place.vaddr;
 	arch_uprobe_boosted_step(uprobe_xol_arch(utask), regs, place.boost);
-}
-
-bool uprobe_steps_boosted(const struct uprobe_task *utask)
-{
-	struct uprobe_boost_place place;
-
-	return boost_at(utask->xol_vaddr, &place);
+	utask->state = UTASK_SSTEP;
 }
 
 bool uprobe_boost_is_probed(struct mm_struct *mm, unsigned long bp_vaddr)
 {
-	uprobe_opcode_t opcode;
+	struct vm_area_struct *vma = vma_lookup(mm, bp_vaddr);
 
-	return access_remote_vm(mm, bp_vaddr, &opcode, sizeof(opcode), FOLL_FORCE) ==
-	       sizeof(opcode) && is_swbp_insn(&opcode);
+	return vma && vma->vm_file && vma_has_uprobes(vma, bp_vaddr, bp_vaddr + 1);
 }
 
 /* A look at the tasks of a process */
@@ -261,7 +257,7 @@ static int boost_look_fixed(struct task_struct *t, void *arg)
 
 	if (READ_ONCE(t->mm) != look->mm)
 		return SEEN_OUTSIDE;
-	if (t != current && task_curr(t)) {
+	if (task_curr(t)) {
 		look->cpu = task_cpu(t);
 		return SEEN_RUNNING;
 	}
@@ -298,6 +294,41 @@ static int boost_look_at(struct boost_look *look, struct task_struct *t)
 	return SEEN_RUNNING;
 }
 
+/* The tasks of a process, and those of them that were running */
+struct boost_walk {
+	struct boost_look	look;
+	void			(*visit)(void *data, unsigned long ip);
+	void			*data;
+	struct task_struct	**running;
+	unsigned int		number, room;
+	unsigned int		seen;
+	bool			all;
+};
+
+static void boost_walk_threads(struct boost_walk *walk, struct task_struct *p)
+{
+	struct task_struct *t;
+
+	for_each_thread(p, t) {
+		struct mm_struct *mm = READ_ONCE(t->mm);
+		int seen;
+
+		if (!mm)
+			continue;
+		/* The threads of a process have the same. */
+		if (mm != walk->look.mm)
+			return;
+		walk->seen++;
+		seen = task_call_func(t, boost_look_fixed, &walk->look);
+		if (seen == SEEN_IP)
+			walk->visit(walk->data, walk->look.ip);
+		else if (seen == SEEN_RUNNING && walk->number < walk->room)
+			walk->running[walk->number++] = get_task_struct(t);
+		else if (seen == SEEN_RUNNING)
+			walk->all = false;
+	}
+}
+
 /*
  * A task that is created during the call begins where the system call that creates
  * it returns to, and not in a slot. Tasks that run are looked at last, when no CPU
@@ -306,46 +337,41 @@ static int boost_look_at(struct boost_look *look, struct task_struct *t)
 bool uprobe_boost_visit_ips(struct mm_struct *mm,
 			    void (*visit)(void *data, unsigned long ip), void *data)
 {
-	struct boost_look look = { .mm = mm };
-	unsigned int running = 0;
-	struct task_struct **runs __free(kfree) = kmalloc_array(nr_cpu_ids, sizeof(*runs),
-								GFP_KERNEL);
-	struct task_struct *p, *t;
-	bool all = true;
+	/* The caller is one of the users. */
+	unsigned int users = atomic_read(&mm->mm_users) - 1;
+	struct boost_walk walk = {
+		.look.mm = mm, .visit = visit, .data = data, .room = users, .all = true,
+	};
+	struct task_struct *p;
 
-	if (!runs)
+	walk.running = kvmalloc_array(users, sizeof(*walk.running), GFP_KERNEL);
+	if (!walk.running)
 		return false;
 
 	rcu_read_lock();
-	for_each_process(p) {
-		for_each_thread(p, t) {
-			struct mm_struct *of = READ_ONCE(t->mm);
-			int seen;
+	p = pid_task(mm->uprobes_state.boosted->tgid, PIDTYPE_TGID);
+	if (p)
+		boost_walk_threads(&walk, p);
+	/* Other processes may have the same memory. */
+	if (walk.seen < users) {
+		struct task_struct *own = p;
 
-			if (!of)
-				continue;
-			/* The threads of a process have the same. */
-			if (of != mm)
-				break;
-			seen = task_call_func(t, boost_look_fixed, &look);
-			if (seen == SEEN_IP)
-				visit(data, look.ip);
-			else if (seen == SEEN_RUNNING && running < nr_cpu_ids)
-				runs[running++] = get_task_struct(t);
-			else if (seen == SEEN_RUNNING)
-				all = false;
+		for_each_process(p) {
+			if (p != own)
+				boost_walk_threads(&walk, p);
 		}
 	}
 	rcu_read_unlock();
 
-	for (unsigned int i = 0; i < running; i++) {
-		int seen = boost_look_at(&look, runs[i]);
+	for (unsigned int i = 0; i < walk.number; i++) {
+		int seen = boost_look_at(&walk.look, walk.running[i]);
 
 		if (seen == SEEN_IP)
-			visit(data, look.ip);
+			visit(data, walk.look.ip);
 		else if (seen == SEEN_RUNNING)
-			all = false;
-		put_task_struct(runs[i]);
+			walk.all = false;
+		put_task_struct(walk.running[i]);
 	}
-	return all;
+	kvfree(walk.running);
+	return walk.all;
 }

@@ -19,6 +19,9 @@
 
 #define BOOST_AREA_SIZE		(1UL << UPROBE_BOOST_AREA_SHIFT)
 
+/* An access beyond the end of an object at address 0 must fault. */
+#define BOOST_LOWEST		((unsigned long)SZ_1M)
+
 /* Bytes above the heap that an area leaves to it */
 #define BOOST_HEAP_GAP		SZ_1G
 
@@ -60,7 +63,7 @@ static unsigned long boost_lowest(unsigned long end)
 {
 	unsigned long reach = UPROBE_BOOST_REACH - BOOST_AREA_SIZE;
 
-	return max(end > reach ? end - reach : 0, mmap_min_addr);
+	return max3(end > reach ? end - reach : 0, mmap_min_addr, BOOST_LOWEST);
 }
 
 /*
@@ -93,7 +96,8 @@ static unsigned long boost_find_hole(struct mm_struct *mm, struct vm_area_struct
 	info.low_limit = end;
 	if (mm->brk >= end)
 		info.low_limit = max(end, mm->brk + BOOST_HEAP_GAP);
-	info.high_limit = min(start + UPROBE_BOOST_REACH - BOOST_AREA_SIZE, DEFAULT_MAP_WINDOW);
+	info.high_limit = min3(start + UPROBE_BOOST_REACH - BOOST_AREA_SIZE, DEFAULT_MAP_WINDOW,
+			       mm->task_size);
 	if (info.low_limit >= info.high_limit)
 		return -ENOMEM;
 	return vm_unmapped_area(&info);
@@ -143,8 +147,6 @@ void uprobe_boost_lock_area(struct mm_struct *mm, unsigned long vaddr,
 	vma = vma_lookup(mm, vaddr);
 	if (vma && !vma_is_special_mapping(vma, &boost_mapping))
 		vma = NULL;
-	if (vma)
-		vma_start_write(vma);
 	locked(data, vma);
 	mmap_write_unlock(mm);
 }

@@ -9,13 +9,13 @@ use kernel::{
     bindings,
     error::to_result,
     ffi::{c_ulong, c_void},
-    mm::{Mm, MmWithUser},
+    mm::{Mm, MmWithUser, MmapReadGuard},
     page::Page,
     prelude::*,
     sync::aref::ARef, //
 };
 
-pub(crate) use kernel::bindings::{uprobe_boost_place, uprobe_boosted};
+pub(crate) use kernel::bindings::{pid, uprobe_boost_place, uprobe_boosted};
 
 /// Bytes of a granule: of a slot, or of half a slot.
 pub(crate) const GRANULE: usize = bindings::UPROBE_BOOST_GRANULE as usize;
@@ -131,9 +131,9 @@ pub(crate) fn lock_area<F: FnMut(LockedMapping)>(mm: &MmWithUser, vaddr: usize, 
     }
 }
 
-/// Returns whether the text at `bp_vaddr` has a breakpoint. May sleep; takes the mmap lock.
-pub(crate) fn is_probed(mm: &MmWithUser, bp_vaddr: usize) -> bool {
-    // SAFETY: The `mm` has users.
+/// Returns whether there may be a breakpoint at `bp_vaddr`. `_` proves that the mmap lock is held.
+pub(crate) fn is_probed(mm: &MmWithUser, bp_vaddr: usize, _: &MmapReadGuard<'_>) -> bool {
+    // SAFETY: The `mm` has users, and its lock is held.
     unsafe { bindings::uprobe_boost_is_probed(mm.as_raw(), bp_vaddr) }
 }
 

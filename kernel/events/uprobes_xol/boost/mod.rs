@@ -17,8 +17,8 @@ mod table;
 mod tests;
 
 use super::ffi::{arch_uprobe, count, page, Counter};
-use core::{mem::offset_of, ptr};
-use ffi::{uprobe_boost_place, uprobe_boosted, AREA_SIZE, GRANULE};
+use core::{array, mem::offset_of, ptr};
+use ffi::{pid, uprobe_boost_place, uprobe_boosted, AREA_SIZE, GRANULE, REACH};
 use kernel::{
     mm::Mm,
     new_mutex,
@@ -41,6 +41,10 @@ use table::{Key, Table};
 /// takes a lock, which does not matter at this rate.
 const RETRY_AFTER: Msecs = 100;
 
+/// Regions of the address space, as large as a jump reaches, for which hits are told apart when
+/// there is no room. Each is used again after as many others.
+const REGIONS: usize = 16;
+
 /// The boosted slots of a process.
 ///
 /// The first hit that needs one makes it. The process's `mm` has a reference, and the work item has
@@ -48,10 +52,11 @@ const RETRY_AFTER: Msecs = 100;
 #[pin_data]
 #[repr(C)]
 pub(crate) struct BoostedSlots {
-    /// The part that the C core knows, as the first field.
+    /// The parts that C knows are the first fields. C alone uses `tgid`.
     filter: Atomic<u64>,
-    /// The time in ticks before which hits do not ask for a slot.
-    not_before: Atomic<usize>,
+    tgid: Atomic<*mut pid>,
+    /// For each region, the time in ticks before which hits do not ask for a slot.
+    not_before: [Atomic<usize>; REGIONS],
     table: Table,
     /// `None` in tests without a process.
     mm: Option<ARef<Mm>>,
@@ -66,6 +71,7 @@ pub(crate) struct BoostedSlots {
 }
 
 static_assert!(offset_of!(BoostedSlots, filter) == offset_of!(uprobe_boosted, filter));
+static_assert!(offset_of!(BoostedSlots, tgid) == offset_of!(uprobe_boosted, tgid));
 
 /// Creates the boosted slots of the current process. May sleep. Returns null when there is no
 /// memory.
@@ -215,7 +221,8 @@ impl BoostedSlots {
         Arc::pin_init(
             pin_init!(Self {
                 filter: Atomic::new(0),
-                not_before: Atomic::new(jiffies::now()),
+                tgid: Atomic::new(ptr::null_mut()),
+                not_before: array::from_fn(|_| Atomic::new(jiffies::now())),
                 table,
                 mm,
                 adding <- new_mutex!((), "uprobes_xol::boost::adding"),
@@ -241,7 +248,7 @@ impl BoostedSlots {
     ) -> Option<usize> {
         // SAFETY: By the function's requirements.
         let stepped = unsafe { this.table.find(key.stepped(), bp_vaddr) };
-        if stepped.is_some() || this.is_forbidden() {
+        if stepped.is_some() || this.is_forbidden(bp_vaddr) {
             return None;
         }
         for _ in 0..2 {
@@ -249,9 +256,8 @@ impl BoostedSlots {
             match made {
                 Ok(vaddr) => return Some(vaddr),
                 Err(NoSlot::NoArea { full }) => {
-                    if full {
-                        // Maybe with slots for text that was unmapped.
-                        this.inner.lock().sweep = true;
+                    // Maybe with slots for text that was unmapped.
+                    if full && this.inner.lock().ask_for_sweep() {
                         Arc::from(this).reclaim_later();
                     }
                     match this.add_area(bp_vaddr) {
@@ -265,7 +271,7 @@ impl BoostedSlots {
                 Err(NoSlot::NoMemory) => break,
             }
         }
-        this.forbid();
+        this.forbid(bp_vaddr);
         None
     }
 
@@ -303,11 +309,7 @@ impl BoostedSlots {
     /// The page with this index of the area at `vaddr`. May sleep.
     fn page(&self, vaddr: usize, index: usize) -> Option<*mut page> {
         let mut guard = self.inner.lock();
-        let area = (0..guard.areas.len()).find(|&index| {
-            self.table
-                .area(index)
-                .is_some_and(|area| area.vaddr == vaddr)
-        })?;
+        let area = guard.area_at(&self.table, vaddr)?;
         Some(guard.add_page(&self.table, area, index).ok()?.as_ptr())
     }
 
@@ -330,16 +332,20 @@ impl BoostedSlots {
         }
     }
 
-    /// Returns whether hits must not ask for a slot now. Takes no lock.
-    fn is_forbidden(&self) -> bool {
-        // ORDERING: Relaxed: decides nothing but how soon a change is noticed.
-        let left = self.not_before.load(Relaxed).wrapping_sub(jiffies::now());
-        left as isize > 0
+    fn not_before(&self, bp_vaddr: usize) -> &Atomic<usize> {
+        &self.not_before[bp_vaddr / REACH % REGIONS]
     }
 
-    /// Makes hits not ask for a slot, for [`RETRY_AFTER`] milliseconds.
-    fn forbid(&self) {
+    /// Returns whether hits in the region of `bp_vaddr` must not ask for a slot now. Takes no lock.
+    fn is_forbidden(&self, bp_vaddr: usize) -> bool {
+        // ORDERING: Relaxed: decides nothing but how soon a change is noticed.
+        let not_before = self.not_before(bp_vaddr).load(Relaxed);
+        not_before.wrapping_sub(jiffies::now()) as isize > 0
+    }
+
+    /// Makes hits in the region of `bp_vaddr` not ask for a slot, for [`RETRY_AFTER`] milliseconds.
+    fn forbid(&self, bp_vaddr: usize) {
         let until = jiffies::now().wrapping_add(msecs_to_jiffies(RETRY_AFTER));
-        self.not_before.store(until, Relaxed);
+        self.not_before(bp_vaddr).store(until, Relaxed);
     }
 }

@@ -80,7 +80,7 @@ impl BoostedSlots {
             ))
         };
 
-        if core::mem::take(&mut self.inner.lock().sweep) {
+        if self.inner.lock().begin_sweep() {
             if let Some(mm) = mm() {
                 self.sweep(&mm);
             }
@@ -95,7 +95,13 @@ impl BoostedSlots {
         // SAFETY: No other task frees records.
         let complete = visit_ips(&mm, |ip| unsafe { self.occupy(ip) });
         self.finish(complete);
-        self.give_back(&mm);
+        let pages = self.give_back(&mm);
+        // The process's files are not kept open meanwhile.
+        drop(mm);
+        if !pages.is_empty() {
+            // Interrupts look at records, too.
+            rcu::synchronize_rcu();
+        }
         true
     }
 
@@ -118,13 +124,14 @@ impl BoostedSlots {
         });
     }
 
-    /// Gives back the pages without slots.
-    fn give_back(&self, mm: &MmWithUser) {
+    /// Takes the pages without slots from their areas. They may be freed after a grace period of
+    /// RCU.
+    fn give_back(&self, mm: &MmWithUser) -> KVec<SlotPage> {
         let mut pages: KVec<SlotPage> = KVec::new();
         let areas = self.inner.lock().areas.len();
         for index in 0..areas {
             let Some(area) = self.table.area(index) else {
-                return;
+                break;
             };
             if !self.inner.lock().has_empty(index) || pages.reserve(PAGES, GFP_KERNEL).is_err() {
                 continue;
@@ -141,10 +148,7 @@ impl BoostedSlots {
                 }
             });
         }
-        if !pages.is_empty() {
-            // Interrupts look at records, too.
-            rcu::synchronize_rcu();
-        }
+        pages
     }
 
     /// Retires the slots whose text has no breakpoint any more.
@@ -164,8 +168,10 @@ impl BoostedSlots {
                     }
                 }
             }
+            // This lock is taken before that of the slots.
+            let locked = mm.mmap_read_lock();
             for (key, bp_vaddr) in probes {
-                if !is_probed(mm, bp_vaddr) {
+                if !is_probed(mm, bp_vaddr, &locked) {
                     self.inner.lock().retire(&self.table, key, bp_vaddr);
                 }
             }

@@ -3,18 +3,29 @@
 //! The memory of boosted slots, which the lock protects.
 
 use super::{
-    super::ffi::{count, write_insn, Counter},
+    super::ffi::{arch_uprobe, count, write_insn, Counter},
     ffi::{fill_page, AREAS, AREA_SIZE, GRANULE, REACH},
-    table::{Area, Granule, Key, Record, Records, Retired, Table, GRANULES, PAGES}, //
+    table::{flags, Area, Granule, Key, Record, Records, Retired, Table, GRANULES, PAGES}, //
 };
+use core::mem;
 use kernel::{
     page::{Page, PAGE_SIZE},
-    prelude::*, //
+    prelude::*,
+    time::{jiffies, msecs_to_jiffies, Jiffies, Msecs}, //
 };
 use pin_init::init_array_from_fn;
 
+/// Milliseconds between two sweeps. Each looks at all slots of the process.
+const SWEEP_AFTER: Msecs = 5000;
+
 /// Proof that the lock of boosted slots is held. There is one `Locked`, which the lock protects.
 pub(crate) struct Locked(());
+
+/// The bytes of a slot, with the alignment of a `struct arch_uprobe`.
+#[repr(align(8))]
+struct Bytes([u8; 2 * GRANULE]);
+
+static_assert!(align_of::<Bytes>() >= align_of::<arch_uprobe>());
 
 /// The reason why a probe gets no slot.
 pub(crate) enum NoSlot {
@@ -36,17 +47,15 @@ pub(crate) struct SlotPage {
     slots: usize,
     /// Slots that are retired.
     pub(crate) retired: usize,
-    /// No granule below this one is unused.
-    from: usize,
+    /// For slots of one granule and of two, the first granule that may be unused.
+    from: [usize; 2],
 }
 
 impl SlotPage {
     fn new() -> Result<Self> {
-        // At the limit of its memory cgroup the process goes on with steps.
-        let flags = GFP_KERNEL_ACCOUNT | __GFP_NORETRY;
-        let memory = Page::alloc_page(flags)?;
+        let memory = Page::alloc_page(flags())?;
         fill_page(&memory);
-        let records = KBox::init(init_array_from_fn(|_| Record::new()), flags)?;
+        let records = KBox::init(init_array_from_fn(|_| Record::new()), flags())?;
         count(Counter::BoostPages, 1);
         Ok(Self {
             memory,
@@ -54,7 +63,7 @@ impl SlotPage {
             used: 0,
             slots: 0,
             retired: 0,
-            from: 0,
+            from: [0; 2],
         })
     }
 
@@ -73,7 +82,7 @@ impl SlotPage {
         if self.used + granules > GRANULES {
             return None;
         }
-        (self.from.next_multiple_of(granules)..GRANULES)
+        (self.from[granules - 1]..GRANULES)
             .step_by(granules)
             .find(|&first| {
                 let granules = &self.records[first..first + granules];
@@ -81,13 +90,17 @@ impl SlotPage {
             })
     }
 
+    /// Finds an unused slot of this size, and does not look again before the place where it is.
+    fn find(&mut self, granules: usize) -> Option<usize> {
+        let first = self.unused(granules);
+        self.from[granules - 1] = first.unwrap_or(GRANULES);
+        first
+    }
+
     /// Counts a slot that has got a probe.
     fn take(&mut self, first: usize, granules: usize) {
         if granules == 2 {
             self.records[first + 1].set_second();
-        }
-        if first == self.from {
-            self.from += granules;
         }
         self.used += granules;
         self.slots += 1;
@@ -100,7 +113,8 @@ impl SlotPage {
         for record in &self.records[first..first + granules] {
             record.set_unused();
         }
-        self.from = self.from.min(first);
+        self.from[0] = self.from[0].min(first);
+        self.from[1] = self.from[1].min(first & !1);
         self.used -= granules;
         self.slots -= 1;
         self.retired -= 1;
@@ -123,7 +137,9 @@ pub(crate) struct Inner {
     /// Records that are in chains.
     linked: usize,
     /// Whether some probes may be gone without notice, because their text was unmapped.
-    pub(crate) sweep: bool,
+    sweep: bool,
+    /// The time in ticks before which there is no other sweep.
+    no_sweep_before: Jiffies,
     pub(crate) locked: Locked,
 }
 
@@ -142,15 +158,17 @@ impl NewArea {
     pub(crate) fn new() -> Result<Self> {
         Ok(Self {
             area: Area::new()?,
-            pages: KBox::init(init_array_from_fn(|_| None), GFP_KERNEL_ACCOUNT)?,
+            pages: KBox::init(init_array_from_fn(|_| None), flags())?,
         })
     }
 }
 
-/// Returns whether every slot of the area at `vaddr` can reach every byte of the instruction at
-/// `bp_vaddr`, and back.
-fn reaches(vaddr: usize, bp_vaddr: usize) -> bool {
-    vaddr.abs_diff(bp_vaddr) < REACH - AREA_SIZE
+/// Returns whether every slot of an area can reach every byte of the instruction at `bp_vaddr`, and
+/// back.
+fn in_reach(table: &Table, area: usize, bp_vaddr: usize) -> bool {
+    table
+        .area(area)
+        .is_some_and(|area| area.vaddr.abs_diff(bp_vaddr) < REACH - AREA_SIZE)
 }
 
 impl Inner {
@@ -161,11 +179,24 @@ impl Inner {
     /// [`ENOMEM`] when there is no memory.
     pub(crate) fn new() -> Result<Self> {
         Ok(Self {
-            areas: KVec::with_capacity(AREAS, GFP_KERNEL_ACCOUNT)?,
+            areas: KVec::with_capacity(AREAS, flags())?,
             linked: 0,
             sweep: false,
+            no_sweep_before: jiffies::now(),
             locked: Locked(()),
         })
+    }
+
+    /// Asks for a sweep. Returns false if there was one lately.
+    pub(crate) fn ask_for_sweep(&mut self) -> bool {
+        self.sweep = self.no_sweep_before.wrapping_sub(jiffies::now()) as isize <= 0;
+        self.sweep
+    }
+
+    /// Returns whether a sweep was asked for. Then the caller does it.
+    pub(crate) fn begin_sweep(&mut self) -> bool {
+        self.no_sweep_before = jiffies::now().wrapping_add(msecs_to_jiffies(SWEEP_AFTER));
+        mem::take(&mut self.sweep)
     }
 
     /// Returns whether the process may get another area.
@@ -173,8 +204,12 @@ impl Inner {
         self.areas.len() < AREAS
     }
 
-    /// Adds an area, which is mapped at `vaddr`.
+    /// Adds an area, which is mapped at `vaddr`. If the process has unmapped an area there, that
+    /// area's pages are in the new mapping.
     pub(crate) fn add_area(&mut self, table: &Table, new: NewArea, vaddr: usize) {
+        if self.area_at(table, vaddr).is_some() {
+            return;
+        }
         let NewArea { mut area, pages } = new;
         area.vaddr = vaddr;
         let index = self.areas.len();
@@ -185,27 +220,21 @@ impl Inner {
         }
     }
 
-    /// Returns whether an area in reach has room for a slot.
-    pub(crate) fn has_room(&self, table: &Table, bp_vaddr: usize) -> bool {
-        self.in_reach(table, bp_vaddr).any(|area| {
-            self.areas[area].iter().any(|page| match page {
-                // Two granules are enough for any slot.
-                Some(page) => page.unused(2).is_some(),
-                None => true,
-            })
-        })
+    /// The index of the area at `vaddr`.
+    pub(crate) fn area_at(&self, table: &Table, vaddr: usize) -> Option<usize> {
+        (0..self.areas.len())
+            .find(|&index| table.area(index).is_some_and(|area| area.vaddr == vaddr))
     }
 
-    /// The areas in reach of a probe.
-    fn in_reach<'a>(
-        &'a self,
-        table: &'a Table,
-        bp_vaddr: usize,
-    ) -> impl Iterator<Item = usize> + 'a {
-        (0..self.areas.len()).filter(move |&index| {
-            table
-                .area(index)
-                .is_some_and(|area| reaches(area.vaddr, bp_vaddr))
+    /// Returns whether an area in reach has room for a slot.
+    pub(crate) fn has_room(&self, table: &Table, bp_vaddr: usize) -> bool {
+        (0..self.areas.len()).any(|area| {
+            in_reach(table, area, bp_vaddr)
+                && self.areas[area].iter().any(|page| match page {
+                    // Two granules are enough for any slot.
+                    Some(page) => page.unused(2).is_some(),
+                    None => true,
+                })
         })
     }
 
@@ -224,6 +253,10 @@ impl Inner {
         if let Some(vaddr) = unsafe { table.find(key, bp_vaddr) } {
             return Ok(vaddr);
         }
+        // SAFETY: The lock is held.
+        if unsafe { table.find(key.stepped(), bp_vaddr) }.is_some() {
+            return Err(NoSlot::Unreachable);
+        }
         table.spread(self.linked, &mut self.locked);
         if !table.has_room(bp_vaddr, &mut self.locked) {
             return Err(NoSlot::NoMemory);
@@ -234,11 +267,12 @@ impl Inner {
         };
         let offset = page * PAGE_SIZE + first * GRANULE;
         let vaddr = of.vaddr + offset;
-        let mut bytes = [0; 2 * GRANULE];
-        let reaches = write(vaddr, &mut bytes);
+        let mut bytes = Bytes([0; 2 * GRANULE]);
+        let reaches = write(vaddr, &mut bytes.0);
         if reaches {
-            let bytes = &bytes[..key.granules() * GRANULE];
-            // SAFETY: The bytes fit into the page. The slot is unused: no task executes it.
+            let bytes = &bytes.0[..key.granules() * GRANULE];
+            // SAFETY: The bytes fit into the page and are aligned. The slot is unused: no task
+            // executes it.
             unsafe { write_insn(&slots.memory, vaddr, bytes) };
         }
         slots.take(first, key.granules());
@@ -263,12 +297,15 @@ impl Inner {
     ) -> Result<(usize, usize, usize), NoSlot> {
         let mut full = false;
         let mut room = None;
-        for area in self.in_reach(table, bp_vaddr) {
+        for area in 0..self.areas.len() {
+            if !in_reach(table, area, bp_vaddr) {
+                continue;
+            }
             full = true;
-            for (index, page) in self.areas[area].iter().enumerate() {
+            for (index, page) in self.areas[area].iter_mut().enumerate() {
                 match page {
                     Some(page) => {
-                        if let Some(first) = page.unused(granules) {
+                        if let Some(first) = page.find(granules) {
                             return Ok((area, index, first));
                         }
                     }

@@ -13,6 +13,7 @@ use super::{
 };
 use core::num::NonZeroU32;
 use kernel::{
+    alloc::Flags,
     page::PAGE_SIZE,
     prelude::*,
     sync::{
@@ -20,6 +21,11 @@ use kernel::{
         SetOnce, //
     },
 };
+
+/// How memory is allocated. At the limit of its memory cgroup the process goes on with steps.
+pub(crate) fn flags() -> Flags {
+    GFP_KERNEL_ACCOUNT | __GFP_NORETRY
+}
 
 /// Granules of a page.
 pub(crate) const GRANULES: usize = PAGE_SIZE / GRANULE;
@@ -227,7 +233,7 @@ impl Area {
                 vaddr: 0,
                 records: [const { Atomic::new(core::ptr::null_mut()) }; PAGES],
             },
-            GFP_KERNEL_ACCOUNT,
+            flags(),
         )?)
     }
 
@@ -329,9 +335,9 @@ pub(crate) const fn chains_of(level: u32) -> usize {
 /// The chains of a level, which are empty.
 fn chains(level: u32) -> Result<KVVec<Atomic<u32>>> {
     let number = chains_of(level);
-    let mut chains = KVVec::with_capacity(number, GFP_KERNEL_ACCOUNT)?;
+    let mut chains = KVVec::with_capacity(number, flags())?;
     for _ in 0..number {
-        chains.push(Atomic::new(END), GFP_KERNEL_ACCOUNT)?;
+        chains.push(Atomic::new(END), flags())?;
     }
     Ok(chains)
 }
