@@ -90,7 +90,8 @@ void uprobe_xol_put_slot(struct xol_area *area, struct uprobe_task *utask);
  * the instruction cannot be boosted.
  *
  * uprobe_boost() makes the current task, which hit the probe, go on in a boosted slot.
- * It returns false if the instruction must be stepped.
+ * It returns false if the instruction must be stepped. uprobe_boost_make() makes the
+ * slot.
  *
  * uprobe_boost_removed() retires the slot of a probe whose breakpoint was removed from
  * @mm. uprobe_free_boosted() frees all slots of a process that is gone.
@@ -108,17 +109,38 @@ bool uprobe_is_wanted(struct uprobe *uprobe);
 bool vma_has_uprobes(struct vm_area_struct *vma, unsigned long start, unsigned long end);
 
 #ifdef CONFIG_UPROBES_XOL_BOOST
+extern bool uprobe_boost_enabled;
+
 u64 uprobe_boost_key(const struct arch_uprobe *arch);
-bool __uprobe_boost(struct uprobe *uprobe, u64 key, const struct arch_uprobe *arch,
-		    struct pt_regs *regs);
+unsigned long uprobe_boost_make(struct uprobe *uprobe, u64 key, const struct arch_uprobe *arch,
+				unsigned long bp_vaddr);
 void uprobe_boost_removed(struct mm_struct *mm, u64 key, unsigned long bp_vaddr);
 void uprobe_free_boosted(struct mm_struct *mm);
 void uprobe_leave_boosted(void);
+unsigned long uprobe_boosted_find(struct uprobe_boosted *boosted, u64 key,
+				  unsigned long bp_vaddr);
 
 static inline bool uprobe_boost(struct uprobe *uprobe, u64 key,
 				const struct arch_uprobe *arch, struct pt_regs *regs)
 {
-	return key && __uprobe_boost(uprobe, key, arch, regs);
+	unsigned long bp_vaddr = instruction_pointer(regs), vaddr = 0;
+	struct uprobe_boosted *boosted;
+
+	if (!key || unlikely(!READ_ONCE(uprobe_boost_enabled) || !arch_uprobe_may_boost(regs)))
+		return false;
+
+	/* Pairs with the release in boost_create() */
+	boosted = READ_ONCE(current->mm->uprobes_state.boosted);
+	if (likely(boosted))
+		vaddr = uprobe_boosted_find(boosted, key, bp_vaddr);
+	if (unlikely(!vaddr)) {
+		vaddr = uprobe_boost_make(uprobe, key, arch, bp_vaddr);
+		if (!vaddr)
+			return false;
+	}
+	/* For all that the core knows, the task does not execute anything out of line. */
+	instruction_pointer_set(regs, vaddr);
+	return true;
 }
 #else
 static inline u64 uprobe_boost_key(const struct arch_uprobe *arch)
@@ -152,6 +174,7 @@ enum {
 	UPROBE_BOOST_AREAS	= 64,	/* of a process, at most */
 	UPROBE_BOOST_KEY_SHIFT	= 8,	/* of a probe's number; the rest is arch_uprobe_boost() */
 	UPROBE_BOOST_FIRST_KEY	= 16,	/* smaller numbers are for slots without a probe */
+	UPROBE_BOOST_STEPPED	= 1,	/* in place of an address: out of reach */
 };
 
 /* The head of a process's boosted slots; the rest belongs to Rust. */
@@ -175,7 +198,8 @@ struct uprobe_boost_place {
  *
  * uprobe_boosted_find() returns the address of the slot of a probe, or 0.
  * uprobe_boosted_make() also makes a slot; it may sleep and take mmap_lock, but waits
- * for no hit. For both, the task is an RCU Tasks Trace reader until the slot is its ip.
+ * for no hit. If it makes a record that the slot would be out of reach, it returns
+ * UPROBE_BOOST_STEPPED. For both, the task is an RCU Tasks Trace reader until the slot is its ip.
  *
  * uprobe_boosted_remove() retires the slot of a probe, if there is one. It may sleep.
  * mmap_lock may be held.
@@ -187,8 +211,6 @@ struct uprobe_boost_place {
  */
 struct uprobe_boosted *uprobe_boosted_create(void);
 void uprobe_boosted_free(struct uprobe_boosted *boosted);
-unsigned long uprobe_boosted_find(struct uprobe_boosted *boosted, u64 key,
-				  unsigned long bp_vaddr);
 unsigned long uprobe_boosted_make(struct uprobe_boosted *boosted, u64 key,
 				  const struct arch_uprobe *arch, unsigned long bp_vaddr);
 void uprobe_boosted_remove(struct uprobe_boosted *boosted, u64 key,

@@ -25,8 +25,8 @@
 #undef MODULE_PARAM_PREFIX
 #define MODULE_PARAM_PREFIX "uprobes."
 
-static bool boost __read_mostly = true;
-module_param(boost, bool, 0644);
+bool uprobe_boost_enabled __read_mostly = true;
+module_param_named(boost, uprobe_boost_enabled, bool, 0644);
 
 u64 uprobe_boost_key(const struct arch_uprobe *arch)
 {
@@ -37,12 +37,6 @@ u64 uprobe_boost_key(const struct arch_uprobe *arch)
 		return 0;
 	/* The number is never used again: a uprobe may get the address of another. */
 	return atomic64_inc_return(&number) << UPROBE_BOOST_KEY_SHIFT | boosted;
-}
-
-static struct uprobe_boosted *boost_get(void)
-{
-	/* Pairs with the release in boost_create() */
-	return READ_ONCE(current->mm->uprobes_state.boosted);
 }
 
 static void boost_free(struct uprobe_boosted *boosted)
@@ -58,55 +52,34 @@ static struct uprobe_boosted *boost_create(void)
 	if (!boosted)
 		return NULL;
 	boosted->tgid = get_task_pid(current, PIDTYPE_TGID);
-	/* Pairs with the reads of this pointer, which dereference it */
-	if (try_cmpxchg_release(&current->mm->uprobes_state.boosted, &old, boosted))
+	/*
+	 * A release: pairs with the reads of this pointer, which dereference it. Full, as
+	 * the caller looks later whether the probe was removed.
+	 */
+	if (try_cmpxchg(&current->mm->uprobes_state.boosted, &old, boosted))
 		return boosted;
 	boost_free(boosted);
 	return old;
 }
 
-static noinline unsigned long boost_make(struct uprobe *uprobe, u64 key,
-					 const struct arch_uprobe *arch,
-					 unsigned long bp_vaddr)
+unsigned long uprobe_boost_make(struct uprobe *uprobe, u64 key, const struct arch_uprobe *arch,
+				unsigned long bp_vaddr)
 {
-	struct uprobe_boosted *boosted = boost_get() ?: boost_create();
-	unsigned long vaddr;
+	struct uprobe_boosted *boosted = READ_ONCE(current->mm->uprobes_state.boosted);
+	unsigned long made;
 
 	if (!boosted)
+		boosted = boost_create();
+	if (!boosted)
 		return 0;
-	vaddr = uprobe_boosted_make(boosted, key, arch, bp_vaddr);
+	made = uprobe_boosted_make(boosted, key, arch, bp_vaddr);
 	/*
 	 * A breakpoint is removed when no consumer wants it any more, and then its slot
 	 * is removed. This slot may have been made too late for that.
 	 */
-	if (vaddr && !uprobe_is_wanted(uprobe))
+	if (made && !uprobe_is_wanted(uprobe))
 		uprobe_boosted_remove(boosted, key, bp_vaddr);
-	return vaddr;
-}
-
-/*
- * Nothing is left to do after the instruction: for all that the core knows, the
- * task does not execute anything out of line.
- */
-bool __uprobe_boost(struct uprobe *uprobe, u64 key, const struct arch_uprobe *arch,
-		    struct pt_regs *regs)
-{
-	unsigned long bp_vaddr = instruction_pointer(regs), vaddr = 0;
-	struct uprobe_boosted *boosted;
-
-	if (unlikely(!READ_ONCE(boost) || !arch_uprobe_may_boost(regs)))
-		return false;
-
-	boosted = boost_get();
-	if (likely(boosted))
-		vaddr = uprobe_boosted_find(boosted, key, bp_vaddr);
-	if (unlikely(!vaddr)) {
-		vaddr = boost_make(uprobe, key, arch, bp_vaddr);
-		if (!vaddr)
-			return false;
-	}
-	instruction_pointer_set(regs, vaddr);
-	return true;
+	return made == UPROBE_BOOST_STEPPED ? 0 : made;
 }
 
 void uprobe_boost_removed(struct mm_struct *mm, u64 key, unsigned long bp_vaddr)

@@ -29,6 +29,8 @@ pub(crate) const AREAS: usize = bindings::UPROBE_BOOST_AREAS as usize;
 pub(crate) const KEY_SHIFT: u32 = bindings::UPROBE_BOOST_KEY_SHIFT;
 /// The smallest number of a probe.
 pub(crate) const FIRST_KEY: u64 = bindings::UPROBE_BOOST_FIRST_KEY as u64;
+/// In place of an address: the slot would be out of reach.
+pub(crate) const STEPPED: usize = bindings::UPROBE_BOOST_STEPPED as usize;
 /// The slot has two granules.
 pub(crate) const PAIR: u64 = bindings::UPROBE_BOOST_PAIR as u64;
 /// The bits that `arch_uprobe_boost()` uses.

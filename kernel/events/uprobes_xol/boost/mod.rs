@@ -18,7 +18,7 @@ mod tests;
 
 use super::ffi::{arch_uprobe, count, page, Counter};
 use core::{array, mem::offset_of, ptr};
-use ffi::{pid, uprobe_boost_place, uprobe_boosted, AREA_SIZE, GRANULE, REACH};
+use ffi::{pid, uprobe_boost_place, uprobe_boosted, AREA_SIZE, GRANULE, REACH, STEPPED};
 use kernel::{
     mm::Mm,
     new_mutex,
@@ -117,7 +117,7 @@ unsafe extern "C" fn uprobe_boosted_find(
 }
 
 /// Finds the slot of a probe, or makes one, and returns its address. Returns 0 if the instruction
-/// must be stepped.
+/// must be stepped, or `UPROBE_BOOST_STEPPED` if this is recorded from now on.
 ///
 /// May sleep; takes the mmap lock. Does not wait for hits.
 ///
@@ -138,11 +138,16 @@ unsafe extern "C" fn uprobe_boosted_make(
         unsafe { ffi::boost_insn(arch, bp_vaddr, vaddr, bytes) }
     };
     // SAFETY: By the safety requirements.
-    let vaddr = unsafe { BoostedSlots::make(slots, Key::new(key), bp_vaddr, write) };
-    if vaddr.is_none() {
-        count(Counter::Unboosted, 1);
+    match unsafe { BoostedSlots::make(slots, Key::new(key), bp_vaddr, write) } {
+        Ok(vaddr) => vaddr,
+        Err(reason) => {
+            count(Counter::Unboosted, 1);
+            match reason {
+                NoSlot::Unreachable => STEPPED,
+                _ => 0,
+            }
+        }
     }
-    vaddr.unwrap_or(0)
 }
 
 /// Retires the slot of a probe, if there is one, and has it reclaimed. May sleep. The mmap lock may
@@ -234,8 +239,7 @@ impl BoostedSlots {
         )
     }
 
-    /// Finds the slot of a probe, or makes one; see [`Inner::make`]. Returns `None` if the
-    /// instruction must be stepped.
+    /// Finds the slot of a probe, or makes one; see [`Inner::make`].
     ///
     /// # Safety
     ///
@@ -245,16 +249,19 @@ impl BoostedSlots {
         key: Key,
         bp_vaddr: usize,
         write: impl Fn(usize, &mut [u8; 2 * GRANULE]) -> bool,
-    ) -> Option<usize> {
+    ) -> Result<usize, NoSlot> {
         // SAFETY: By the function's requirements.
         let stepped = unsafe { this.table.find(key.stepped(), bp_vaddr) };
         if stepped.is_some() || this.is_forbidden(bp_vaddr) {
-            return None;
+            return Err(NoSlot::NotNow);
         }
         for _ in 0..2 {
-            let made = this.inner.lock().make(&this.table, key, bp_vaddr, &write);
+            // Very many tasks may need a slot at the same time, which the others get later.
+            let made = {
+                let mut inner = this.inner.try_lock().ok_or(NoSlot::NotNow)?;
+                inner.make(&this.table, key, bp_vaddr, &write)
+            };
             match made {
-                Ok(vaddr) => return Some(vaddr),
                 Err(NoSlot::NoArea { full }) => {
                     // Maybe with slots for text that was unmapped.
                     if full && this.inner.lock().ask_for_sweep() {
@@ -262,17 +269,16 @@ impl BoostedSlots {
                     }
                     match this.add_area(bp_vaddr) {
                         Ok(()) => {}
-                        // The next hit will find room.
-                        Err(EAGAIN) => return None,
+                        Err(EAGAIN) => return Err(NoSlot::NotNow),
                         Err(_) => break,
                     }
                 }
-                Err(NoSlot::Unreachable) => return None,
                 Err(NoSlot::NoMemory) => break,
+                other => return other,
             }
         }
         this.forbid(bp_vaddr);
-        None
+        Err(NoSlot::NotNow)
     }
 
     /// Adds an area within reach of a probe, unless another task has done so. May sleep; takes the

@@ -35,6 +35,8 @@ pub(crate) enum NoSlot {
     Unreachable,
     /// There is no memory, or the chain is too long.
     NoMemory,
+    /// A later hit may get one.
+    NotNow,
 }
 
 /// A page of slots.

@@ -277,7 +277,7 @@ impl Granule {
 
     #[inline(always)]
     fn area(self) -> usize {
-        self.index() / (PAGES * GRANULES)
+        self.index() / (PAGES * GRANULES) % AREAS
     }
 
     /// The area, and the page in it.
@@ -318,12 +318,16 @@ impl Place<'_> {
 }
 
 /// The table of a process.
+///
+/// # Invariants
+///
+/// `chains` points to the chains of a level, which exist as long as the table does.
 pub(crate) struct Table {
-    /// The level in use.
-    level: Atomic<u32>,
+    /// The chains in use: those of the last level.
+    chains: Atomic<*const Chains>,
     /// An odd random number: no user knows which addresses have the same chain.
     factor: u64,
-    levels: [SetOnce<KVVec<Atomic<u32>>>; LEVELS],
+    levels: [SetOnce<KBox<Chains>>; LEVELS],
     areas: [SetOnce<KBox<Area>>; AREAS],
 }
 
@@ -332,14 +336,24 @@ pub(crate) const fn chains_of(level: u32) -> usize {
     1 << (FIRST_BITS + level * BITS_PER_LEVEL)
 }
 
-/// The chains of a level, which are empty.
-fn chains(level: u32) -> Result<KVVec<Atomic<u32>>> {
-    let number = chains_of(level);
-    let mut chains = KVVec::with_capacity(number, flags())?;
-    for _ in 0..number {
-        chains.push(Atomic::new(END), flags())?;
+/// The heads of the chains of a level.
+struct Chains {
+    /// The chain of a hash is the number that is left without these bits.
+    shift: u32,
+    heads: KVVec<Atomic<u32>>,
+}
+
+impl Chains {
+    /// The chains of a level, which are empty. May sleep.
+    fn new(level: u32) -> Result<KBox<Self>> {
+        let number = chains_of(level);
+        let mut heads = KVVec::with_capacity(number, flags())?;
+        for _ in 0..number {
+            heads.push(Atomic::new(END), flags())?;
+        }
+        let shift = u64::BITS - number.ilog2();
+        Ok(KBox::new(Self { shift, heads }, flags())?)
     }
-    Ok(chains)
 }
 
 impl Table {
@@ -350,13 +364,15 @@ impl Table {
     /// [`ENOMEM`] when there is no memory.
     pub(crate) fn new() -> Result<Self> {
         let [number] = random();
+        let chains = Chains::new(0)?;
         let table = Self {
-            level: Atomic::new(0),
+            // INVARIANT: The box is not moved out of the table.
+            chains: Atomic::new(&raw const *chains),
             factor: number | 1,
             levels: [const { SetOnce::new() }; LEVELS],
             areas: [const { SetOnce::new() }; AREAS],
         };
-        table.levels[0].populate(chains(0)?);
+        table.levels[0].populate(chains);
         Ok(table)
     }
 
@@ -371,22 +387,29 @@ impl Table {
         Some(self.areas.get(index)?.as_ref()?)
     }
 
+    /// The chains in use.
+    #[inline(always)]
+    fn chains(&self) -> &Chains {
+        // ORDERING: Acquire pairs with the release in `spread`: the heads are initialised.
+        //
+        // SAFETY: Valid by the type's invariants.
+        unsafe { &*self.chains.load(Acquire) }
+    }
+
     /// The head of the chain for a probe at this address.
     #[inline(always)]
     fn head(&self, bp_vaddr: usize) -> Option<&Atomic<u32>> {
-        // ORDERING: Relaxed: decides nothing but which chains are searched.
-        let level = self.level.load(Relaxed);
-        let chains = self.levels.get(level as usize)?.as_ref()?;
-        chains.get(self.bucket(bp_vaddr, level))
+        let chains = self.chains();
+        chains.heads.get(self.bucket(bp_vaddr, chains.shift))
     }
 
-    /// The chain of a level for a probe at this address.
+    /// The chain for a probe at this address, where `shift` is that of the chains.
     #[inline(always)]
-    pub(crate) fn bucket(&self, bp_vaddr: usize, level: u32) -> usize {
-        let product = (bp_vaddr as u64).wrapping_mul(self.factor);
+    pub(crate) fn bucket(&self, bp_vaddr: usize, shift: u32) -> usize {
+        let product = bp_vaddr as u128 * u128::from(self.factor);
         // Products of addresses that follow each other are as regular. This scatters them.
-        let scattered = (product ^ (product >> (u64::BITS / 2))).wrapping_mul(self.factor);
-        (scattered >> (u64::BITS - FIRST_BITS - level * BITS_PER_LEVEL)) as usize
+        let scattered = (product ^ (product >> u64::BITS)) as u64;
+        (scattered >> (shift % u64::BITS)) as usize
     }
 
     /// The record with this number, and the address of its granule.
@@ -400,7 +423,7 @@ impl Table {
         let index = granule.in_area();
         // SAFETY: By the function's requirements.
         let record = unsafe { area.record(index) }?;
-        Some((record, area.vaddr + index * GRANULE))
+        Some((record, area.vaddr.wrapping_add(index * GRANULE)))
     }
 
     /// Finds the slot of a probe, and returns its address. Takes no lock, and writes nothing. May
@@ -489,8 +512,10 @@ impl Table {
             let (record, vaddr) = unsafe { self.at(granule) }?;
             let found = record.key();
             if (found == key || found == key.stepped()) && record.bp_vaddr(vaddr) == bp_vaddr {
-                // A hit that is at the record may still go on from there.
                 link.store(record.next.load(Relaxed), Relaxed);
+                // The record may be used again when the following ones are freed: a hit that comes
+                // to it then must not go on to them. A hit that is here now asks under the lock.
+                record.next.store(END, Relaxed);
                 record.retire(Retired::Fresh);
                 return Some(granule);
             }
@@ -501,17 +526,28 @@ impl Table {
     /// Spreads the records over more chains, if `records` are too many for those that there are.
     /// May sleep.
     pub(crate) fn spread(&self, records: usize, _: &mut Locked) {
-        let level = self.level.load(Relaxed) + 1;
-        if records < 2 * chains_of(level - 1) || level as usize == LEVELS {
+        let number = self.chains().heads.len();
+        let Some(level) = self
+            .levels
+            .iter()
+            .position(|level| level.as_ref().is_none())
+        else {
+            return;
+        };
+        if records < 2 * number {
             return;
         }
         // Without memory, the chains get longer.
-        let Ok(more) = chains(level) else {
+        let Ok(chains) = Chains::new(level as u32) else {
             return;
         };
-        self.levels[level as usize].populate(more);
-        // Hits that follow a chain meanwhile may miss their slot.
-        self.level.store(level, Relaxed);
+        let pointer = &raw const *chains;
+        self.levels[level].populate(chains);
+        // INVARIANT: The box is not moved out of the table. Hits that follow a chain meanwhile may
+        // miss their slot.
+        //
+        // ORDERING: Release pairs with the acquire in `chains`.
+        self.chains.store(pointer, Release);
         for (number, area) in self
             .areas
             .iter()
