@@ -102,6 +102,10 @@ static const struct emulate_case emulate_cases[] = {
 	{ "rep loopne", { 0xf3, 0xe0, 0x10 }, 3, STEPPED },
 	{ "repne loope", { 0xf2, 0xe1, 0x10 }, 3, STEPPED },
 
+	{ "pcmpeqw %mm0,%mm1, REX2", { 0xd5, 0x80, 0x75, 0xc8 }, 4, STEPPED },
+	{ "por %mm0,%mm1, REX2", { 0xd5, 0x80, 0xeb, 0xc8 }, 4, STEPPED },
+	{ "call *%r16", { 0xd5, 0x10, 0xff, 0xd0 }, 4, STEPPED },
+
 	{ "lea 8(%rdi),%rdx", { 0x48, 0x8d, 0x57, 0x08 }, 4, STEPPED },
 	{ "lea 0x10(%eip),%edx", { 0x67, 0x8d, 0x15, 0x10, 0, 0, 0 }, 7, STEPPED },
 };
@@ -370,6 +374,20 @@ static void emulate_test_pushf(struct kunit *test)
 	}
 }
 
+/* Checks that the operand of a step is relative to a register, and no jump is stepped. */
+static void emulate_test_rex2(struct kunit *test)
+{
+	/* mov %r16d,0x10(%rip), with a base that has no meaning; and its step, with rsi */
+	static const u8 mov[MAX_INSN_SIZE] = { 0xd5, 0x51, 0x89, 0x05, 0x10 };
+	static const u8 step[] = { 0xd5, 0x40, 0x89, 0x86, 0x10, 0, 0, 0 };
+	static const u8 jmpabs[MAX_INSN_SIZE] = { 0xd5, 0x00, 0xa1, 0x10 };
+	struct arch_uprobe arch;
+
+	KUNIT_ASSERT_EQ(test, emulate_analyze(&arch, mov), 0);
+	KUNIT_EXPECT_MEMEQ(test, arch.insn, step, sizeof(step));
+	KUNIT_EXPECT_EQ(test, emulate_analyze(&arch, jmpabs), -ENOTSUPP);
+}
+
 static struct kunit_case emulate_test_cases[] = {
 	KUNIT_CASE_PARAM_WITH_INIT(emulate_test_insn, kunit_array_gen_params,
 				   emulate_register, NULL),
@@ -378,6 +396,7 @@ static struct kunit_case emulate_test_cases[] = {
 	KUNIT_CASE(emulate_test_left_to_the_cpu),
 	KUNIT_CASE(emulate_test_relative_to_ip),
 	KUNIT_CASE(emulate_test_pushf),
+	KUNIT_CASE(emulate_test_rex2),
 	{}
 };
 
