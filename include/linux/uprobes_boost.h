@@ -58,17 +58,25 @@ static inline void uprobe_boost_fault(void)
  * arch_uprobe_boosted_step() begins a step of the current task, which is at the start
  * of the slot utask->xol_vaddr for the probe at utask->vaddr. @boost is what
  * arch_uprobe_boost() returned. It makes @copy, for the functions that end a step.
+ * arch_uprobe_boosted_step_ended() returns whether such a step has come to a breakpoint
+ * that ends it. Then it sets ip to the end of the instruction.
  */
 u8 arch_uprobe_boost(const struct arch_uprobe *auprobe);
 bool arch_uprobe_boost_insn(const struct arch_uprobe *auprobe, unsigned long bp_vaddr,
 			    unsigned long vaddr, u8 *bytes);
 void arch_uprobe_boosted_leave(struct pt_regs *regs, unsigned long next);
 void arch_uprobe_boosted_step(struct arch_uprobe *copy, struct pt_regs *regs, u8 boost);
+bool arch_uprobe_boosted_step_ended(struct pt_regs *regs);
 #else
 #define uprobe_boosted_ip(regs)		instruction_pointer(regs)
 
 static inline void uprobe_boost_fault(void)
 {
+}
+
+static inline bool arch_uprobe_boosted_step_ended(struct pt_regs *regs)
+{
+	return false;
 }
 #endif
 

@@ -801,8 +801,13 @@ static void boost_test_step_of_rep(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, regs.ip, boost_slot + UPROBE_BOOST_GRANULE);
 	KUNIT_EXPECT_FALSE(test, regs.flags & X86_EFLAGS_TF);
 
-	regs.ip += 2 + INT3_INSN_SIZE;
-	KUNIT_EXPECT_EQ(test, boost_trap(&regs, DIE_INT3), NOTIFY_STOP);
+	/* A breakpoint elsewhere */
+	regs.ip = boost_bp + INT3_INSN_SIZE;
+	KUNIT_EXPECT_FALSE(test, arch_uprobe_boosted_step_ended(&regs));
+
+	regs.ip = boost_slot + UPROBE_BOOST_GRANULE + 2 + INT3_INSN_SIZE;
+	KUNIT_EXPECT_TRUE(test, arch_uprobe_boosted_step_ended(&regs));
+	utask.state = UTASK_SSTEP_ACK;
 	boost_expect_stepped(test, &utask, &copy, &regs, 2);
 }
 

@@ -406,9 +406,9 @@ impl Table {
     /// The chain for a probe at this address, where `shift` is that of the chains.
     #[inline(always)]
     pub(crate) fn bucket(&self, bp_vaddr: usize, shift: u32) -> usize {
-        let product = bp_vaddr as u128 * u128::from(self.factor);
+        let product = (bp_vaddr as u64).wrapping_mul(self.factor);
         // Products of addresses that follow each other are as regular. This scatters them.
-        let scattered = (product ^ (product >> u64::BITS)) as u64;
+        let scattered = (product ^ (product >> (u64::BITS / 2))).wrapping_mul(self.factor);
         (scattered >> (shift % u64::BITS)) as usize
     }
 
