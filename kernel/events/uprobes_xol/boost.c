@@ -51,6 +51,8 @@ static struct uprobe_boosted *boost_create(void)
 
 	if (!boosted)
 		return NULL;
+	/* KMSAN does not see what Rust writes. */
+	kmsan_unpoison_memory(boosted, sizeof(*boosted));
 	boosted->tgid = get_task_pid(current, PIDTYPE_TGID);
 	/*
 	 * A release: pairs with the reads of this pointer, which dereference it. Full, as

@@ -75,12 +75,10 @@ pub(crate) fn trampoline() -> &'static [u8] {
     unsafe { slice::from_raw_parts(code.cast(), size) }
 }
 
-/// Random numbers that no user can guess.
-pub(crate) fn random<const N: usize>() -> [u64; N] {
-    let mut numbers = [0; N];
-    // SAFETY: The array is valid for writes of its size, and may have any value.
-    unsafe { bindings::get_random_bytes((&raw mut numbers).cast(), size_of_val(&numbers)) };
-    numbers
+/// A random number that no user can guess.
+pub(crate) fn random() -> u64 {
+    // SAFETY: May be called at any time.
+    unsafe { bindings::get_random_u64() }
 }
 
 /// The counts over all areas.

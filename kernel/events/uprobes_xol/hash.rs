@@ -15,7 +15,7 @@ use super::{
     insn::{Insn, HASHED_WORDS},
     slot::SLOT_COUNT, //
 };
-use core::num::NonZeroUsize;
+use core::{array, num::NonZeroUsize};
 
 /// The binary logarithm of the number of chains. If all slots are in chains, a chain has four on
 /// average.
@@ -68,7 +68,7 @@ pub(crate) struct Hasher([u64; KEYS]);
 impl Hasher {
     /// Draws a hash function.
     pub(crate) fn new() -> Self {
-        Self(ffi::random())
+        Self(array::from_fn(|_| ffi::random()))
     }
 
     /// The hash of an instruction.

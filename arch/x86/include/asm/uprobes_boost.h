@@ -6,6 +6,7 @@
 #include <linux/sizes.h>
 #include <linux/string.h>
 #include <linux/types.h>
+#include <linux/wordpart.h>
 #include <linux/uprobes.h>
 
 struct insn;
@@ -22,7 +23,7 @@ enum { UPROBE_BOOST_FILL = UPROBE_SWBP_INSN };
 
 static inline void arch_uprobe_boost_fill(void *kaddr, size_t size)
 {
-	memset(kaddr, UPROBE_BOOST_FILL, size);
+	memset64(kaddr, REPEAT_BYTE(UPROBE_BOOST_FILL), size / sizeof(u64));
 }
 
 /*

@@ -35,7 +35,7 @@ use kernel::{
     workqueue::{new_delayed_work, DelayedWork}, //
 };
 use slots::{Inner, NewArea, NoSlot};
-use table::{Key, Table};
+use table::{flags, Key, Table};
 
 /// Milliseconds for which hits do not ask for a slot, after there was no memory or no room. Asking
 /// takes a lock, which does not matter at this rate.
@@ -222,20 +222,19 @@ impl BoostedSlots {
     ///
     /// [`ENOMEM`] when there is no memory.
     fn new(mm: Option<ARef<Mm>>) -> Result<Arc<Self>> {
-        let (table, inner) = (Table::new()?, Inner::new()?);
+        let inner = Inner::new()?;
         Arc::pin_init(
-            pin_init!(Self {
+            try_pin_init!(Self {
                 filter: Atomic::new(0),
                 tgid: Atomic::new(ptr::null_mut()),
                 not_before: array::from_fn(|_| Atomic::new(jiffies::now())),
-                table,
+                table <- Table::new(),
                 mm,
                 adding <- new_mutex!((), "uprobes_xol::boost::adding"),
                 inner <- new_mutex!(inner, "uprobes_xol::boost"),
                 work <- new_delayed_work!("uprobes_xol::boost::work"),
             }),
-            // C reads the head.
-            GFP_KERNEL_ACCOUNT | __GFP_ZERO,
+            flags(),
         )
     }
 

@@ -311,8 +311,10 @@ impl Inner {
                             return Ok((area, index, first));
                         }
                     }
-                    None if room.is_none() => room = Some((area, index)),
-                    None => {}
+                    None => {
+                        room = room.or(Some((area, index)));
+                        break;
+                    }
                 }
             }
         }

@@ -11,7 +11,7 @@ use super::{
     ffi::{AREAS, AREA_SIZE, BOOST, FIRST_KEY, GRANULE, KEY_SHIFT, PAIR},
     slots::Locked, //
 };
-use core::num::NonZeroU32;
+use core::{num::NonZeroU32, ptr};
 use kernel::{
     alloc::Flags,
     page::PAGE_SIZE,
@@ -20,7 +20,9 @@ use kernel::{
         atomic::{Acquire, Atomic, Relaxed, Release},
         SetOnce, //
     },
+    try_init,
 };
+use pin_init::init_array_from_fn;
 
 /// How memory is allocated. At the limit of its memory cgroup the process goes on with steps.
 pub(crate) fn flags() -> Flags {
@@ -38,7 +40,7 @@ pub(crate) const LONGEST_SEARCH: usize = 16;
 
 /// The binary logarithm of the number of chains, at first. Each further level has four times as
 /// many.
-const FIRST_BITS: u32 = 7;
+const FIRST_BITS: u32 = 5;
 const BITS_PER_LEVEL: u32 = 2;
 
 /// Levels, of which the last has one chain for each granule that a process can have.
@@ -228,13 +230,13 @@ pub(crate) struct Area {
 impl Area {
     /// An area without pages.
     pub(crate) fn new() -> Result<KBox<Self>> {
-        Ok(KBox::new(
-            Self {
+        KBox::try_init(
+            try_init!(Self {
                 vaddr: 0,
-                records: [const { Atomic::new(core::ptr::null_mut()) }; PAGES],
-            },
+                records <- init_array_from_fn(|_| Atomic::new(ptr::null_mut())),
+            }),
             flags(),
-        )?)
+        )
     }
 
     /// The record of a granule, if its page is there.
@@ -357,23 +359,26 @@ impl Chains {
 }
 
 impl Table {
-    /// Makes a table in which nothing is found. May sleep.
+    /// Returns an initialiser for a table in which nothing is found. May sleep.
     ///
     /// # Errors
     ///
     /// [`ENOMEM`] when there is no memory.
-    pub(crate) fn new() -> Result<Self> {
-        let [number] = random();
-        let chains = Chains::new(0)?;
-        let table = Self {
+    pub(crate) fn new() -> impl Init<Self, Error> {
+        // Nothing is moved: each process with a probe needs a table.
+        try_init!(Self {
+            chains: Atomic::new(ptr::null()),
+            factor: random() | 1,
+            levels <- init_array_from_fn(|_| SetOnce::new()),
+            areas <- init_array_from_fn(|_| SetOnce::new()),
+        })
+        .chain(|table| {
+            let chains = Chains::new(0)?;
             // INVARIANT: The box is not moved out of the table.
-            chains: Atomic::new(&raw const *chains),
-            factor: number | 1,
-            levels: [const { SetOnce::new() }; LEVELS],
-            areas: [const { SetOnce::new() }; AREAS],
-        };
-        table.levels[0].populate(chains);
-        Ok(table)
+            table.chains = Atomic::new(&raw const *chains);
+            table.levels[0].populate(chains);
+            Ok(())
+        })
     }
 
     /// Makes `area` the one with this index.

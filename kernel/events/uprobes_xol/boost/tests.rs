@@ -251,7 +251,7 @@ mod uprobes_xol_boosted {
         const SHIFT: u32 = u64::BITS - chains_of(LEVEL).ilog2();
         // If the hash function were linear, about one factor in a hundred would not spread them.
         for _ in 0..1000 {
-            let table = Table::new()?;
+            let table = KBox::try_init(Table::new(), GFP_KERNEL)?;
             let mut seen = KVec::from_elem(false, chains_of(LEVEL), GFP_KERNEL)?;
             for bp_vaddr in (0x40_1000..0x40_2000).step_by(16) {
                 seen[table.bucket(bp_vaddr, SHIFT)] = true;
