@@ -466,12 +466,14 @@ static void insn_test_btype(struct kunit *test)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		u64 btype = system_supports_bti() ? cases[i].btype : PSR_BTYPE_NONE;
 		struct pt_regs regs = {
 			.pc = 0x401000,
 			.pstate = PSR_MODE_EL0t | PSR_BTYPE_J,
 		};
+		u64 btype = PSR_BTYPE_NONE;
 
+		if (system_supports_bti())
+			btype = cases[i].btype;
 		emulate(test, cases[i].insn, &regs);
 		KUNIT_EXPECT_EQ_MSG(test, regs.pstate & PSR_BTYPE_MASK, btype, "%s",
 				    cases[i].name);
@@ -495,4 +497,5 @@ static struct kunit_suite insn_test_suite = {
 	.name = "uprobes_insn",
 	.test_cases = insn_test_cases,
 };
+
 kunit_test_suite(insn_test_suite);
