@@ -47,8 +47,8 @@
  * enter the kernel, a hypervisor or an enclave; and transactions, which go back to
  * their start when the slot may hold another instruction.
  *
- * x87 instructions store their address, in a slot that of the slot. Programs get to
- * see it only by fnstenv and the like, and only to report a fault.
+ * x87 instructions store their address, and a slot is another address. A program sees
+ * it only if it reads the x87 state, as by fnstenv.
  *
  * A row is a range of opcodes, the values of the reg field of their ModRM byte, if
  * they have one, and the prefixes that they may have. The other prefixes never

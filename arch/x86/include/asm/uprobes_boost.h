@@ -2,12 +2,13 @@
 #ifndef _ASM_X86_UPROBES_BOOST_H
 #define _ASM_X86_UPROBES_BOOST_H
 
-#include <linux/ptrace.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
 #include <linux/types.h>
 #include <linux/wordpart.h>
 #include <linux/uprobes.h>
+
+#include <asm/ptrace.h>
 
 struct insn;
 
