@@ -250,7 +250,9 @@ static void emulate_test_loops(struct kunit *test)
 		regs.flags = cases[i].flags;
 		expected = regs;
 		expected.cx -= cases[i].opcode != 0xe3;
-		expected.ip += 2 - (cases[i].taken ? 128 : 0);
+		expected.ip += 2;
+		if (cases[i].taken)
+			expected.ip -= 128;
 		KUNIT_EXPECT_TRUE(test, arch_uprobe_skip_sstep(&arch, &regs));
 		KUNIT_EXPECT_MEMEQ_MSG(test, &regs, &expected, sizeof(regs), "case %zu", i);
 	}
@@ -404,4 +406,5 @@ static struct kunit_suite emulate_test_suite = {
 	.name = "uprobes_emulate",
 	.test_cases = emulate_test_cases,
 };
+
 kunit_test_suite(emulate_test_suite);

@@ -76,9 +76,8 @@ FIXTURE_TEARDOWN(accounted)
 	EXPECT_EQ(shared->wrong, 0);
 	close(self->probes);
 	EXPECT_EQ(rmdir("group"), 0);
-	if (self->enabled) {
+	if (self->enabled)
 		EXPECT_TRUE(group_write("cgroup.subtree_control", "-memory"));
-	}
 	groups_leave();
 }
 
@@ -222,9 +221,8 @@ TEST_F_TIMEOUT(accounted, limit_is_reached, TIME_LIMIT)
 	EXPECT_EQ(killed, 0);
 	ksft_print_msg("the limit was reached %lu times\n", reached);
 	/* where areas grow, and are charged */
-	if (xol_tells() && outgrows_batch()) {
+	if (xol_tells() && outgrows_batch())
 		EXPECT_GT(reached, 0);
-	}
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
 }

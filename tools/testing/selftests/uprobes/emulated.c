@@ -272,7 +272,7 @@ TEST_F_TIMEOUT(branches, returns_that_are_probed_twice, TIME_LIMIT)
 })
 
 /* Whether all went well; -1 if there are no shadow stacks */
-static int __attribute__((noinline)) call_with_shadow_stack(unsigned int calls)
+static __attribute_noinline__ int call_with_shadow_stack(unsigned int calls)
 {
 	bool well = true;
 
@@ -332,7 +332,7 @@ static void note_violation(int signal, siginfo_t *info, void *context)
 	      KSFT_PASS : KSFT_FAIL);
 }
 
-static int __attribute__((noinline)) violate_shadow_stack(const void *argument)
+static __attribute_noinline__ int violate_shadow_stack(const void *argument)
 {
 	static const void *const return_stack[] = { returned_site };
 	struct sigaction action = {

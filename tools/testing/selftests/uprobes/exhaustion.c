@@ -89,7 +89,8 @@ FIXTURE_TEARDOWN(exhaustion)
 
 TEST_F_TIMEOUT(exhaustion, more_threads_than_slots, TIME_LIMIT)
 {
-	probes = own_probes = 1;
+	probes = 1;
+	own_probes = 1;
 	rounds = 20;
 	threads_run(self->many, call_rounds);
 	EXPECT_EQ(counters_read(self->counters, 0),
@@ -103,7 +104,8 @@ TEST_F_TIMEOUT(exhaustion, more_instructions_than_slots, TIME_LIMIT)
 	unsigned long recycles = 0, before = 0;
 	bool told = xol_count("recycles", &before);
 
-	probes = own_probes = self->many;
+	probes = self->many;
+	own_probes = self->many;
 	rounds = 5;
 	threads_run(2, call_rounds);
 	EXPECT_TRUE(!told || (xol_count("recycles", &recycles) && recycles > before));

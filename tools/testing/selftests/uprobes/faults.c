@@ -918,7 +918,8 @@ TEST_F_TIMEOUT(leaked, nothing, TIME_LIMIT)
 	/* "unreferenced object" begins a report; the backtrace is its end. */
 	while (fgets(line, sizeof(line), file)) {
 		if (!strncmp(line, "unreferenced object", 19)) {
-			ours = by_uprobes = false;
+			ours = false;
+			by_uprobes = false;
 			strcpy(object, line);
 		} else if (strstr(line, "comm \"" COMM "\"")) {
 			ours = true;

@@ -72,17 +72,17 @@ static unsigned int number(const char *text)
 unsigned int sites(unsigned int argument);
 
 asm("	.text\n"
-    "	.globl site_load, site_lea, site_store\n"
-    "sites:\n"
-    "site_load:\n"
-    "	mov	4(%esp), %eax\n"
-    "site_lea:\n"
-    "	lea	8(%eax), %edx\n"
-    "site_store:\n"
-    "	mov	%edx, 4(%esp)\n"
-    "	mov	4(%esp), %eax\n"
-    "	sub	$8, %eax\n"
-    "	ret\n");
+	"	.globl site_load, site_lea, site_store\n"
+	"sites:\n"
+	"site_load:\n"
+	"	mov	4(%esp), %eax\n"
+	"site_lea:\n"
+	"	lea	8(%eax), %edx\n"
+	"site_store:\n"
+	"	mov	%edx, 4(%esp)\n"
+	"	mov	4(%esp), %eax\n"
+	"	sub	$8, %eax\n"
+	"	ret\n");
 
 static bool call_in_hole(unsigned int pages)
 {
@@ -131,7 +131,7 @@ static bool same(const char *one, const char *other)
 }
 
 /* @stack: the number of arguments, and then the arguments, the program's name first */
-__attribute__((noreturn, regparm(1), used)) static void start(const long *stack)
+__attribute__((regparm(1))) void start(const long *stack)
 {
 	const char *what = (const char *)stack[2], *argument = (const char *)stack[3];
 	bool done = false;
@@ -145,7 +145,7 @@ __attribute__((noreturn, regparm(1), used)) static void start(const long *stack)
 }
 
 asm("	.globl _start\n"
-    "_start:\n"
-    "	mov	%esp, %eax\n"
-    "	and	$-16, %esp\n"
-    "	call	start\n");
+	"_start:\n"
+	"	mov	%esp, %eax\n"
+	"	and	$-16, %esp\n"
+	"	call	start\n");

@@ -22,13 +22,15 @@
 	timed	ret, INSN_STEPS_UPSTREAM, "ret"
 	timed	call, INSN_STEPS_UPSTREAM, "call *%rax", "lea 5f(%rip), %rax", "ret; 5:"
 	/* Also where its effect is compared, it calls the function's last instruction */
-	timed	call_rip, INSN_STEPS_UPSTREAM, "call *6f(%rip)", after="ret; .balign 8; 6: .quad 5f; 5:"
+	timed	call_rip, INSN_STEPS_UPSTREAM, "call *6f(%rip)", \
+		after="ret; .balign 8; 6: .quad 5f; 5:"
 
 	/* Emulated */
 	insn	INSN_NO_EFFECT, nopw 64(%rax, %rax)
 	insn	(INSN_STEPS_UPSTREAM | INSN_NO_EFFECT), endbr32
 	insn	(INSN_REFUSED_UPSTREAM | INSN_NO_EFFECT), .byte 0x2e, 0x90
-	insn	(INSN_REFUSED_UPSTREAM | INSN_NO_EFFECT), .byte 0x66, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0
+	insn	(INSN_REFUSED_UPSTREAM | INSN_NO_EFFECT), \
+		.byte 0x66, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0
 	insn	0, push %r12
 	insn	0, jmp 2f
 	insn	INSN_NO_EFFECT, jz 2f

@@ -125,7 +125,6 @@ FIXTURE_TEARDOWN(life_cycle)
 	close(self->probe);
 }
 
-
 static void live_shortly(unsigned int index)
 {
 	/* from threads without a slot to threads with one for some hits */

@@ -378,7 +378,8 @@ static int check_insn(const void *argument)
 	if (probe >= 0)
 		close(probe);
 
-	once_more = expected = (uint64_t)check->threads * check->runs;
+	expected = (uint64_t)check->threads * check->runs;
+	once_more = expected;
 	/* CPUs step once per iteration; QEMU once more, to find the counter 0 */
 	if (insn->flags & INSN_REPEATS) {
 		once_more *= REPETITIONS + 1;

@@ -147,7 +147,7 @@ static uintptr_t fault_stack(const void *address)
 
 	snprintf(mark, sizeof(mark), ": page_fault_user: address=%p ", address);
 	while (!ip && getline(&line, &size, file) > 0) {
-		found |= strstr(line, mark) != NULL;
+		found = found || strstr(line, mark);
 		if (found)
 			sscanf(line, " => <%lx>", &ip);
 	}

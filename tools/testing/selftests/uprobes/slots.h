@@ -41,6 +41,7 @@ static inline bool steps_are_warned_of(void)
 	return false;
 #endif
 }
+
 /* Reads one of the counts. False if the kernel does not tell it. */
 bool xol_count(const char *count, unsigned long *value);
 

@@ -45,6 +45,7 @@ struct world {
 	uint8_t results[RESULTS];
 	uint8_t counters[COUNTERS];
 	uint8_t relative[sizeof(umip_result)];
+
 	_Alignas(64) uint8_t canary[CANARY];
 };
 
@@ -395,9 +396,8 @@ TEST_F_TIMEOUT(debugger, single_steps, TIME_LIMIT)
 	    unprobed.places[1] != (uintptr_t)one->next)
 		behind = 2;
 	EXPECT_EQ(probed.number - behind, unprobed.number - 1);
-	for (unsigned int i = 1; i < unprobed.number && i - 1 + behind < probed.number; i++) {
+	for (unsigned int i = 1; i < unprobed.number && i - 1 + behind < probed.number; i++)
 		EXPECT_EQ(probed.places[i - 1 + behind], unprobed.places[i]);
-	}
 	EXPECT_EQ(memcmp(world, &expected, sizeof(expected)), 0);
 }
 
@@ -486,9 +486,8 @@ TEST_F_TIMEOUT(removal, in_the_middle, TIME_LIMIT)
 	EXPECT_EQ(world->state.rsi, (uintptr_t)self->page);
 	EXPECT_EQ(world->state.r8, expected.r8);
 	EXPECT_EQ(world->state.flags, expected.flags);
-	for (unsigned int i = 0; i < CANARY; i++) {
+	for (unsigned int i = 0; i < CANARY; i++)
 		ASSERT_EQ(world->canary[i], CANARY_BYTE);
-	}
 	/* not probed any more */
 	reset_world();
 	blocking_case->function(&world->state);
