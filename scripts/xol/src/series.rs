@@ -197,11 +197,21 @@ fn prove(pristine: &Pristine, feature: &Feature, series: &Path, progress: &Progr
 }
 
 fn checkpatch(pristine: &Pristine, series: &Path, progress: &Progress) -> Result<()> {
+    let ignored = [
+        // Asks for maintainers with each new file.
+        "FILE_PATH_CHANGES",
+        // The uprobe core is a reader of tasks trace RCU, which checkpatch does not know.
+        "RCU_TASKS_TRACE",
+        // A source package has no history to look a commit up in.
+        "UNKNOWN_COMMIT_ID",
+        // A fix for stable kernels names no commit where the origin is not known.
+        "MISSING_FIXES_TAG",
+        // The code that the series changes returns ENOTSUPP.
+        "ENOTSUPP",
+    ];
     let mut perl = Command::new("perl");
     perl.arg("scripts/checkpatch.pl")
-        // FILE_PATH_CHANGES asks for maintainers with each new file. The uprobe core
-        // is a reader of tasks trace RCU, which checkpatch does not know.
-        .args(["--no-signoff", "--ignore=FILE_PATH_CHANGES,RCU_TASKS_TRACE"])
+        .args(["--no-signoff", &format!("--ignore={}", ignored.join(","))])
         .args(["--terse", "--no-summary", "--color=never"])
         .args(apply::patch_files(series)?)
         .current_dir(&pristine.path);
