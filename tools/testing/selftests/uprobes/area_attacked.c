@@ -339,8 +339,8 @@ TEST_F_TIMEOUT(attack, no_address_space, TIME_LIMIT)
 /* And as long as it is tried again, it can be killed. */
 TEST_F_TIMEOUT(attack, no_address_space_and_killed, TIME_LIMIT)
 {
-	pid_t pid, ended;
 	int status;
+	pid_t pid;
 
 	pid = fork();
 	ASSERT_GE(pid, 0);
@@ -349,12 +349,7 @@ TEST_F_TIMEOUT(attack, no_address_space_and_killed, TIME_LIMIT)
 		call_times(1);
 		_exit(KSFT_FAIL);
 	}
-	do
-		ended = waitpid(pid, &status, WNOHANG);
-	while (!ended && counters_read(self->counters, 0) < 3);
-	ASSERT_EQ(ended, 0);
-	ASSERT_EQ(kill(pid, SIGKILL), 0);
-	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	ASSERT_FALSE(ends_within(pid, self->counters, 1, 3, &status));
 	EXPECT_TRUE(WIFSIGNALED(status));
 }
 
@@ -414,22 +409,14 @@ FIXTURE_TEARDOWN(hole)
  */
 TEST_F_TIMEOUT(hole, is_enough, TIME_LIMIT)
 {
-	pid_t pid, ended;
 	int status;
+	pid_t pid;
 
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid)
 		_exit(call_in_hole(variant->pages));
-	do {
-		give_way();
-		ended = waitpid(pid, &status, WNOHANG);
-	} while (!ended && counters_read(self->counters, 0) < ENDLESS);
-	if (!ended) {
-		ASSERT_EQ(kill(pid, SIGKILL), 0);
-		ASSERT_EQ(waitpid(pid, &status, 0), pid);
-	}
-	EXPECT_EQ(ended, pid)
+	EXPECT_TRUE(ends_within(pid, self->counters, 1, ENDLESS, &status))
 		TH_LOG("the first hit is repeated without end");
 	EXPECT_TRUE(WIFEXITED(status));
 	EXPECT_EQ(WEXITSTATUS(status), KSFT_PASS);

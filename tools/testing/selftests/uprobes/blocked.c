@@ -22,7 +22,7 @@
 
 struct blocked {
 	int uffd;
-	char *page;
+	void *page;
 	unsigned int number, wrong;
 	struct blocked_thread {
 		pthread_t id;
@@ -30,6 +30,46 @@ struct blocked {
 		const void *load;
 	} threads[];
 };
+
+int missing_memory(void **start, size_t size, int flags)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	int uffd = syscall(__NR_userfaultfd, O_CLOEXEC | flags);
+
+	if (uffd < 0)
+		give_up(KSFT_SKIP, "userfaultfd: %s: needs CONFIG_USERFAULTFD",
+			strerror(errno));
+	*start = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (*start == MAP_FAILED)
+		give_up(KSFT_FAIL, "mmap: %s", strerror(errno));
+	range.range.start = (uintptr_t)*start;
+	range.range.len = size;
+	if (ioctl(uffd, UFFDIO_API, &api) || ioctl(uffd, UFFDIO_REGISTER, &range))
+		give_up(KSFT_FAIL, "userfaultfd: %s", strerror(errno));
+	return uffd;
+}
+
+bool missing_memory_wait(int uffd, unsigned int seconds)
+{
+	struct pollfd fd = { .fd = uffd, .events = POLLIN };
+	struct uffd_msg message;
+	int ready;
+
+	do
+		ready = poll(&fd, 1, seconds * 1000);
+	while (ready < 0 && errno == EINTR);
+	return ready == 1 && read(uffd, &message, sizeof(message)) == sizeof(message) &&
+	       message.event == UFFD_EVENT_PAGEFAULT;
+}
+
+void missing_memory_serve(int uffd, const void *start, size_t size)
+{
+	struct uffdio_zeropage zeropage = { .range = { (uintptr_t)start, size } };
+
+	if (ioctl(uffd, UFFDIO_ZEROPAGE, &zeropage))
+		give_up(KSFT_FAIL, "UFFDIO_ZEROPAGE: %s", strerror(errno));
+}
 
 static void *load(void *argument)
 {
@@ -54,16 +94,7 @@ int blocked_attach(unsigned int number, int counters, unsigned int index)
 /* Each thread's fault is a message of its own, though the page is the same. */
 bool blocked_wait(struct blocked *blocked, unsigned int seconds)
 {
-	struct pollfd uffd = { .fd = blocked->uffd, .events = POLLIN };
-	struct uffd_msg message;
-	int ready;
-
-	do
-		ready = poll(&uffd, 1, seconds * 1000);
-	while (ready < 0 && errno == EINTR);
-	return ready == 1 &&
-	       read(blocked->uffd, &message, sizeof(message)) == sizeof(message) &&
-	       message.event == UFFD_EVENT_PAGEFAULT;
+	return missing_memory_wait(blocked->uffd, seconds);
 }
 
 bool blocked_start(struct blocked **blocked, unsigned int number,
@@ -75,9 +106,6 @@ bool blocked_start(struct blocked **blocked, unsigned int number,
 bool blocked_start_in(struct blocked **result, const char *copy, unsigned int number,
 		      unsigned int loads, unsigned int seconds)
 {
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	size_t page_size = sysconf(_SC_PAGESIZE);
 	struct blocked *blocked;
 	pthread_attr_t attr;
 	unsigned int i;
@@ -90,21 +118,8 @@ bool blocked_start_in(struct blocked **result, const char *copy, unsigned int nu
 	*result = blocked;
 
 	blocked->number = number;
-	/* a blocking one cannot be polled */
-	blocked->uffd = syscall(__NR_userfaultfd,
-				O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
-	if (blocked->uffd < 0)
-		ksft_exit_skip("userfaultfd: %s: needs CONFIG_USERFAULTFD\n",
-			       strerror(errno));
-	blocked->page = mmap(NULL, page_size, PROT_READ,
-			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (blocked->page == MAP_FAILED)
-		ksft_exit_fail_perror("mmap");
-	range.range.start = (uintptr_t)blocked->page;
-	range.range.len = page_size;
-	if (ioctl(blocked->uffd, UFFDIO_API, &api) ||
-	    ioctl(blocked->uffd, UFFDIO_REGISTER, &range))
-		ksft_exit_fail_perror("userfaultfd");
+	blocked->uffd = missing_memory(&blocked->page, sysconf(_SC_PAGESIZE),
+				       O_NONBLOCK | UFFD_USER_MODE_ONLY);
 
 	for (i = 0; i < number; i++) {
 		blocked->threads[i].all = blocked;
@@ -137,13 +152,7 @@ void blocked_signal(struct blocked *blocked, int signal)
 
 void blocked_serve(struct blocked *blocked)
 {
-	struct uffdio_zeropage zeropage = {
-		.range.start = (uintptr_t)blocked->page,
-		.range.len = sysconf(_SC_PAGESIZE),
-	};
-
-	if (ioctl(blocked->uffd, UFFDIO_ZEROPAGE, &zeropage))
-		ksft_exit_fail_perror("UFFDIO_ZEROPAGE");
+	missing_memory_serve(blocked->uffd, blocked->page, sysconf(_SC_PAGESIZE));
 }
 
 unsigned int blocked_join(struct blocked *blocked)

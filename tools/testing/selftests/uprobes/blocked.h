@@ -1,14 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Threads that hold a slot for as long as the test wants: they step a load from
- * a page that userfaultfd does not serve before it is told to.
+ * a page that userfaultfd does not serve before it is told to. Other tests can use such
+ * memory for accesses of their own.
  */
 #ifndef UPROBES_BLOCKED_H
 #define UPROBES_BLOCKED_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct blocked;
+
+/*
+ * Maps @size bytes that are missing until they are served, and returns a file descriptor
+ * of userfaultfd() with @flags for them. Ends the process with KSFT_SKIP when the kernel
+ * has no userfaultfd.
+ */
+int missing_memory(void **start, size_t size, int flags);
+/* Waits for an access to it, up to @seconds. It needs O_NONBLOCK to be polled. */
+bool missing_memory_wait(int uffd, unsigned int seconds);
+/* Serves all of it, with zeroes. */
+void missing_memory_serve(int uffd, const void *start, size_t size);
 
 /*
  * Attaches a program that counts in @counters[@index] to the first @number

@@ -16,6 +16,7 @@
 #include <asm/prctl.h>
 
 #include "kselftest_harness.h"
+#include "blocked.h"
 #include "functions.h"
 #include "probe.h"
 
@@ -43,7 +44,7 @@ static uint64_t other_stack[STACK_WORDS];
  */
 struct missing_page {
 	int uffd;
-	char *page, *content;
+	void *page, *content;
 	size_t size;
 	unsigned int served;
 };
@@ -69,29 +70,16 @@ static void *serve_page(void *argument)
 
 static void missing_page_create(struct missing_page *missing, const void *operand)
 {
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-
 	missing->size = sysconf(_SC_PAGESIZE);
-	missing->page = mmap(NULL, missing->size, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	missing->uffd = missing_memory(&missing->page, missing->size, UFFD_USER_MODE_ONLY);
 	missing->content = aligned_alloc(missing->size, missing->size);
-	if (missing->page == MAP_FAILED || !missing->content)
+	if (!missing->content)
 		ksft_exit_fail_msg("no memory for a page\n");
 	memset(missing->content, 0, missing->size);
 	memcpy(missing->content, &operand, sizeof(operand));
 	operand = returned_site;
 	memcpy(missing->content + missing->size - sizeof(operand), &operand,
 	       sizeof(operand));
-
-	missing->uffd = syscall(__NR_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
-	if (missing->uffd < 0)
-		ksft_exit_skip("userfaultfd: %s: needs CONFIG_USERFAULTFD\n", strerror(errno));
-	range.range.start = (uintptr_t)missing->page;
-	range.range.len = missing->size;
-	if (ioctl(missing->uffd, UFFDIO_API, &api) ||
-	    ioctl(missing->uffd, UFFDIO_REGISTER, &range))
-		ksft_exit_fail_perror("userfaultfd");
 }
 
 static uint64_t push_there(const struct missing_page *missing)

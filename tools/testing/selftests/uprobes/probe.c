@@ -545,3 +545,22 @@ int run_isolated(int (*test)(const void *argument), const void *argument,
 	}
 	return WEXITSTATUS(status);
 }
+
+bool ends_within(pid_t pid, int counters, unsigned int number, uint64_t most, int *status)
+{
+	uint64_t hits;
+	pid_t ended;
+
+	do {
+		give_way();
+		ended = waitpid(pid, status, WNOHANG);
+		hits = 0;
+		for (unsigned int i = 0; i < number; i++)
+			hits += counters_read(counters, i);
+	} while (!ended && hits < most);
+	if (ended)
+		return ended == pid;
+	if (kill(pid, SIGKILL) || waitpid(pid, status, 0) != pid)
+		give_up(KSFT_FAIL, "process %d: %s", pid, strerror(errno));
+	return false;
+}

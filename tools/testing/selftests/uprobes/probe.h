@@ -109,4 +109,11 @@ int run_isolated(int (*test)(const void *argument), const void *argument,
 /* Whether the last of these processes took too long, and died when it was killed. */
 bool isolated_took_too_long(void);
 
+/*
+ * Waits for the child process @pid, and kills it when the first @number of @counters
+ * have counted @most hits in all: it repeats one without end. Returns whether the
+ * process ended by itself.
+ */
+bool ends_within(pid_t pid, int counters, unsigned int number, uint64_t most, int *status);
+
 #endif /* UPROBES_PROBE_H */

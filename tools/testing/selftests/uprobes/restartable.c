@@ -10,19 +10,17 @@
  * HITS is the number of executions of probed instructions.
  */
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/rseq.h>
-#include <sys/syscall.h>
 #include <linux/userfaultfd.h>
 
 #include "kselftest_harness.h"
+#include "blocked.h"
 #include "options.h"
 #include "probe.h"
 #include "registers.h"
@@ -142,6 +140,16 @@ FIXTURE(restartable) {
 	unsigned int sites;
 };
 
+static void counters_of_cpus_create(void)
+{
+	const size_t size = CPUS << RESTARTABLE_SHIFT;
+
+	counters_of_cpus = aligned_alloc(1 << RESTARTABLE_SHIFT, size);
+	if (!counters_of_cpus)
+		give_up(KSFT_FAIL, "no memory for counters");
+	memset(counters_of_cpus, 0, size);
+}
+
 FIXTURE_SETUP(restartable)
 {
 	if (!__rseq_size)
@@ -149,9 +157,7 @@ FIXTURE_SETUP(restartable)
 
 	self->sites = restartable_sites();
 	self->counters = counters_create(self->sites);
-	counters_of_cpus = aligned_alloc(1 << RESTARTABLE_SHIFT, CPUS << RESTARTABLE_SHIFT);
-	ASSERT_NE(counters_of_cpus, NULL);
-	memset(counters_of_cpus, 0, CPUS << RESTARTABLE_SHIFT);
+	counters_of_cpus_create();
 }
 
 FIXTURE_TEARDOWN(restartable)
@@ -228,19 +234,6 @@ static void *commit_once(void *unused)
 	return NULL;
 }
 
-static bool wait_for_fault(int uffd)
-{
-	struct pollfd fd = { .fd = uffd, .events = POLLIN };
-	struct uffd_msg message;
-	int ready;
-
-	do
-		ready = poll(&fd, 1, TIME_LIMIT * 1000);
-	while (ready < 0 && errno == EINTR);
-	return ready == 1 && read(uffd, &message, sizeof(message)) == sizeof(message) &&
-	       message.event == UFFD_EVENT_PAGEFAULT;
-}
-
 /*
  * A thread blocks in the load of its sequence, in a page fault that userfaultfd serves.
  * Then the thread's descriptor becomes @rseq_cs, and the thread gets a signal.
@@ -248,10 +241,8 @@ static bool wait_for_fault(int uffd)
 static int get_signal_with(uint64_t rseq_cs)
 {
 	const size_t size = CPUS << RESTARTABLE_SHIFT;
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	struct uffdio_zeropage zeropage;
 	pthread_t thread;
+	void *missing;
 	int uffd;
 
 	/* no step is begun for want of a slot */
@@ -261,27 +252,18 @@ static int get_signal_with(uint64_t rseq_cs)
 	signal(SIGSEGV, note_segv);
 	signal(SIGUSR1, note_user);
 
-	uffd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
-	if (uffd < 0)
-		return KSFT_SKIP;
-	blocking_counters = mmap(NULL, size, PROT_READ | PROT_WRITE,
-				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (blocking_counters == MAP_FAILED)
-		return KSFT_FAIL;
-	range.range.start = (uintptr_t)blocking_counters;
-	range.range.len = size;
-	if (ioctl(uffd, UFFDIO_API, &api) || ioctl(uffd, UFFDIO_REGISTER, &range) ||
-	    pthread_create(&thread, NULL, commit_once, NULL) || !wait_for_fault(uffd))
+	uffd = missing_memory(&missing, size, O_NONBLOCK | UFFD_USER_MODE_ONLY);
+	blocking_counters = missing;
+	if (pthread_create(&thread, NULL, commit_once, NULL) ||
+	    !missing_memory_wait(uffd, TIME_LIMIT))
 		return KSFT_FAIL;
 
 	blocked_rseq->rseq_cs = rseq_cs;
 	if (pthread_kill(thread, SIGUSR1))
 		return KSFT_FAIL;
-	outcome->blocked_again = wait_for_fault(uffd);
-	zeropage = (struct uffdio_zeropage){ .range = range.range };
-	if (ioctl(uffd, UFFDIO_ZEROPAGE, &zeropage) || pthread_join(thread, NULL))
-		return KSFT_FAIL;
-	return KSFT_PASS;
+	outcome->blocked_again = missing_memory_wait(uffd, TIME_LIMIT);
+	missing_memory_serve(uffd, missing, size);
+	return pthread_join(thread, NULL) ? KSFT_FAIL : KSFT_PASS;
 }
 
 /* Returns how the process ended, and leaves in @seen what it saw. */
@@ -327,9 +309,7 @@ FIXTURE_SETUP(refused)
 
 	self->sites = restartable_sites();
 	self->counters = counters_create(self->sites);
-	counters_of_cpus = aligned_alloc(1 << RESTARTABLE_SHIFT, CPUS << RESTARTABLE_SHIFT);
-	ASSERT_NE(counters_of_cpus, NULL);
-	memset(counters_of_cpus, 0, CPUS << RESTARTABLE_SHIFT);
+	counters_of_cpus_create();
 	outcome = mmap(NULL, sizeof(*outcome), PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(outcome, MAP_FAILED);

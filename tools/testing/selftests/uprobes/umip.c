@@ -5,19 +5,15 @@
  * executed once, nothing behind it is executed in its slot, and faults, debuggers and
  * the removal of a probe in the middle of it make no difference.
  */
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
-#include <sys/syscall.h>
-#include <linux/userfaultfd.h>
 
 #include "kselftest_harness.h"
+#include "blocked.h"
 #include "probe.h"
 #include "registers.h"
 #include "threads.h"
@@ -404,31 +400,18 @@ TEST_F_TIMEOUT(debugger, single_steps, TIME_LIMIT)
 FIXTURE(removal) {
 	int counters;
 	int uffd;
-	char *page;
+	void *page;
 };
 
 FIXTURE_SETUP(removal)
 {
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	size_t page_size = sysconf(_SC_PAGESIZE);
-
 	if (!has_umip())
 		SKIP(return, "nothing is emulated: needs a CPU with UMIP, and CONFIG_X86_UMIP");
 	make_world();
 	reset_world();
 	self->counters = counters_create(1);
 	/* the kernel stores the result: not for user space's faults alone */
-	self->uffd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	if (self->uffd < 0)
-		SKIP(return, "userfaultfd: %s: needs CONFIG_USERFAULTFD", strerror(errno));
-	self->page = mmap(NULL, page_size, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(self->page, MAP_FAILED);
-	range.range.start = (uintptr_t)self->page;
-	range.range.len = page_size;
-	ASSERT_EQ(ioctl(self->uffd, UFFDIO_API, &api), 0);
-	ASSERT_EQ(ioctl(self->uffd, UFFDIO_REGISTER, &range), 0);
+	self->uffd = missing_memory(&self->page, sysconf(_SC_PAGESIZE), O_NONBLOCK);
 }
 
 FIXTURE_TEARDOWN(removal)
@@ -448,15 +431,9 @@ static void execute_blocking(unsigned int index)
  */
 TEST_F_TIMEOUT(removal, in_the_middle, TIME_LIMIT)
 {
-	struct pollfd uffd = { .fd = self->uffd, .events = POLLIN };
-	struct uffdio_zeropage zeropage = {
-		.range.start = (uintptr_t)self->page,
-		.range.len = sysconf(_SC_PAGESIZE),
-	};
 	struct umip_state expected;
 	uint8_t result[RESULTS];
 	struct threads *threads;
-	struct uffd_msg message;
 	int probe;
 
 	blocking_case = find_case("sgdt (%rsi)", "call");
@@ -469,13 +446,11 @@ TEST_F_TIMEOUT(removal, in_the_middle, TIME_LIMIT)
 	world->state.rsi = (uintptr_t)self->page;
 	probe = probe_attach(blocking_case->site, program_count(self->counters, 0));
 	threads = threads_start(1, execute_blocking);
-	ASSERT_EQ(poll(&uffd, 1, PATIENCE * 1000), 1);
-	ASSERT_EQ(read(self->uffd, &message, sizeof(message)), sizeof(message));
-	ASSERT_EQ(message.event, UFFD_EVENT_PAGEFAULT);
+	ASSERT_TRUE(missing_memory_wait(self->uffd, PATIENCE));
 	EXPECT_EQ(counters_read(self->counters, 0), 1);
 	EXPECT_TRUE(xol_area_mapped());
 	close(probe);
-	ASSERT_EQ(ioctl(self->uffd, UFFDIO_ZEROPAGE, &zeropage), 0);
+	missing_memory_serve(self->uffd, self->page, sysconf(_SC_PAGESIZE));
 	threads_join(threads);
 
 	EXPECT_EQ(counters_read(self->counters, 0), 1);
