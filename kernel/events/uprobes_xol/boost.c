@@ -70,6 +70,9 @@ unsigned long uprobe_boost_make(struct uprobe *uprobe, u64 key, const struct arc
 	struct uprobe_boosted *boosted = READ_ONCE(current->mm->uprobes_state.boosted);
 	unsigned long made;
 
+	/* A child process may have breakpoints that nothing removes. */
+	if (!uprobe_is_wanted(uprobe))
+		return 0;
 	if (!boosted)
 		boosted = boost_create();
 	if (!boosted)

@@ -264,7 +264,7 @@ impl BoostedSlots {
                 Err(NoSlot::NoArea { full }) => {
                     // Maybe with slots for text that was unmapped.
                     if full && this.inner.lock().ask_for_sweep() {
-                        Arc::from(this).reclaim_later();
+                        Arc::<Self>::from(this).reclaim_later();
                     }
                     match this.add_area(bp_vaddr) {
                         Ok(()) => {}
@@ -321,7 +321,7 @@ impl BoostedSlots {
     /// Retires the slot of a probe that is gone.
     fn remove(this: ArcBorrow<'_, Self>, key: Key, bp_vaddr: usize) {
         if this.inner.lock().retire(&this.table, key, bp_vaddr) {
-            Arc::from(this).reclaim_later();
+            Arc::<Self>::from(this).reclaim_later();
         }
     }
 

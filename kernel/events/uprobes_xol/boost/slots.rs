@@ -197,7 +197,9 @@ impl Inner {
 
     /// Returns whether a sweep was asked for. Then the caller does it.
     pub(crate) fn begin_sweep(&mut self) -> bool {
-        self.no_sweep_before = jiffies::now().wrapping_add(msecs_to_jiffies(SWEEP_AFTER));
+        if self.sweep {
+            self.no_sweep_before = jiffies::now().wrapping_add(msecs_to_jiffies(SWEEP_AFTER));
+        }
         mem::take(&mut self.sweep)
     }
 
