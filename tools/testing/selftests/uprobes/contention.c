@@ -79,30 +79,34 @@ static void measured(unsigned int index)
 	mark(MARK_END, options.hits);
 }
 
-/* Marks the pages of the XOL area; false when there is none. */
+/* Marks the pages in which slots are; false when there are none. */
 static bool mark_slots(void)
 {
 	const uint64_t present = 1ULL << 63, frame = (1ULL << 55) - 1;
 	long page = sysconf(_SC_PAGESIZE);
-	uintptr_t address, end;
+	struct xol_mappings areas;
 	bool found = false;
 	uint64_t entry;
 	int pagemap;
 
-	if (!xol_area_range(getpid(), &address, &end))
+	if (!xol_mappings_find(getpid(), &areas))
 		return false;
 	pagemap = open("/proc/self/pagemap", O_RDONLY);
 	if (pagemap < 0)
 		ksft_exit_fail_msg("/proc/self/pagemap: %s: needs CONFIG_PROC_PAGE_MONITOR\n",
 				   strerror(errno));
-	for (; address < end; address += page) {
-		if (pread(pagemap, &entry, sizeof(entry),
-			  address / page * sizeof(entry)) != sizeof(entry))
-			ksft_exit_fail_msg("/proc/self/pagemap: %s\n", strerror(errno));
-		if (!(entry & present))
-			continue;
-		mark(MARK_PAGE, entry & frame);
-		found = true;
+	for (unsigned int i = 0; i < areas.number; i++) {
+		uintptr_t address = areas.of[i].start;
+
+		for (; address < areas.of[i].end; address += page) {
+			if (pread(pagemap, &entry, sizeof(entry),
+				  address / page * sizeof(entry)) != sizeof(entry))
+				ksft_exit_fail_msg("/proc/self/pagemap: %s\n", strerror(errno));
+			if (!(entry & present))
+				continue;
+			mark(MARK_PAGE, entry & frame);
+			found = true;
+		}
 	}
 	close(pagemap);
 	return found;

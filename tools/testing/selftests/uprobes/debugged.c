@@ -100,14 +100,14 @@ static pid_t start_traced(void)
  */
 static bool step_process(int request, struct trace *trace, unsigned int *in_area)
 {
-	uintptr_t start = 0, end = 0, ip;
+	struct xol_mappings areas;
+	uintptr_t ip;
 	pid_t pid = start_traced();
 	int status;
 
 	memset(trace, 0, sizeof(*trace));
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
 		return false;
-	xol_area_range(pid, &start, &end);
 	for (unsigned int i = 0; i < MOST_STEPS; i++) {
 		if (ptrace(request, pid, NULL, NULL)) {
 			kill(pid, SIGKILL);
@@ -117,7 +117,9 @@ static bool step_process(int request, struct trace *trace, unsigned int *in_area
 		if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
 			break;
 		ip = traced_ip(pid);
-		*in_area += ip >= start && ip < end;
+		/* the first step of a hit adds a mapping */
+		xol_mappings_find(pid, &areas);
+		*in_area += xol_mappings_hold(&areas, ip);
 		trace_add(trace, ip);
 	}
 	return WIFEXITED(status) && WEXITSTATUS(status) == KSFT_PASS;
@@ -167,14 +169,14 @@ TEST_F_TIMEOUT(debugged, block_stepped, TIME_LIMIT)
 
 #if defined(__x86_64__)
 static struct trace own_trace;
-static uintptr_t area_start, area_end;
+static struct xol_mappings areas;
 static unsigned int seen_in_area;
 
 static void note_trap(int signal, siginfo_t *info, void *context)
 {
 	uintptr_t ip = *context_ip(context);
 
-	seen_in_area += ip >= area_start && ip < area_end;
+	seen_in_area += xol_mappings_hold(&areas, ip);
 	trace_add(&own_trace, ip);
 }
 
@@ -211,8 +213,10 @@ TEST_F_TIMEOUT(debugged, steps_itself, TIME_LIMIT)
 	unprobed = own_trace;
 
 	probes = attach(self->counters);
+	/* as a hit that is boosted, and as one that is stepped */
 	round_function(ARGUMENT);
-	ASSERT_TRUE(xol_area_range(getpid(), &area_start, &area_end));
+	EXPECT_EQ(do_round_with_trap_flag(), round_result(ARGUMENT));
+	ASSERT_TRUE(xol_mappings_find(getpid(), &areas));
 	EXPECT_EQ(do_round_with_trap_flag(), round_result(ARGUMENT));
 	/* and not any more */
 	own_trace.number = 0;
@@ -222,7 +226,7 @@ TEST_F_TIMEOUT(debugged, steps_itself, TIME_LIMIT)
 	close(probes);
 	EXPECT_SAME_TRACE(&own_trace, &unprobed);
 	EXPECT_EQ(seen_in_area, 0);
-	EXPECT_COUNTED(4);
+	EXPECT_COUNTED(5);
 }
 
 static uint64_t watched;
@@ -273,7 +277,7 @@ static void note_watch(int signal, siginfo_t *info, void *context)
 {
 	uintptr_t ip = *context_ip(context);
 
-	seen_in_area += ip >= area_start && ip < area_end;
+	seen_in_area += xol_mappings_hold(&areas, ip);
 	watch_traps.ip = ip;
 	watch_traps.number++;
 }
@@ -304,7 +308,7 @@ TEST_F_TIMEOUT(debugged, data_watched, TIME_LIMIT)
 	probe = probe_attach(store_function, program_count(self->counters, 0));
 	ASSERT_EQ(ioctl(event, PERF_EVENT_IOC_DISABLE, 0), 0);
 	store_function(&watched, 2);
-	ASSERT_TRUE(xol_area_range(getpid(), &area_start, &area_end));
+	ASSERT_TRUE(xol_mappings_find(getpid(), &areas));
 	ASSERT_EQ(ioctl(event, PERF_EVENT_IOC_ENABLE, 0), 0);
 	watch_traps.number = 0;
 	for (unsigned int i = 0; i < WATCHED_STORES; i++)
@@ -330,7 +334,8 @@ TEST_F_TIMEOUT(debugged, data_watched, TIME_LIMIT)
 /* Stores while a debugger watches; returns where it was told of that, or 0. */
 static uintptr_t watched_by_debugger(bool *in_area)
 {
-	uintptr_t start = 0, end = 0, ip = 0;
+	struct xol_mappings areas;
+	uintptr_t ip = 0;
 	pid_t pid = fork();
 	int status;
 
@@ -343,7 +348,6 @@ static uintptr_t watched_by_debugger(bool *in_area)
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
 		return 0;
-	xol_area_range(pid, &start, &end);
 	if (!ptrace(PTRACE_POKEUSER, pid, DEBUG_REGISTER(0), &watched) &&
 	    !ptrace(PTRACE_POKEUSER, pid, DEBUG_REGISTER(7), WATCH_FIRST)) {
 		ptrace(PTRACE_CONT, pid, NULL, NULL);
@@ -351,7 +355,8 @@ static uintptr_t watched_by_debugger(bool *in_area)
 		    WSTOPSIG(status) == SIGTRAP &&
 		    ptrace(PTRACE_PEEKUSER, pid, DEBUG_REGISTER(6), NULL) & HIT_FIRST) {
 			ip = traced_ip(pid);
-			*in_area |= ip >= start && ip < end;
+			xol_mappings_find(pid, &areas);
+			*in_area |= xol_mappings_hold(&areas, ip);
 		}
 	}
 	if (WIFSTOPPED(status)) {

@@ -464,9 +464,8 @@ int probe_attach_each_return(const void * const *addresses, unsigned int number,
 	return link;
 }
 
-bool xol_area_range(pid_t pid, uintptr_t *start, uintptr_t *end)
+bool xol_mappings_find(pid_t pid, struct xol_mappings *mappings)
 {
-	bool found = false;
 	char line[512];
 	FILE *file;
 
@@ -474,11 +473,30 @@ bool xol_area_range(pid_t pid, uintptr_t *start, uintptr_t *end)
 	file = fopen(line, "r");
 	if (!file)
 		give_up(KSFT_FAIL, "%s: %s: is proc mounted?", line, strerror(errno));
-	while (!found && fgets(line, sizeof(line), file))
-		found = strstr(line, "[uprobes]") &&
-			sscanf(line, "%" SCNxPTR "-%" SCNxPTR, start, end) == 2;
+	mappings->number = 0;
+	while (fgets(line, sizeof(line), file)) {
+		struct xol_mapping *mapping = &mappings->of[mappings->number];
+
+		if (!strstr(line, "[uprobes]"))
+			continue;
+		if (mappings->number == XOL_MAPPINGS)
+			give_up(KSFT_FAIL, "more than %u mappings [uprobes]", XOL_MAPPINGS);
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR, &mapping->start, &mapping->end) == 2)
+			mappings->number++;
+	}
 	fclose(file);
-	return found;
+	return mappings->number;
+}
+
+bool xol_area_range(pid_t pid, uintptr_t *start, uintptr_t *end)
+{
+	struct xol_mappings mappings;
+
+	if (!xol_mappings_find(pid, &mappings))
+		return false;
+	*start = mappings.of[0].start;
+	*end = mappings.of[0].end;
+	return true;
 }
 
 bool xol_area_mapped(void)

@@ -79,10 +79,39 @@ struct probe_at {
 
 int probe_attach_at(const struct probe_at *at, int program);
 
-/* Whether this process has an XOL area: the proof that nothing was emulated. */
+/*
+ * Whether this process has a mapping [uprobes]: the proof that not everything was
+ * emulated.
+ */
 bool xol_area_mapped(void);
-/* The address range of a process's area; false when there is none */
+/*
+ * The address range of a process's lowest mapping [uprobes]; false when there is none.
+ * Kernels that boost have others for boosted slots than for stepped ones.
+ */
 bool xol_area_range(pid_t pid, uintptr_t *start, uintptr_t *end);
+
+/* More than a process has: 64 for boosted slots, one for stepped ones, parts of these */
+#define XOL_MAPPINGS	128
+
+/* All mappings [uprobes] of a process, as they were when they were looked for */
+struct xol_mappings {
+	unsigned int number;
+	struct xol_mapping {
+		uintptr_t start, end;
+	} of[XOL_MAPPINGS];
+};
+
+/* False when there is none. */
+bool xol_mappings_find(pid_t pid, struct xol_mappings *mappings);
+
+/* Can be called in signal handlers. */
+static inline bool xol_mappings_hold(const struct xol_mappings *mappings, uintptr_t address)
+{
+	for (unsigned int i = 0; i < mappings->number; i++)
+		if (address >= mappings->of[i].start && address < mappings->of[i].end)
+			return true;
+	return false;
+}
 
 /*
  * In a test of kselftest_harness.h: what just went wrong is known to, for the

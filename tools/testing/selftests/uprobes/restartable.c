@@ -39,7 +39,7 @@ static unsigned long hits = 100000;
 static unsigned long commits_per_thread;
 static unsigned long commits, aborts, interruptions;
 static unsigned int seen_inside, seen_in_area;
-static uintptr_t area_start, area_end;
+static struct xol_mappings areas;
 static uint64_t *counters_of_cpus;
 static pthread_t committers[THREADS];
 static unsigned int committers_done;
@@ -57,7 +57,7 @@ static void note_interruption(ucontext_t *context)
 
 	if (ip >= (uintptr_t)restartable_start && ip < (uintptr_t)restartable_end)
 		__atomic_add_fetch(&seen_inside, 1, __ATOMIC_RELAXED);
-	if (ip >= area_start && ip < area_end)
+	if (xol_mappings_hold(&areas, ip))
 		__atomic_add_fetch(&seen_in_area, 1, __ATOMIC_RELAXED);
 }
 
@@ -182,7 +182,7 @@ TEST_F_TIMEOUT(restartable, probed, TIME_LIMIT)
 	while (!increment_restartably(own_rseq(), counters_of_cpus))
 		aborts++;
 	commits++;
-	ASSERT_TRUE(xol_area_range(getpid(), &area_start, &area_end));
+	ASSERT_TRUE(xol_mappings_find(getpid(), &areas));
 	run_committers(self->sites);
 	close(probes);
 

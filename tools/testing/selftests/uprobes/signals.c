@@ -214,11 +214,11 @@ TEST_F_TIMEOUT(signals, handler_on_other_stack, TIME_LIMIT)
 	EXPECT_EQ(counters_read(self->counters, 1), SIGNALS);
 }
 
-static uintptr_t area_start, area_end;
+static struct xol_mappings areas;
 
 static bool in_area(uintptr_t address)
 {
-	return address >= area_start && address < area_end;
+	return xol_mappings_hold(&areas, address);
 }
 
 /* Who sent the signal, and that the thread is where it was interrupted */
@@ -239,7 +239,7 @@ TEST_F_TIMEOUT(signals, sent_sigsegv, TIME_LIMIT)
 	unsigned long calls = 0;
 
 	call(NUMBER);
-	ASSERT_TRUE(xol_area_range(getpid(), &area_start, &area_end));
+	ASSERT_TRUE(xol_mappings_find(getpid(), &areas));
 	set_handler(SIGSEGV, handler_knows_sender, 0);
 	sent_signal = SIGSEGV;
 	ASSERT_EQ(pthread_create(&self->sender, NULL, send_signals, &self->self), 0);
@@ -273,7 +273,7 @@ TEST_F_TIMEOUT(signals, during_a_step, TIME_LIMIT)
 
 	set_handler(SIGUSR1, handler_knows_sender, 0);
 	ASSERT_TRUE(blocked_start(&blocked, 1, 1, 60));
-	ASSERT_TRUE(xol_area_range(getpid(), &area_start, &area_end));
+	ASSERT_TRUE(xol_mappings_find(getpid(), &areas));
 	blocked_signal(blocked, SIGUSR1);
 	/* a step is not interrupted, so this is for the time after it */
 	call(NUMBER);
@@ -898,7 +898,7 @@ TEST_F_TIMEOUT(raised, tells_of_the_original_instruction, TIME_LIMIT)
 		EXPECT_EQ(faults[i].sp, unprobed[i].sp);
 	}
 #if defined(__aarch64__)
-	ASSERT_TRUE(xol_area_range(getpid(), &area_start, &area_end));
+	ASSERT_TRUE(xol_mappings_find(getpid(), &areas));
 	if (variant->signal == SIGILL && faults[0].address != unprobed[0].address &&
 	    in_area((uintptr_t)faults[0].address))
 		EXPECTED_FAILURE(return, "si_addr is the slot's address");

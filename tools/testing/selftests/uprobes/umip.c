@@ -317,7 +317,8 @@ struct trace {
 /* Single-steps a new process to its end; returns whether it ends well. */
 static bool step_process(const struct umip_case *one, struct trace *trace)
 {
-	uintptr_t start = 0, end = 0, ip;
+	struct xol_mappings areas;
+	uintptr_t ip;
 	int status;
 	pid_t pid;
 
@@ -336,7 +337,7 @@ static bool step_process(const struct umip_case *one, struct trace *trace)
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
 		return false;
-	xol_area_range(pid, &start, &end);
+	xol_mappings_find(pid, &areas);
 	for (unsigned int i = 0; i < MOST_STEPS; i++) {
 		if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL)) {
 			kill(pid, SIGKILL);
@@ -353,7 +354,7 @@ static bool step_process(const struct umip_case *one, struct trace *trace)
 			return false;
 		}
 		ip = traced_ip(pid);
-		trace->in_area += ip >= start && ip < end;
+		trace->in_area += xol_mappings_hold(&areas, ip);
 		if (ip >= (uintptr_t)one->site && ip <= (uintptr_t)one->end &&
 		    trace->number < MOST_PLACES)
 			trace->places[trace->number++] = ip;
