@@ -94,8 +94,6 @@ static bool exits_well(pid_t pid)
 #define MANY_STEPPED	1000
 #define MANY_ROUNDS	5
 #define MANY_THREADS	4
-/* Functions beyond those that all slots would do for */
-#define EXCESS		100
 
 FIXTURE(many) {
 	int counters;
@@ -154,43 +152,6 @@ TEST_F_TIMEOUT(many, each_counted, TIME_LIMIT)
 	}
 	EXPECT_TRUE(xol_area_mapped());
 	close(probes);
-}
-
-/* Not more than half of an area's slots, however many probes there are */
-static int fill_area(const void *argument)
-{
-	unsigned long boosted, unboosted, boosted_before, unboosted_before;
-	unsigned long most = *(const unsigned long *)argument;
-	bool enough = true;
-
-	boost_counts(&boosted_before, &unboosted_before);
-	call_each(0);
-	boost_counts(&boosted, &unboosted);
-	boosted -= boosted_before;
-	unboosted -= unboosted_before;
-	ksft_print_msg("%lu of at most %lu slots, %lu times one was not to be had\n",
-		       boosted, most, unboosted);
-	if (boost_is_on())
-		enough = boosted && unboosted;
-	return boosted <= most && enough ? KSFT_PASS : KSFT_FAIL;
-}
-
-TEST_F_TIMEOUT(many, slots_bounded, TIME_LIMIT)
-{
-	unsigned long most, before, after, unboosted;
-	int probes;
-
-	if (!boost_counts(&before, &unboosted))
-		SKIP(return, "no boosted slots are counted in " XOL_COUNTS);
-	most = (xol_slots() + 1) / 2;
-	many = most + EXCESS;
-	ASSERT_LE(many, MANY_FUNCTIONS);
-	probes = attach_to_many(many, self->counters);
-	EXPECT_EQ(run_isolated(fill_area, &most, TIME_LIMIT), KSFT_PASS);
-	close(probes);
-	/* and gone with the process */
-	ASSERT_TRUE(boost_counts(&after, &unboosted));
-	EXPECT_EQ(after, before);
 }
 
 /* Other probes, and other instructions, under threads that run on */

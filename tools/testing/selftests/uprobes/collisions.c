@@ -137,7 +137,7 @@ TEST_F_TIMEOUT(collisions, exact, TIME_LIMIT)
 	}
 }
 
-/* Boosted slots are found by the address that they lead to, which has a bucket of its own. */
+/* About steps: boosted slots are found by the address of the probe. */
 int main(int argc, char **argv)
 {
 	boost_leave_off();

@@ -276,14 +276,14 @@ TEST_F_TIMEOUT(faults, first_hit, TIME_LIMIT)
 	EXPECT_GE(once.slab, 1);
 }
 
-/* What has no area to be boosted in is stepped: when that asks once more, there is one. */
+/* A hit that gets no boosted slot is stepped, for which there is memory. */
 TEST_F_TIMEOUT(faults, first_hit_boosted, TIME_LIMIT)
 {
 	struct tally once = {}, twice = {};
 
 	if (!boost_switch(true))
 		SKIP(return, "nothing is boosted: needs CONFIG_UPROBES_XOL_BOOST");
-	/* the same, and the uprobe_task */
+	/* the uprobe_task, what describes boosted slots and their area, and its mapping */
 	sweep_first_hit(_metadata, self->step, self->log, &once, &twice, &once, 4);
 	boost_switch(false);
 	EXPECT_EQ(twice.slab + twice.page + twice.unknown, 0);
@@ -954,7 +954,7 @@ int main(int argc, char **argv)
 	}
 
 	prctl(PR_SET_NAME, COMM);
-	/* A hit that is boosted asks twice for an area. */
+	/* About steps, but for one */
 	boost_leave_off();
 	if (!lack)
 		faults_prepare();

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kselftest.h"
@@ -12,6 +13,11 @@
 
 #define BOOST		"/sys/module/uprobes/parameters/boost"
 #define SLOTS_LIMIT	60
+/* Seconds for which a count is waited for */
+#define COUNT_LIMIT	60
+/* Milliseconds after which counts that did not change will not; slots are reclaimed sooner */
+#define SETTLED		1000
+#define PAUSE		10
 
 static int slots_pipe[2];
 
@@ -73,6 +79,48 @@ bool xol_count(const char *count, unsigned long *value)
 	return found;
 }
 
+static void pause_for_a_moment(void)
+{
+	const struct timespec moment = { .tv_nsec = PAUSE * 1000000 };
+
+	nanosleep(&moment, NULL);
+}
+
+unsigned long xol_count_wait(const char *count, unsigned long value)
+{
+	time_t end = time(NULL) + COUNT_LIMIT;
+	unsigned long now;
+
+	for (;;) {
+		if (!xol_count(count, &now))
+			give_up(KSFT_FAIL, XOL_COUNTS ": no count \"%s\"", count);
+		if (now == value || time(NULL) > end)
+			return now;
+		pause_for_a_moment();
+	}
+}
+
+void xol_counts_settle(void)
+{
+	static const char * const counts[] = {
+		"boosted", "boost_pages", "boost_areas", "reclaims",
+	};
+	unsigned long seen[ARRAY_SIZE(counts)] = {};
+	time_t end = time(NULL) + COUNT_LIMIT;
+
+	for (unsigned int quiet = 0; quiet < SETTLED && time(NULL) <= end; quiet += PAUSE) {
+		for (unsigned int i = 0; i < ARRAY_SIZE(counts); i++) {
+			unsigned long now = 0;
+
+			xol_count(counts[i], &now);
+			if (now != seen[i])
+				quiet = 0;
+			seen[i] = now;
+		}
+		pause_for_a_moment();
+	}
+}
+
 bool boost_counts(unsigned long *boosted, unsigned long *unboosted)
 {
 	return xol_count("boosted", boosted) && xol_count("unboosted", unboosted);
@@ -95,10 +143,15 @@ static unsigned int usable(unsigned int room)
 static int tell_xol_slots(const void *unused)
 {
 	int probe = probe_attach(numbered_function(0), program_empty());
+	bool boosts = boost_is_on();
 	uintptr_t start, end;
 	unsigned int slots;
 
+	if (boosts)
+		boost_switch(false);
 	call_numbered(0);
+	if (boosts)
+		boost_switch(true);
 	if (!xol_area_range(getpid(), &start, &end))
 		return KSFT_FAIL;
 	slots = usable((end - start) / XOL_SLOT_SIZE);

@@ -15,8 +15,8 @@ bool boost_switch(bool on);
 /* Has everything stepped until this program exits. */
 void boost_leave_off(void);
 /*
- * Slots of all processes in which instructions run on, and how often there was
- * to be no more of them. False if the kernel does not tell.
+ * Boosted slots of all processes, and hits that were stepped for want of such a slot.
+ * False if the kernel does not tell.
  */
 bool boost_counts(unsigned long *boosted, unsigned long *unboosted);
 
@@ -44,11 +44,19 @@ static inline bool steps_are_warned_of(void)
 
 /* Reads one of the counts. False if the kernel does not tell it. */
 bool xol_count(const char *count, unsigned long *value);
+/*
+ * Waits until that count is @value, or until too long has passed, and returns what it
+ * is then. Slots whose probes are gone are reclaimed later, and slots of a process that
+ * is gone are freed when nothing in the kernel uses its mm any more.
+ */
+unsigned long xol_count_wait(const char *count, unsigned long value);
+/* Waits until nothing is left to be given back of processes and probes that are gone. */
+void xol_counts_settle(void);
 
 /*
- * Slots that an XOL area has for instructions when it has grown as far as it
- * can, one being the trampoline's. A process of its own finds that out, so that
- * this one gets no area.
+ * Slots that the area of stepped slots has for instructions when it has grown as far as
+ * it can, one being the trampoline's. A process of its own finds that out, so that this
+ * one gets no area. Boosting is off meanwhile.
  */
 unsigned int xol_slots(void);
 

@@ -389,11 +389,17 @@ static void change_cpu(uint64_t *state)
 static void attack_area(uint64_t *state)
 {
 	static const int advices[] = { MADV_DONTNEED, MADV_COLD, MADV_PAGEOUT };
-	uintptr_t start, end;
+	struct xol_mappings areas;
 
-	if (xol_area_range(getpid(), &start, &end))
-		madvise((void *)start, end - start,
-			advices[draw(state, ARRAY_SIZE(advices))]);
+	xol_mappings_find(getpid(), &areas);
+	for (unsigned int i = 0; i < areas.number; i++) {
+		char *start = (char *)areas.of[i].start;
+		size_t size = areas.of[i].end - areas.of[i].start;
+
+		madvise(start, size, advices[draw(state, ARRAY_SIZE(advices))]);
+		/* any page can be read */
+		(void)*(volatile char *)(start + draw(state, size));
+	}
 }
 
 static const struct {
@@ -614,7 +620,9 @@ static int do_everything(const void *argument)
 }
 
 /* What there is of areas in all processes */
-static const char * const counts_of_areas[] = { "slots", "pages", "tasks", "boosted" };
+static const char * const counts_of_areas[] = {
+	"slots", "pages", "tasks", "boosted", "boost_pages", "boost_areas",
+};
 #define AREA_COUNTS	ARRAY_SIZE(counts_of_areas)
 
 /* False if the kernel does not tell. */
