@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Checks that the memory of XOL areas is charged to the memory cgroup of the process,
- * and that a process lives whose area cannot grow because the cgroup's limit is reached.
+ * Checks that the memory of slots is charged to the memory cgroup of the process, and
+ * that a process lives which gets no more slots because the cgroup's limit is reached.
  */
 #include <sched.h>
 #include <signal.h>
@@ -15,6 +15,7 @@
 #include "functions.h"
 #include "groups.h"
 #include "probe.h"
+#include "rounds.h"
 #include "slots.h"
 #include "threads.h"
 
@@ -31,10 +32,16 @@ static struct {
 } *shared;
 
 static unsigned int instructions;
+static bool boosted;
+
+static const void *function(unsigned int number)
+{
+	return boosted ? many_function(number) : numbered_function(number);
+}
 
 static void call(unsigned int number)
 {
-	if (call_numbered(number) != number)
+	if (((unsigned int (*)(void))function(number))() != number)
 		__atomic_add_fetch(&shared->wrong, 1, __ATOMIC_RELAXED);
 }
 
@@ -44,13 +51,25 @@ FIXTURE(accounted) {
 	/* an eventfd: what processes have done; writing to it takes no memory */
 	int done;
 	bool enabled;
+	bool boosts;
 };
+
+FIXTURE_VARIANT(accounted) {
+	bool boosted;
+};
+
+FIXTURE_VARIANT_ADD(accounted, stepped) { .boosted = false };
+FIXTURE_VARIANT_ADD(accounted, boosted) { .boosted = true };
 
 FIXTURE_SETUP(accounted)
 {
-	const void *addresses[NUMBERED_FUNCTIONS];
+	static const void *addresses[MANY_FUNCTIONS];
 
 	instructions = xol_slots() < NUMBERED_FUNCTIONS ? xol_slots() : NUMBERED_FUNCTIONS;
+	if (variant->boosted)
+		instructions = MANY_FUNCTIONS;
+	boosted = variant->boosted;
+	self->boosts = boost_is_on();
 	if (!groups_enter())
 		SKIP(return, "no cgroup2: needs CONFIG_CGROUPS");
 	if (!group_has_word("cgroup.subtree_control", "memory")) {
@@ -58,6 +77,8 @@ FIXTURE_SETUP(accounted)
 		if (!self->enabled)
 			SKIP(groups_leave(); return, "no memory cgroups: needs CONFIG_MEMCG");
 	}
+	if (!boost_switch(boosted))
+		SKIP(groups_leave(); return, "nothing is boosted here");
 	ASSERT_EQ(mkdir("group", 0700), 0);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -66,7 +87,7 @@ FIXTURE_SETUP(accounted)
 	ASSERT_GE(self->done, 0);
 	/* before the processes are made, so that they share the pages with breakpoints */
 	for (unsigned int i = 0; i < instructions; i++)
-		addresses[i] = numbered_function(i);
+		addresses[i] = function(i);
 	self->counters = counters_create(1);
 	self->probes = probe_attach_many(addresses, instructions, self->counters, 0);
 }
@@ -79,6 +100,7 @@ FIXTURE_TEARDOWN(accounted)
 	if (self->enabled)
 		EXPECT_TRUE(group_write("cgroup.subtree_control", "-memory"));
 	groups_leave();
+	boost_switch(self->boosts);
 }
 
 static void tell(int done)
@@ -132,10 +154,23 @@ static pid_t start_process(int done, unsigned int first)
 	return pid;
 }
 
+/* Pages that are charged; false if the kernel does not tell. */
+static bool count_pages(unsigned long *pages)
+{
+	if (!boosted)
+		return xol_count("pages", pages);
+	if (!xol_count("boost_pages", pages))
+		return false;
+	/* Each has a page of records, too. */
+	*pages *= 2;
+	return true;
+}
+
 /* An area of fewer pages may be charged to a batch that was charged before. */
 static bool outgrows_batch(void)
 {
-	return (xol_slots() + 1) * XOL_SLOT_SIZE >= BATCH * (size_t)sysconf(_SC_PAGESIZE);
+	return boosted ||
+	       (xol_slots() + 1) * XOL_SLOT_SIZE >= BATCH * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 /*
@@ -151,7 +186,7 @@ TEST_F_TIMEOUT(accounted, pages_are_charged, TIME_LIMIT)
 	unsigned long pages_before, pages, before, after, charged;
 	pid_t pids[processes];
 
-	if (!xol_count("pages", &pages_before))
+	if (!count_pages(&pages_before))
 		SKIP(return, "the area has one page, which is charged to nobody");
 	if (!outgrows_batch())
 		SKIP(return, "an area has too few pages here");
@@ -162,7 +197,7 @@ TEST_F_TIMEOUT(accounted, pages_are_charged, TIME_LIMIT)
 	__atomic_store_n(&shared->go, true, __ATOMIC_RELEASE);
 	wait_for(self->done, processes);
 	ASSERT_TRUE(group_number("group/memory.current", NULL, &after));
-	ASSERT_TRUE(xol_count("pages", &pages));
+	ASSERT_TRUE(count_pages(&pages));
 	for (unsigned int i = 0; i < processes; i++) {
 		ASSERT_EQ(kill(pids[i], SIGKILL), 0);
 		ASSERT_EQ(waitpid(pids[i], NULL, 0), pids[i]);
@@ -171,7 +206,7 @@ TEST_F_TIMEOUT(accounted, pages_are_charged, TIME_LIMIT)
 
 	pages -= pages_before;
 	charged = after < before ? 0 : (after - before) / page_size;
-	ksft_print_msg("%u processes: areas of %lu pages, %lu pages charged\n", processes,
+	ksft_print_msg("%u processes: %lu pages for slots, %lu pages charged\n", processes,
 		       pages, charged);
 	ASSERT_GE(pages, 2 * BATCH * processors);
 	EXPECT_GE(charged + BATCH * processors, pages);
