@@ -44,6 +44,10 @@ many_functions:
 	.set	number, number + 1
 	.endr
 
+	.balign	8
+round_below:
+	.quad	ROUND_BELOW
+
 round_function:
 	site	endbr64
 	site	sub $24, %rsp
@@ -66,6 +70,12 @@ round_function:
 	site	mov $0x1234, %edx
 	add	%rcx, %rax
 	add	%rdx, %rax
+	site	add round_below(%rip), %rax
+	site	movq $ROUND_ABOVE, round_above(%rip)
+	site	cmpq $ROUND_BELOW, round_below(%rip)
+	jne	1f
+	site	mov round_above(%rip), %rcx
+	add	%rcx, %rax
 	ret
 1:	xor	%eax, %eax
 	ret
@@ -129,6 +139,7 @@ round_function:
 	site	mov x3, 0x1234
 	add	x1, x1, x2
 	add	x0, x1, x3
+	add	x0, x0, ROUND_BELOW + ROUND_ABOVE
 	ret
 1:	mov	x0, 0
 	ret
@@ -156,6 +167,12 @@ restartable_abort:
 #endif
 
 	.data
+#if defined(__x86_64__)
+	.balign	8
+round_above:
+	.quad	0
+#endif
+
 	.balign	32
 	/* struct rseq_cs */
 restartable_sequence:

@@ -12,6 +12,10 @@
 /* Bytes between the counters that increment_restartably() has for CPUs */
 #define RESTARTABLE_SHIFT	6
 
+/* What the round adds from memory, where it reaches that relative to ip */
+#define ROUND_BELOW		0x111
+#define ROUND_ABOVE		0x222
+
 #ifndef __ASSEMBLER__
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,7 +32,7 @@ static inline uint64_t round_result(uint64_t argument)
 	uint64_t more = argument + 8, result = (argument + more) ^ more;
 
 	result += !!argument;
-	return result + (uint8_t)result + 0x1234;
+	return result + (uint8_t)result + 0x1234 + ROUND_BELOW + ROUND_ABOVE;
 }
 
 /* The linker's names for the ends of the section that holds their addresses */
@@ -51,7 +55,6 @@ static inline unsigned int round_sites_boosted(void)
 
 /*
  * Function number n returns n, by an instruction of another kind than its neighbour.
- * Where instructions are boosted, it does not if another one's end follows.
  */
 extern const char many_functions[];
 
