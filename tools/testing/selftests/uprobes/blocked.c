@@ -36,13 +36,16 @@ int missing_memory(void **start, size_t size, int flags)
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
 	int uffd = syscall(__NR_userfaultfd, O_CLOEXEC | flags);
+	size_t page_size = sysconf(_SC_PAGESIZE);
 
 	if (uffd < 0)
 		give_up(KSFT_SKIP, "userfaultfd: %s: needs CONFIG_USERFAULTFD",
 			strerror(errno));
-	*start = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	*start = mmap(NULL, page_size + size, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (*start == MAP_FAILED)
 		give_up(KSFT_FAIL, "mmap: %s", strerror(errno));
+	*start += page_size;
 	range.range.start = (uintptr_t)*start;
 	range.range.len = size;
 	if (ioctl(uffd, UFFDIO_API, &api) || ioctl(uffd, UFFDIO_REGISTER, &range))
@@ -163,7 +166,7 @@ unsigned int blocked_join(struct blocked *blocked)
 		pthread_join(blocked->threads[i].id, NULL);
 	wrong = blocked->wrong;
 	close(blocked->uffd);
-	munmap(blocked->page, sysconf(_SC_PAGESIZE));
+	munmap(blocked->page - sysconf(_SC_PAGESIZE), 2 * sysconf(_SC_PAGESIZE));
 	free(blocked);
 	return wrong;
 }

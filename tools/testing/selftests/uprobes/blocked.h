@@ -13,7 +13,8 @@
 struct blocked;
 
 /*
- * Maps @size bytes that are missing until they are served, and returns a file descriptor
+ * Maps @size bytes that are missing until they are served, behind a page that can be
+ * accessed, and returns a file descriptor
  * of userfaultfd() with @flags for them. Ends the process with KSFT_SKIP when the kernel
  * has no userfaultfd.
  */
@@ -44,7 +45,8 @@ bool blocked_start_in(struct blocked **blocked, const char *copy, unsigned int n
 
 /*
  * Where @blocked's threads load from, for a process that shares the mm to do the
- * same; and whether one more load blocks, within @seconds.
+ * same, and behind a page that can be read; and whether one more load blocks, within
+ * @seconds.
  */
 const void *blocked_page(const struct blocked *blocked);
 bool blocked_wait(struct blocked *blocked, unsigned int seconds);

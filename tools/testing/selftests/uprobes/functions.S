@@ -17,7 +17,7 @@
 	.globl	call_function, call_site, called_site
 	.globl	jump_function, jump_site, jumped_site
 	.globl	push_function, push_site, call_pointer_function, call_pointer_site
-	.globl	read_ip_function, read_ip_site
+	.globl	read_ip_function, read_ip_site, copy_function, copy_site
 	.globl	aligned_load_function, aligned_load_site, aligned_site
 
 numbered_functions:
@@ -138,6 +138,12 @@ call_pointer_site:
 	call	*%rdi
 	mov	$BRANCHED, %eax
 	add	$8, %rsp
+	ret
+
+copy_function:
+	mov	%rdx, %rcx
+copy_site:
+	rep movsb
 	ret
 
 read_ip_function:

@@ -88,6 +88,9 @@ extern const char push_site[];
 /* Calls @function by call *, and returns BRANCHED. */
 uint64_t call_pointer_function(void (*function)(void));
 extern const char call_pointer_site[];
+/* Copies bytes by rep movsb. */
+void copy_function(void *to, const void *from, uint64_t bytes);
+extern const char copy_site[];
 /* Reads ip by call +0, and returns BRANCHED. */
 uint64_t read_ip_function(void);
 extern const char read_ip_site[];

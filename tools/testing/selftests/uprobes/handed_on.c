@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Slots in which instructions run on, and whose probes are gone: when there are no
- * more, other probes get them, but not while a thread is in one. Every execution is
- * counted once, has its effect, and goes on where it should.
+ * Boosted slots whose probes are removed: they are reclaimed and handed on to other
+ * probes, but not while a thread is in one. Every execution is counted once, has its
+ * effect, and goes on where it should.
  */
 #include "kselftest_harness.h"
 #include "blocked.h"
@@ -12,15 +12,20 @@
 #include "slots.h"
 #include "threads.h"
 
-/* Functions of a set beyond those that all slots would do for */
-#define EXCESS		100
-#define SETS		4
+/* Functions of a set: the slots are more than those of a page */
+#define SET		1000
+#define SETS		6
+/* Of a set while threads run, under which it takes long to replace probes */
+#define FEW		100
+/* Functions that stay probed then */
+#define STAYING		1000
 #define RUNNERS		64
 #define PATIENCE	120
 #define TIME_LIMIT	600
+/* Bytes that are copied by one instruction before it blocks, and in all */
+#define COPIED_FIRST	48
+#define COPIED		64
 
-/* Slots in which instructions may run on */
-static unsigned int most;
 /* Functions that stay probed, and those of a set that come and go behind them */
 static unsigned int staying, number;
 static unsigned int wrong;
@@ -33,13 +38,13 @@ FIXTURE(handed_on) {
 
 FIXTURE_SETUP(handed_on)
 {
-	unsigned long reclaims;
+	unsigned long pages;
 
-	if (!boost_is_on() || !xol_count("reclaims", &reclaims))
+	if (!boost_is_on() || !xol_count("boost_pages", &pages))
 		SKIP(return, "no slots are handed on: needs CONFIG_UPROBES_XOL_BOOST");
-	most = (xol_slots() - 1) / 2;
-	number = most + EXCESS;
-	ASSERT_LE(2 * number, MANY_FUNCTIONS);
+	xol_counts_settle();
+	staying = 0;
+	number = SET;
 	counters = counters_create(2);
 }
 
@@ -75,83 +80,142 @@ static void call(unsigned int function)
 		__atomic_add_fetch(&stayed, 1, __ATOMIC_RELAXED);
 }
 
-/* Returns how often there was no slot. */
-static unsigned long call_all(unsigned int set)
+static void call_all(unsigned int set)
 {
-	unsigned long boosted, before, after;
-
-	boost_counts(&boosted, &before);
 	for (unsigned int i = 0; i < number; i++)
 		call(first_of(set) + i);
-	boost_counts(&boosted, &after);
-	return after - before;
 }
 
-static unsigned long reclaims(void)
+static unsigned long count(const char *name)
 {
-	unsigned long count = 0;
+	unsigned long value = 0;
 
-	xol_count("reclaims", &count);
-	return count;
+	xol_count(name, &value);
+	return value;
 }
 
-/* Sets that take turns, each of which gets all slots that there may be but @taken. */
-static bool take_turns(unsigned int taken)
+/* Whether the count is that, at last */
+static bool reaches(const char *name, unsigned long value)
 {
-	unsigned long hits = counters_read(counters, 0), passes = 0, before, got;
-	static bool filled;
+	unsigned long seen = xol_count_wait(name, value);
+
+	if (seen != value)
+		ksft_print_msg("%s: %lu instead of %lu\n", name, seen, value);
+	return seen == value;
+}
+
+/* Sets that take turns: each is boosted as a whole, and its slots are reclaimed. */
+static bool take_turns(void)
+{
+	unsigned long hits = counters_read(counters, 0), boosted = count("boosted");
+	unsigned long pages = count("boost_pages"), unboosted = count("unboosted");
 
 	for (unsigned int set = 0; set < SETS; set++) {
+		unsigned long reclaims = count("reclaims");
 		int probes = attach(set);
 
-		before = reclaims();
-		do
-			passes++;
-		while (call_all(set) > EXCESS + taken);
-		close(probes);
-		got = reclaims() - before;
-		if (got != (filled ? most - taken : 0)) {
-			ksft_print_msg("set %u: %lu slots were handed on, of %u\n", set, got,
-				       most - taken);
+		call_all(set);
+		call_all(set);
+		if (!reaches("boosted", boosted + number))
 			return false;
-		}
-		filled = true;
+		close(probes);
+		if (!reaches("reclaims", reclaims + number) ||
+		    !reaches("boosted", boosted) || !reaches("boost_pages", pages))
+			return false;
+		call_all(set);
 	}
-	ksft_print_msg("%u sets of %u functions in %lu passes\n", SETS, number, passes);
-	return counters_read(counters, 0) - hits == passes * number;
+	hits = counters_read(counters, 0) - hits;
+	unboosted = count("unboosted") - unboosted;
+	if (hits != 2 * SETS * number || unboosted)
+		ksft_print_msg("%lu hits, %lu of them not boosted\n", hits, unboosted);
+	return hits == 2 * SETS * number && !unboosted;
 }
 
 static int all_are_handed_on(const void *unused)
 {
-	return take_turns(0) && !wrong ? KSFT_PASS : KSFT_FAIL;
+	return take_turns() && !wrong ? KSFT_PASS : KSFT_FAIL;
 }
 
 TEST_F_TIMEOUT(handed_on, to_other_probes, TIME_LIMIT)
 {
-	EXPECT_EQ(run_isolated(all_are_handed_on, NULL, PATIENCE), KSFT_PASS);
+	EXPECT_EQ(run_isolated(all_are_handed_on, NULL, 2 * PATIENCE), KSFT_PASS);
 }
 
 static int all_but_one_are_handed_on(const void *unused)
 {
 	int probe = blocked_attach(1, counters, 1);
+	unsigned long boosted = count("boosted"), reclaims;
 	struct blocked *blocked;
-	bool others;
 
 	if (!blocked_start(&blocked, 1, 1, PATIENCE))
 		return KSFT_FAIL;
 	close(probe);
-	others = take_turns(1);
+	if (!take_turns())
+		return KSFT_FAIL;
+	reclaims = count("reclaims");
+	if (count("boosted") != boosted + 1)
+		return KSFT_FAIL;
 	blocked_serve(blocked);
 	if (blocked_join(blocked) || counters_read(counters, 1) != 1)
 		return KSFT_FAIL;
 	/* and that one, too, when its thread has left it */
-	return others && take_turns(0) && !wrong ? KSFT_PASS : KSFT_FAIL;
+	return reaches("reclaims", reclaims + 1) && reaches("boosted", boosted) && !wrong ?
+	       KSFT_PASS : KSFT_FAIL;
 }
 
 TEST_F_TIMEOUT(handed_on, but_one_with_a_thread_in_it, TIME_LIMIT)
 {
-	EXPECT_EQ(run_isolated(all_but_one_are_handed_on, NULL, 2 * PATIENCE), KSFT_PASS);
+	EXPECT_EQ(run_isolated(all_but_one_are_handed_on, NULL, 3 * PATIENCE), KSFT_PASS);
 }
+
+#if defined(__x86_64__)
+static struct blocked *server;
+static char copy[COPIED];
+
+static void copy_from_blocked_page(unsigned int index)
+{
+	const char *page = blocked_page(server);
+
+	copy_function(copy, page - COPIED_FIRST, COPIED);
+}
+
+static int copy_is_left_alone(const void *unused)
+{
+	int probe = probe_attach(copy_site, program_count(counters, 1));
+	unsigned long boosted = count("boosted");
+	struct threads *thread;
+	bool turns = true;
+
+	memset(copy, 1, sizeof(copy));
+	if (!blocked_start(&server, 0, 1, PATIENCE))
+		return KSFT_FAIL;
+	thread = threads_start(1, copy_from_blocked_page);
+	if (!blocked_wait(server, PATIENCE))
+		return KSFT_FAIL;
+	if (count("boosted") == boosted) {
+		blocked_serve(server);
+		return KSFT_SKIP;
+	}
+	close(probe);
+	turns = take_turns() && count("boosted") == boosted + 1;
+	blocked_serve(server);
+	threads_join(thread);
+	for (unsigned int i = 0; i < sizeof(copy); i++)
+		wrong += copy[i];
+	return turns && !wrong && counters_read(counters, 1) == 1 &&
+	       reaches("boosted", boosted) ? KSFT_PASS : KSFT_FAIL;
+}
+
+/* In the middle of an instruction that repeats */
+TEST_F_TIMEOUT(handed_on, but_one_with_a_thread_that_copies, TIME_LIMIT)
+{
+	int result = run_isolated(copy_is_left_alone, NULL, 3 * PATIENCE);
+
+	if (result == KSFT_SKIP)
+		SKIP(return, "instructions that repeat are not boosted");
+	EXPECT_EQ(result, KSFT_PASS);
+}
+#endif
 
 static bool stop;
 
@@ -167,22 +231,21 @@ static void call_until_stopped(unsigned int index)
 	}
 }
 
-/* The sets have few slots, as it takes long to replace probes under so many threads. */
 static int are_handed_on_under_threads(const void *unused)
 {
-	unsigned int few = most / 8, set = 0;
-	unsigned long before = reclaims();
+	unsigned long before = count("reclaims");
 	struct threads *threads;
+	unsigned int set = 0;
 	int others;
 
-	staying = most - few;
-	number = few + EXCESS;
+	staying = STAYING;
+	number = FEW;
 	others = attach_to(0, staying, 1);
 	for (unsigned int i = 0; i < staying; i++)
 		call(i);
 	threads = threads_start(RUNNERS, call_until_stopped);
-	/* Threads that are in a slot keep some from being handed on. */
-	while (reclaims() - before < SETS * few) {
+	/* Slots in which threads are seen are reclaimed later than others. */
+	while (count("reclaims") - before < SETS * FEW) {
 		int probes = attach(set);
 
 		call_all(set);
@@ -193,7 +256,7 @@ static int are_handed_on_under_threads(const void *unused)
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	threads_join(threads);
 	close(others);
-	ksft_print_msg("%lu slots were handed on to %u sets\n", reclaims() - before, set);
+	ksft_print_msg("%lu slots of %u sets were reclaimed\n", count("reclaims") - before, set);
 	return wrong || counters_read(counters, 1) != stayed ? KSFT_FAIL : KSFT_PASS;
 }
 
