@@ -8,7 +8,11 @@
 #define TIME_LIMIT	120
 
 /* A key of an instruction that has INSN_STEPS_UPSTREAM */
+#if defined(__x86_64__)
 #define EMULATED_KEY	"ret"
+#elif defined(__aarch64__)
+#define EMULATED_KEY	"add"
+#endif
 
 static int hit_once(const void *argument)
 {
@@ -20,8 +24,9 @@ static int hit_once(const void *argument)
 }
 
 /*
- * Kernels with this series emulate all instructions that have INSN_STEPS_UPSTREAM or
- * INSN_REFUSED_UPSTREAM, others emulate none. A process of its own finds that out.
+ * Kernels with this series emulate all instructions that have INSN_STEPS_UPSTREAM, and
+ * refuse none that has INSN_REFUSED_UPSTREAM. A process of its own finds out which kind
+ * of kernel runs.
  */
 static bool kernel_emulates_more(void)
 {

@@ -19,8 +19,10 @@
 #define INSN_PUSHES_FLAGS	0x0010
 /* As INSN_STEPS on kernels that emulate no more than upstream does, see insn_steps() */
 #define INSN_STEPS_UPSTREAM	0x0020
-/* These kernels put no probe on it, others emulate it */
+/* These kernels put no probe on it; others emulate it, or step it with INSN_STEPS */
 #define INSN_REFUSED_UPSTREAM	0x0040
+/* Wants the link register to be signed, for the stack pointer */
+#define INSN_SIGNED		0x0080
 
 /* Needs a feature that not every CPU has */
 #define INSN_FEATURES		0xff00
@@ -30,6 +32,11 @@
 #define INSN_FMA		0x0800
 #define INSN_LSE		0x0100
 #define INSN_PAC		0x0200
+#define INSN_LRCPC		0x0400
+#define INSN_CRC32		0x0800
+#define INSN_FLAGM		0x1000
+#define INSN_CRYPTO		0x2000
+#define INSN_SVE		0x4000
 
 /* Where control arrived after the instruction */
 #define LANDED_NEXT		1

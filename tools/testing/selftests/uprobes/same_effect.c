@@ -135,7 +135,27 @@ static bool cpu_has(uint64_t features)
 		return false;
 	if (features & INSN_PAC && !(hwcap & HWCAP_PACA))
 		return false;
+	if (features & INSN_LRCPC && !(hwcap & HWCAP_ILRCPC))
+		return false;
+	if (features & INSN_CRC32 && !(hwcap & HWCAP_CRC32))
+		return false;
+	if (features & INSN_FLAGM && !(hwcap & HWCAP_FLAGM))
+		return false;
+	if (features & INSN_CRYPTO && ~hwcap & (HWCAP_AES | HWCAP_PMULL | HWCAP_SHA2))
+		return false;
+	if (features & INSN_SVE && !(hwcap & HWCAP_SVE))
+		return false;
 	return true;
+}
+
+/* Signs @pointer as pacia1716, which does nothing on CPUs without such signatures. */
+static uint64_t sign(uint64_t pointer, uint64_t modifier)
+{
+	register uint64_t x17 asm("x17") = pointer;
+	register uint64_t x16 asm("x16") = modifier;
+
+	asm("hint 8" : "+r" (x17) : "r" (x16));
+	return x17;
 }
 
 static void cpu_setup(void)
@@ -149,9 +169,12 @@ static void machine_fill_registers(struct machine *machine, uint64_t flags)
 	machine->gpr[2] = 0x12;
 	machine->gpr[3] = (uintptr_t)machine->memory;
 	machine->gpr[4] = (uintptr_t)machine->memory + 128;
+	machine->gpr[17] = sign((uintptr_t)landed_call, machine->gpr[16]);
 	machine->gpr[28] = (uintptr_t)machine;
 	machine->gpr[30] = (uintptr_t)landed_return;
 	machine->gpr[31] = (uintptr_t)(machine->stack + MACHINE_STACK_TOP);
+	if (flags & INSN_SIGNED)
+		machine->gpr[30] = sign(machine->gpr[30], machine->gpr[31]);
 	/* negative and carry */
 	machine->flags = 0xa0000000;
 	machine->fpsr = 0;
