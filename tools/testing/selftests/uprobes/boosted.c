@@ -234,7 +234,7 @@ static void call_version_until_stopped(unsigned int index)
 	for (unsigned long round = 0; !stopped(); round++) {
 		unsigned int before = __atomic_load_n(&version, __ATOMIC_SEQ_CST), result, after;
 
-		result = ((unsigned int (*)(void))code)();
+		result = call_numbered_at(code);
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		after = __atomic_load_n(&version, __ATOMIC_SEQ_CST);
 		if (result != NUMBER && result != NUMBER + 1)

@@ -140,10 +140,6 @@ TEST_F_TIMEOUT(debugged, single_stepped, TIME_LIMIT)
 	close(probes);
 	EXPECT_EQ(in_area, 0);
 	EXPECT_COUNTED(2);
-#if defined(__aarch64__)
-	if (probed.number < unprobed.number)
-		EXPECTED_FAILURE(return, "the kernel's step ends the debugger's");
-#endif
 	EXPECT_SAME_TRACE(&probed, &unprobed);
 }
 

@@ -167,10 +167,12 @@ popf_site:
 
 #elif defined(__aarch64__)
 
+	.globl	numbers
+
 numbered_functions:
 	.set	number, 0
 	.rept	NUMBERED_FUNCTIONS
-	movz	x0, number
+	ldrh	w0, [x0, 2 * number]
 	ret
 	.balign	NUMBERED_FUNCTION_SIZE
 	.set	number, number + 1
@@ -211,6 +213,15 @@ illegal_function:
 	udf	0
 illegal_function_end:
 	ret
+
+	.section .rodata
+	.balign	2
+numbers:
+	.set	number, 0
+	.rept	NUMBERED_FUNCTIONS
+	.hword	number
+	.set	number, number + 1
+	.endr
 #endif
 
 	.section .note.GNU-stack, "", %progbits

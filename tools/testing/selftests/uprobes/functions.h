@@ -19,17 +19,33 @@
 #include <stdint.h>
 #include <unistd.h>
 
-/* Function number n returns n, by an instruction with n as immediate. */
+/*
+ * Function number n returns n, by an instruction with n as immediate. On arm64 it is a
+ * load from the array in its argument, because the kernel emulates moves.
+ */
 extern const char numbered_functions[];
+#if defined(__aarch64__)
+extern const uint16_t numbers[];
+#endif
 
 static inline const void *numbered_function(unsigned int number)
 {
 	return numbered_functions + number * NUMBERED_FUNCTION_SIZE;
 }
 
+/* Calls one of the functions, or a copy. */
+static inline unsigned int call_numbered_at(const void *function)
+{
+#if defined(__aarch64__)
+	return ((unsigned int (*)(const uint16_t *))function)(numbers);
+#else
+	return ((unsigned int (*)(void))function)();
+#endif
+}
+
 static inline unsigned int call_numbered(unsigned int number)
 {
-	return ((unsigned int (*)(void))numbered_function(number))();
+	return call_numbered_at(numbered_function(number));
 }
 
 /* Does nothing; its first instruction is emulated, and needs no slot. */

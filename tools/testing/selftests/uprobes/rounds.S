@@ -107,11 +107,15 @@ restartable_abort:
 many_functions:
 	.set	number, 0
 	.rept	MANY_FUNCTIONS / 2
-	movz	x0, number
+	ldr	w0, [x0, number % MANY_WORDS_IN_REACH * 4]
+	movz	w1, number
+	eor	w0, w0, w1, lsl 16
 	ret
 	.balign	MANY_FUNCTION_SIZE
 	.set	number, number + 1
-	movz	w0, number
+	ldrsw	x0, [x0, number % MANY_WORDS_IN_REACH * 4]
+	movz	w1, number
+	eor	w0, w0, w1, lsl 16
 	ret
 	.balign	MANY_FUNCTION_SIZE
 	.set	number, number + 1
@@ -164,6 +168,16 @@ restartable_end:
 restartable_abort:
 	mov	w0, 0
 	ret
+
+	.globl	many_words
+	.section .rodata
+	.balign	4
+many_words:
+	.set	number, 0
+	.rept	MANY_FUNCTIONS
+	.word	number ^ number << 16
+	.set	number, number + 1
+	.endr
 #endif
 
 	.data

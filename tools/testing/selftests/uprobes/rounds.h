@@ -8,6 +8,7 @@
 
 #define MANY_FUNCTIONS		10000
 #define MANY_FUNCTION_SIZE	16
+#define MANY_WORDS_IN_REACH	4096
 
 /* Bytes between the counters that increment_restartably() has for CPUs */
 #define RESTARTABLE_SHIFT	6
@@ -43,13 +44,13 @@ static inline unsigned int round_sites(void)
 	return __stop_round_sites - __start_round_sites;
 }
 
-/* Kernels that boost emulate endbr64, the first one on x86-64. */
+/* Kernels that boost emulate endbr64, additions and moves. */
 static inline unsigned int round_sites_boosted(void)
 {
 #if defined(__x86_64__)
 	return round_sites() - 1;
 #else
-	return round_sites();
+	return round_sites() - 10;
 #endif
 }
 
@@ -57,6 +58,10 @@ static inline unsigned int round_sites_boosted(void)
  * Function number n returns n, by an instruction of another kind than its neighbour.
  */
 extern const char many_functions[];
+#if defined(__aarch64__)
+/* What the instructions load, each from its part of the array */
+extern const uint32_t many_words[];
+#endif
 
 static inline const void *many_function(unsigned int number)
 {
@@ -65,7 +70,13 @@ static inline const void *many_function(unsigned int number)
 
 static inline unsigned int call_many_function(unsigned int number)
 {
+#if defined(__aarch64__)
+	const uint32_t *words = many_words + number - number % MANY_WORDS_IN_REACH;
+
+	return ((unsigned int (*)(const uint32_t *))many_function(number))(words);
+#else
 	return ((unsigned int (*)(void))many_function(number))();
+#endif
 }
 
 struct rseq;

@@ -897,12 +897,6 @@ TEST_F_TIMEOUT(raised, tells_of_the_original_instruction, TIME_LIMIT)
 		EXPECT_EQ(faults[i].ip, unprobed[i].ip);
 		EXPECT_EQ(faults[i].sp, unprobed[i].sp);
 	}
-#if defined(__aarch64__)
-	ASSERT_TRUE(xol_mappings_find(getpid(), &areas));
-	if (variant->signal == SIGILL && faults[0].address != unprobed[0].address &&
-	    in_area((uintptr_t)faults[0].address))
-		EXPECTED_FAILURE(return, "si_addr is the slot's address");
-#endif
 	for (i = 0; i < fault_number; i++)
 		EXPECT_EQ(faults[i].address, unprobed[i].address);
 }
