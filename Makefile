@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0
-# Every command runs scripts/xol in a sandbox.
+# Every command runs scripts/xol in a sandbox. bench-here then measures outside of it.
 
 XOL := scripts/sandbox xol
 ARCHS := $(addprefix --arch ,$(ARCH))
 export KSRC XOL_CACHE CONFIG BASE
 
 .DEFAULT_GOAL := help
-.PHONY: run bench test test-off test-debug test-mutations test-upstream test-host shell
-.PHONY: kernel apply refresh series deb clean help
+.PHONY: run bench bench-here test test-off test-debug test-mutations test-upstream test-host
+.PHONY: shell kernel apply refresh series deb clean help
 
 run:
 	@$(XOL) run $(ARCHS)
 
 bench:
 	@$(XOL) bench $(ARCHS) $(if $(BASE),--base /tmp/base.json)
+
+bench-here:
+	@scripts/bench-here
 
 test:
 	@$(XOL) test $(ARCHS)
@@ -60,6 +63,8 @@ Try it:
                        compares them
   make shell           boots the patched kernel with a shell, bpftrace, perf and the selftests
   make bench           measures the cost of a hit, and compares it with an earlier run
+  make bench-here      measures the time of a hit on the running kernel, without a guest;
+                       needs root
 
 Test it:
   make test            runs host tests, KUnit, selftests, and counts instructions per hit,

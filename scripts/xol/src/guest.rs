@@ -93,11 +93,14 @@ const ROOT_LIMIT: Duration = Duration::from_secs(15 * 60);
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 const PACK_LIMIT: Duration = Duration::from_secs(5 * 60);
 
+/// The stage that builds the selftests.
+const SELFTESTS: &str = "selftests";
+
 /// The stages of [`build`].
 pub fn stage_names(arch: Arch) -> Vec<String> {
     let sysroot = foreign(arch).then_some("sysroot");
     let stages = ["guest root"].into_iter().chain(sysroot);
-    let stages = stages.chain(["perf", "selftests", "guest images"]);
+    let stages = stages.chain(["perf", SELFTESTS, "guest images"]);
     stages.map(|stage| stage_name(stage, arch)).collect()
 }
 
@@ -138,13 +141,7 @@ pub fn build(runner: &Runner, arch: Arch, source: &Source) -> Result<Guest> {
         places.make_perf(&source.pristine, runner.jobs, progress)
     })?;
 
-    let selftests = Fingerprint::new("selftests 1")
-        .text(&compiler.hex())
-        .text(&source.identity)
-        .tree(&runner.paths.checkout.join("tools/testing/selftests"))?;
-    stage("selftests", &selftests, &[&places.selftests], &|progress| {
-        places.make_selftests(&source.tree, runner.jobs, progress)
-    })?;
+    let selftests = places.build_selftests(runner, source)?;
 
     let scripts = runner.paths.checkout.join("scripts/guest");
     let tracing = runner.paths.checkout.join("tools/tracing");
@@ -165,6 +162,13 @@ pub fn build(runner: &Runner, arch: Arch, source: &Source) -> Result<Guest> {
         places.make_images(&scripts, &tracing, &guest, progress)
     })?;
     Ok(guest)
+}
+
+/// Builds only the selftests of this machine's architecture, and returns their directory.
+pub fn selftests(runner: &Runner, arch: Arch, source: &Source) -> Result<PathBuf> {
+    let places = Places::new(runner, arch)?;
+    places.build_selftests(runner, source)?;
+    Ok(places.selftests.join("uprobes"))
 }
 
 /// The packages that programs are compiled with, besides the sandbox's.
@@ -247,6 +251,19 @@ impl Places {
             strip.arg("-o").arg(part).arg(build.join("perf"));
             progress.run(&mut strip, "strip perf", PACK_LIMIT)
         })
+    }
+
+    /// The stage of the selftests, for which a foreign architecture needs its sysroot.
+    fn build_selftests(&self, runner: &Runner, source: &Source) -> Result<Fingerprint> {
+        let inputs = Fingerprint::new("selftests 1")
+            .text(&compiler(self.arch).hex())
+            .text(&source.identity)
+            .tree(&runner.paths.checkout.join("tools/testing/selftests"))?;
+        let stage = stage_name(SELFTESTS, self.arch);
+        runner.stage(&stage, &inputs, &[&self.selftests], |progress| {
+            self.make_selftests(&source.tree, runner.jobs, progress)
+        })?;
+        Ok(inputs)
     }
 
     /// Installs the selftests as the kernel's own `make kselftest-install` does.

@@ -81,6 +81,8 @@ enum Task {
     TestUpstream(Archs),
     /// Run the tests that need no kernel
     TestHost,
+    /// Build the selftests for this machine, and print where they are
+    Selftests,
     /// Boot the patched kernel with a shell on this terminal
     Shell(Archs),
     /// Build the Rust kernel only
@@ -219,6 +221,15 @@ fn start(task: &Task) -> Result<ExitCode> {
             Some(total)
         }
         Task::TestHost => Some(host::test(runner)?),
+        Task::Selftests => {
+            let arch = Arch::host().filter(|arch| Arch::TESTED.contains(arch));
+            let arch = arch.context("there are no selftests for this machine")?;
+            runner.plan(source::STAGES);
+            let source = source::prepare(runner)?;
+            let folder = guest::selftests(runner, arch, &source)?;
+            println!("{}", runner.paths.outside(&folder).display());
+            None
+        }
         Task::Shell(archs) => {
             let (_, guests) = build(runner, &archs.or_host()?, &[Flavour::Rust])?;
             // Nothing is built from here on: other calls may go on meanwhile.
