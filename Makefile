@@ -40,7 +40,7 @@ shell:
 	@$(XOL) shell $(ARCHS)
 
 kernel:
-	@$(XOL) kernel $(ARCHS)
+	@$(XOL) kernel $(ARCHS) $(addprefix --flavour ,$(FLAVOUR))
 
 apply:
 	@$(XOL) apply
@@ -83,7 +83,8 @@ Test it:
 
 Use it:
   make kernel          builds the patched kernel
-  make deb             builds Debian packages of the patched kernel
+  make deb             builds Debian packages of the patched kernel, with Debian's own
+                       configuration, or with CONFIG=FILE
   make apply           applies the series to the kernel tree KSRC
 
 Work on it:
@@ -100,6 +101,8 @@ Variables:
   KERNEL="debug ..."   test-debug: only these kernels
   MUTATION="15 ..."    test-mutations: only these defects
   CONFIG=FILE          deb: a kernel configuration, such as /boot/config-*
+  FLAVOUR=distro       kernel: another kernel, such as distro (Debian's configuration),
+                       distro-c (the same, unpatched) or c
   PATCH=0006           refresh: the patch that edits of existing files go into
   CHECK=1              series: builds and boots each commit, and writes no files
 endef

@@ -39,6 +39,10 @@ pub enum Flavour {
     UpstreamRust,
     /// The kernel for upstream's tests in Rust, told to step every instruction.
     UpstreamStepped,
+    /// Upstream's kernel, unpatched, with Debian's configuration.
+    DistroC,
+    /// Slots in Rust, with Debian's configuration.
+    Distro,
     /// Rust, from sources with a defect.
     Mutant,
     /// A commit of the series.
@@ -61,8 +65,9 @@ pub struct Kernel {
     /// The flavour whose image it boots: itself, unless only `arguments` differ.
     pub built: Flavour,
     pub tree: Tree,
-    /// The fragments besides `configs/base.config` and the architecture's:
-    /// `configs/<name>.config`.
+    /// Whether it starts from Debian's configuration, instead of the smallest one.
+    pub debian: bool,
+    /// The fragments besides the first one and the architecture's: `configs/<name>.config`.
     pub fragments: &'static [&'static str],
     /// Words of the kernel's command line.
     pub arguments: &'static [&'static str],
@@ -81,11 +86,11 @@ use Flavour::*;
 /// object, so that make would take objects of patched sources for current.
 const ALIKE: &[Flavour] = &[Rust, RustCalls, Mutant, Commit, Off];
 
-/// Targets of the kernels that load a module, which comes with BPF's selftests.
+/// Targets of the kernels that load modules: Debian's, or one of BPF's selftests.
 const MODULES: &[&str] = &["modules"];
 
 #[rustfmt::skip]
-const KERNELS: [Kernel; 16] = [
+const KERNELS: [Kernel; 18] = [
     Kernel { tree: Tree::Pristine, ..row(C, "c", "C", &[]) },
     Kernel { siblings: ALIKE, ..row(Off, "off", "C, patched", &["off"]) },
     Kernel { siblings: ALIKE, ..row(Rust, "rust", "Rust", &["rust"]) },
@@ -101,6 +106,8 @@ const KERNELS: [Kernel; 16] = [
     Kernel { tree: Tree::Pristine, targets: MODULES, ..row(UpstreamC, "upstream-c", "C, for upstream's tests", &["upstream"]) },
     Kernel { targets: MODULES, ..row(UpstreamRust, "upstream-rust", "Rust, for upstream's tests", &["rust", "upstream"]) },
     Kernel { built: UpstreamRust, ..stepped(UpstreamStepped, "upstream-stepped", "Rust, for upstream's tests, all stepped") },
+    Kernel { tree: Tree::Pristine, debian: true, targets: MODULES, ..row(DistroC, "distro-c", "C, Debian's configuration", &["distro-c"]) },
+    Kernel { debian: true, targets: MODULES, ..row(Distro, "distro", "Rust, Debian's configuration", &["distro-rust"]) },
     Kernel { siblings: ALIKE, ..row(Mutant, "mutant", "Rust, mutated", &["rust"]) },
     Kernel { siblings: ALIKE, ..row(Commit, "commit", "Rust, in part", &["rust"]) },
 ];
@@ -117,6 +124,7 @@ const fn row(
         title,
         built: flavour,
         tree: Tree::Patched,
+        debian: false,
         fragments,
         arguments: &[],
         targets: &[],
@@ -170,6 +178,29 @@ impl Flavour {
         self.row().only.is_none_or(|only| only == arch)
     }
 
+    /// The fragments of its configuration, later ones winning. An architecture has the last
+    /// word: some lack what a kernel would have.
+    pub fn fragments(self, arch: Arch) -> Vec<&'static str> {
+        let row = self.row();
+        let (first, last): (_, &[_]) = match (row.debian, arch) {
+            (false, _) => ("base", &[arch.name()]),
+            (true, Arch::Arm64) => ("distro", &["distro-arm64"]),
+            (true, _) => ("distro", &[]),
+        };
+        [&[first], row.fragments, last].concat()
+    }
+
+    /// The kernel with this name that is built from the checkout as it is.
+    pub fn built_as(name: &str) -> Result<Self, String> {
+        let built =
+            |row: &&Kernel| row.built == row.flavour && ![Mutant, Commit].contains(&row.flavour);
+        let mut all = KERNELS.iter().filter(built);
+        let names: Vec<_> = all.clone().map(|row| row.name).collect();
+        let row = all.find(|row| row.name == name);
+        row.map(|row| row.flavour)
+            .ok_or_else(|| format!("the kernels are {}", names.join(", ")))
+    }
+
     /// The kernel of [`Self::CHECKED`] with this name.
     pub fn checked(name: &str) -> Result<Self, String> {
         let mut all = Self::CHECKED.into_iter();
@@ -199,8 +230,21 @@ mod tests {
     #[test]
     fn fragments_exist() {
         let configs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
-        for name in KERNELS.iter().flat_map(|row| row.fragments) {
-            assert!(configs.join(format!("{name}.config")).exists(), "{name}");
+        for row in &KERNELS {
+            for name in [Arch::X86_64, Arch::Arm64]
+                .map(|arch| row.flavour.fragments(arch))
+                .concat()
+            {
+                assert!(configs.join(format!("{name}.config")).exists(), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_kernels_with_an_image_are_built() {
+        assert_eq!(Flavour::built_as("distro"), Ok(Distro));
+        for name in ["stepped", "mutant", "x"] {
+            assert!(Flavour::built_as(name).unwrap_err().contains("rust, "));
         }
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::arch::Arch;
+use crate::distro;
 use crate::flavour::{Flavour, Tree};
 use crate::source::Source;
 use crate::stage::{Fingerprint, Progress, Runner, read_text, write_file};
@@ -22,22 +23,28 @@ pub fn stage_name(arch: Arch, flavour: Flavour) -> String {
     format!("kernel {arch} {}", flavour.name())
 }
 
-/// The fragments of one kernel, later ones winning. An architecture has the last word: some
-/// lack what a kernel would have.
+/// The files of [`Flavour::fragments`].
 pub fn fragments(runner: &Runner, arch: Arch, flavour: Flavour) -> Vec<PathBuf> {
-    let names = [&["base"], flavour.row().fragments, &[arch.name()]].concat();
-    let file = |name: &&str| runner.paths.checkout.join(format!("configs/{name}.config"));
-    names.iter().map(file).collect()
+    let names = flavour.fragments(arch).into_iter();
+    let file = |name| runner.paths.checkout.join(format!("configs/{name}.config"));
+    names.map(file).collect()
 }
 
-/// Builds one kernel; its image is then at [`crate::paths::Paths::image`].
-pub fn build(runner: &Runner, source: &Source, arch: Arch, flavour: Flavour) -> Result<()> {
+/// Builds one kernel; its image is then at [`crate::paths::Paths::image`]. Returns the
+/// fingerprint of everything that it was made from.
+pub fn build(
+    runner: &Runner,
+    source: &Source,
+    arch: Arch,
+    flavour: Flavour,
+) -> Result<Fingerprint> {
     make(runner, source, arch, flavour, true)
 }
 
 /// Rebuilds a configured kernel from sources that differ only in what is compiled.
 pub fn rebuild(runner: &Runner, source: &Source, arch: Arch, flavour: Flavour) -> Result<()> {
-    make(runner, source, arch, flavour, false)
+    make(runner, source, arch, flavour, false)?;
+    Ok(())
 }
 
 fn make(
@@ -46,9 +53,13 @@ fn make(
     arch: Arch,
     flavour: Flavour,
     configure: bool,
-) -> Result<()> {
+) -> Result<Fingerprint> {
     let image = runner.paths.image(arch, flavour);
-    let inputs = inputs(runner, source, arch, flavour)?;
+    let base = distro::configuration(runner, arch, flavour)?;
+    let mut inputs = inputs(runner, source, arch, flavour)?;
+    if let Some(base) = &base {
+        inputs = inputs.file(base)?;
+    }
     runner.stage(&stage_name(arch, flavour), &inputs, &[&image], |progress| {
         let make = Make::new(runner, source, arch, flavour);
         if configure {
@@ -56,11 +67,13 @@ fn make(
                 empty_unless_made_from(&make.folder, &source.origin()?)?;
             }
             start_from_sibling(runner, arch, flavour, progress)?;
-            make.configure(&fragments(runner, arch, flavour), progress)?;
+            let fragments = fragments(runner, arch, flavour);
+            make.configure(base.as_deref(), &fragments, progress)?;
         }
         let targets = [&[arch.image().0], flavour.row().targets].concat();
         make.build(&targets, progress)
-    })
+    })?;
+    Ok(inputs)
 }
 
 /// Everything that one kernel is made from.
@@ -185,10 +198,15 @@ impl<'a> Make<'a> {
         (holder, Path::new(name).display())
     }
 
-    /// Makes `.config` from the fragments, and checks that each line of them took
-    /// effect: Kconfig drops an option silently if a dependency is missing.
-    pub fn configure(&self, fragments: &[PathBuf], progress: &Progress) -> Result<()> {
-        let config = self.merge(fragments, progress)?;
+    /// Makes `.config` from `base` and the fragments, and checks that each line of the
+    /// fragments took effect: Kconfig drops an option silently if a dependency is missing.
+    pub fn configure(
+        &self,
+        base: Option<&Path>,
+        fragments: &[PathBuf],
+        progress: &Progress,
+    ) -> Result<()> {
+        let config = self.merge(base, fragments, progress)?;
         let mut wanted = Vec::new();
         for fragment in fragments {
             let name = fragment.file_name().unwrap_or_default().to_string_lossy();
@@ -197,13 +215,25 @@ impl<'a> Make<'a> {
         check_config(&config, &wanted)
     }
 
-    /// Makes `.config` from the fragments, and returns it.
-    pub fn merge(&self, fragments: &[PathBuf], progress: &Progress) -> Result<String> {
+    /// Makes `.config` from the fragments, on top of `base` or of the smallest
+    /// configuration, and returns it.
+    pub fn merge(
+        &self,
+        base: Option<&Path>,
+        fragments: &[PathBuf],
+        progress: &Progress,
+    ) -> Result<String> {
         fs::create_dir_all(&self.folder)
             .with_context(|| format!("cannot make {}", self.folder.display()))?;
         let run = |command: &mut Command, what| progress.run(command, what, CONFIGURE_LIMIT);
-        run(&mut self.command(&["tinyconfig"]), "make tinyconfig")?;
         let config = self.folder.join(".config");
+        match base {
+            None => run(&mut self.command(&["tinyconfig"]), "make tinyconfig")?,
+            Some(base) => {
+                fs::copy(base, &config)
+                    .with_context(|| format!("cannot copy {}", base.display()))?;
+            }
+        }
         let mut merge = Command::new("scripts/kconfig/merge_config.sh");
         merge
             .current_dir(self.tree)
@@ -245,10 +275,12 @@ impl<'a> Make<'a> {
         self.build(&[&from, &to, name], progress)
     }
 
-    /// Builds Debian packages, beside the build directory.
-    pub fn build_packages(&self, progress: &Progress) -> Result<()> {
+    /// Builds Debian packages, beside the build directory, with these options of
+    /// dpkg-buildpackage.
+    pub fn build_packages(&self, options: &[&str], progress: &Progress) -> Result<()> {
         // The sandbox has the tools, but not the whole of build-essential.
-        self.build(&["bindeb-pkg", "DPKG_FLAGS=-d"], progress)
+        let flags = format!("DPKG_FLAGS={}", [&["-d"], options].concat().join(" "));
+        self.build(&["bindeb-pkg", &flags], progress)
     }
 }
 

@@ -8,6 +8,7 @@ mod clean;
 mod command;
 mod deb;
 mod debian;
+mod distro;
 mod flavour;
 mod guest;
 mod herd;
@@ -85,8 +86,14 @@ enum Task {
     Selftests,
     /// Boot the patched kernel with a shell on this terminal
     Shell(Archs),
-    /// Build the Rust kernel only
-    Kernel(Archs),
+    /// Build one kernel only
+    Kernel {
+        #[command(flatten)]
+        archs: Archs,
+        /// Its name
+        #[arg(long, default_value = Flavour::Rust.name(), value_parser = Flavour::built_as)]
+        flavour: Flavour,
+    },
     /// Put the feature on the kernel tree that KSRC names
     Apply,
     /// Take edits of the patched tree into the checkout
@@ -109,7 +116,7 @@ enum Task {
     Deb {
         #[command(flatten)]
         archs: Archs,
-        /// A complete kernel configuration, instead of the small one
+        /// A complete kernel configuration, instead of Debian's
         #[arg(long)]
         config: Option<PathBuf>,
     },
@@ -239,14 +246,19 @@ fn start(task: &Task) -> Result<ExitCode> {
             }
             None
         }
-        Task::Kernel(archs) => {
+        Task::Kernel { archs, flavour } => {
             let archs = archs.or_host()?;
             runner.plan(source::STAGES);
-            runner.plan(archs.iter().map(|&a| kernel::stage_name(a, Flavour::Rust)));
+            for &arch in &archs {
+                if flavour.row().debian {
+                    runner.plan([distro::stage_name(arch)]);
+                }
+                runner.plan([kernel::stage_name(arch, *flavour)]);
+            }
             let source = source::prepare(runner)?;
             for &arch in &archs {
-                kernel::build(runner, &source, arch, Flavour::Rust)?;
-                let image = runner.paths.image(arch, Flavour::Rust);
+                kernel::build(runner, &source, arch, *flavour)?;
+                let image = runner.paths.image(arch, *flavour);
                 println!("{}", runner.paths.outside(&image).display());
             }
             None

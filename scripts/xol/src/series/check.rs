@@ -130,7 +130,7 @@ impl Trial<'_> {
                 let make = Make::new(runner, &source, self.arch, flavour);
                 kernel::start_from_sibling(runner, self.arch, flavour, progress)?;
                 // Options of later commits cannot take effect yet.
-                let config = make.merge(&fragments, progress)?;
+                let config = make.merge(None, &fragments, progress)?;
                 let value = if self.on { "y" } else { "n" };
                 let wanted = format!("CONFIG_RUST=y\n{OPTION}={value}\n");
                 kernel::check_config(&config, &[("this commit".into(), wanted)])?;
