@@ -7,7 +7,7 @@ export KSRC XOL_CACHE CONFIG BASE
 
 .DEFAULT_GOAL := help
 .PHONY: run bench bench-here test test-off test-debug test-mutations test-upstream test-host
-.PHONY: shell kernel apply refresh series deb clean help
+.PHONY: test-distro shell kernel apply refresh series deb clean help
 
 run:
 	@$(XOL) run $(ARCHS)
@@ -36,8 +36,11 @@ test-upstream:
 test-host:
 	@$(XOL) test-host
 
+test-distro:
+	@$(XOL) test-distro $(ARCHS)
+
 shell:
-	@$(XOL) shell $(ARCHS)
+	@$(XOL) shell $(ARCHS) $(addprefix --flavour ,$(FLAVOUR))
 
 kernel:
 	@$(XOL) kernel $(ARCHS) $(addprefix --flavour ,$(FLAVOUR))
@@ -78,6 +81,8 @@ Test it:
                        on arm64 pages-16k and pages-64k
   make test-upstream   runs upstream's own tests of uprobes with slots in C and in Rust; a
                        test that passes in C must pass in Rust
+  make test-distro     runs the selftests in Debian's userland, on kernels with Debian's own
+                       configuration: unpatched, and with slots in Rust
   make test-mutations  puts known defects into the kernel, one by one, and checks that a test
                        catches each
 
@@ -101,7 +106,7 @@ Variables:
   KERNEL="debug ..."   test-debug: only these kernels
   MUTATION="15 ..."    test-mutations: only these defects
   CONFIG=FILE          deb: a kernel configuration, such as /boot/config-*
-  FLAVOUR=distro       kernel: another kernel, such as distro (Debian's configuration),
+  FLAVOUR=distro       kernel, shell: another kernel, such as distro (Debian's configuration),
                        distro-c (the same, unpatched) or c
   PATCH=0006           refresh: the patch that edits of existing files go into
   CHECK=1              series: builds and boots each commit, and writes no files

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Debian roots that are only unpacked. None of their programs runs, so that they may
-//! be of any architecture and any suite.
+//! What all Debian roots have in common. Most of them are only unpacked: none of their
+//! programs runs, so that they may be of any architecture and any suite.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub fn sources() -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// `mmdebstrap` with the options of all roots. The caller adds the suite, the target
+/// `mmdebstrap` with the options of all roots that are only unpacked. The caller adds the suite, the target
 /// and the sources.
 pub fn mmdebstrap(packages: &[&str]) -> Command {
     let mut command = Command::new("mmdebstrap");
@@ -29,10 +29,14 @@ pub fn mmdebstrap(packages: &[&str]) -> Command {
         .args(["--mode=root", "--variant=extract"])
         .arg("--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr")
         .arg(format!("--include={}", packages.join(",")));
-    // The sandbox's own settings: retries and proxies.
-    let settings = Path::new("/etc/apt/apt.conf.d/99mmdebstrap");
-    if settings.exists() {
-        command.arg(format!("--aptopt={}", settings.display()));
-    }
+    command.args(settings());
     command
+}
+
+/// The option with the sandbox's own settings: retries and proxies.
+pub fn settings() -> Option<String> {
+    let settings = Path::new("/etc/apt/apt.conf.d/99mmdebstrap");
+    settings
+        .exists()
+        .then(|| format!("--aptopt={}", settings.display()))
 }

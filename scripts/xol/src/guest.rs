@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Makes the initramfs images of guests, with perf and the selftests.
 
+pub mod distro;
 pub mod upstream;
 
 use std::fs;

@@ -7,6 +7,7 @@
 mod bench;
 mod comparison;
 mod contention;
+mod distro;
 mod measure;
 mod mutations;
 mod shell;
@@ -16,6 +17,7 @@ mod upstream;
 
 pub use bench::{earlier_bench, run_bench};
 pub use comparison::run_comparison;
+pub use distro::run_distro_tests;
 pub use mutations::{test_mutations, try_to_apply};
 pub use shell::shell;
 pub use tests::{Tally, run_debug_tests, run_off_tests, run_tests};

@@ -84,16 +84,12 @@ enum Task {
     TestHost,
     /// Build the selftests for this machine, and print where they are
     Selftests,
-    /// Boot the patched kernel with a shell on this terminal
-    Shell(Archs),
+    /// Run the selftests in Debian's userland, on kernels with Debian's configuration
+    TestDistro(Archs),
+    /// Boot a kernel with a shell on this terminal
+    Shell(OfFlavour),
     /// Build one kernel only
-    Kernel {
-        #[command(flatten)]
-        archs: Archs,
-        /// Its name
-        #[arg(long, default_value = Flavour::Rust.name(), value_parser = Flavour::built_as)]
-        flavour: Flavour,
-    },
+    Kernel(OfFlavour),
     /// Put the feature on the kernel tree that KSRC names
     Apply,
     /// Take edits of the patched tree into the checkout
@@ -127,6 +123,15 @@ struct Archs {
     /// Architectures, instead of this machine's (for tests: all)
     #[arg(long, value_enum)]
     arch: Vec<Arch>,
+}
+
+#[derive(clap::Args)]
+struct OfFlavour {
+    #[command(flatten)]
+    archs: Archs,
+    /// The kernel
+    #[arg(long, default_value = Flavour::Rust.name(), value_parser = Flavour::built_as)]
+    flavour: Flavour,
 }
 
 impl Archs {
@@ -237,16 +242,34 @@ fn start(task: &Task) -> Result<ExitCode> {
             println!("{}", runner.paths.outside(&folder).display());
             None
         }
-        Task::Shell(archs) => {
-            let (_, guests) = build(runner, &archs.or_host()?, &[Flavour::Rust])?;
+        Task::TestDistro(archs) => {
+            let mut total = jobs::Tally::default();
+            for arch in archs.or_host()? {
+                let flavours = [Flavour::DistroC, Flavour::Distro];
+                let (guest, disks) = build_disks(runner, arch, &flavours)?;
+                total += jobs::run_distro_tests(runner, arch, &guest, &disks)?;
+            }
+            Some(total)
+        }
+        Task::Shell(OfFlavour { archs, flavour }) => {
+            let mut ready = Vec::new();
+            for arch in archs.or_host()? {
+                if flavour.row().debian {
+                    let (guest, mut disks) = build_disks(runner, arch, &[*flavour])?;
+                    ready.push((arch, guest, disks.pop().map(|(_, disk)| disk)));
+                } else {
+                    let (_, guests) = build(runner, &[arch], &[*flavour])?;
+                    ready.extend(guests.into_iter().map(|(arch, guest)| (arch, guest, None)));
+                }
+            }
             // Nothing is built from here on: other calls may go on meanwhile.
             drop(lock);
-            for (arch, guest) in &guests {
-                jobs::shell(runner, *arch, guest)?;
+            for (arch, guest, disk) in &ready {
+                jobs::shell(runner, *arch, *flavour, guest, disk.as_deref())?;
             }
             None
         }
-        Task::Kernel { archs, flavour } => {
+        Task::Kernel(OfFlavour { archs, flavour }) => {
             let archs = archs.or_host()?;
             runner.plan(source::STAGES);
             for &arch in &archs {
@@ -308,6 +331,31 @@ fn build(
         guests.push((arch, guest::build(runner, arch, &source)?));
     }
     Ok((source, guests))
+}
+
+/// Builds source, kernels with Debian's configuration, their packages, and disks in which
+/// these are installed.
+fn build_disks(
+    runner: &Runner,
+    arch: Arch,
+    flavours: &[Flavour],
+) -> Result<(guest::Guest, Vec<(Flavour, PathBuf)>)> {
+    have_guests(&[arch])?;
+    runner.plan(source::STAGES);
+    runner.plan(guest::stage_names(arch));
+    for &flavour in flavours {
+        runner.plan(deb::stage_names(arch, flavour));
+        runner.plan(guest::distro::stage_names(arch, flavour));
+    }
+    let source = source::prepare(runner)?;
+    let guest = guest::build(runner, arch, &source)?;
+    let mut disks = Vec::new();
+    for &flavour in flavours {
+        let packages = deb::packages(runner, &source, arch, flavour)?;
+        let disk = guest::distro::build(runner, arch, flavour, &packages)?;
+        disks.push((flavour, disk));
+    }
+    Ok((guest, disks))
 }
 
 fn have_guests(archs: &[Arch]) -> Result<()> {

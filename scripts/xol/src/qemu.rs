@@ -148,6 +148,29 @@ pub fn boot_with_plugin(
     boot_machine(runner, progress, boot, machine)
 }
 
+/// The same, with the system of a disk, which the boot does not change.
+pub fn boot_with_disk(
+    runner: &Runner,
+    progress: &Progress,
+    boot: &Boot,
+    disk: &Path,
+) -> Result<Outcome> {
+    let mut machine = qemu(boot);
+    machine.args(drive(disk));
+    boot_machine(runner, progress, boot, machine)
+}
+
+/// The word of the kernel's command line that starts the system of the disk.
+pub const DISK: &str = "xol.disk=/dev/vda";
+
+fn drive(disk: &Path) -> [String; 2] {
+    let options = "if=virtio,format=raw,snapshot=on,cache=unsafe";
+    [
+        "-drive".into(),
+        format!("file={},{options}", disk.display()),
+    ]
+}
+
 fn boot_machine(
     runner: &Runner,
     progress: &Progress,
@@ -412,12 +435,14 @@ fn serial_lines(arch: Arch, console: &Path) -> Vec<String> {
     arguments
 }
 
-/// Boots with the console on this terminal and waits for the guest's end.
-pub fn boot_interactive(boot: &Boot) -> Result<()> {
+/// Boots with the console on this terminal, and with a disk if there is one, and waits for
+/// the guest's end.
+pub fn boot_interactive(boot: &Boot, disk: Option<&Path>) -> Result<()> {
     // QEMU stays in our process group, or it could not read the terminal. It
     // passes Ctrl-C on to the guest and restores the terminal when it ends, on
     // SIGTERM too, which timeout sends.
-    let machine = qemu(boot);
+    let mut machine = qemu(boot);
+    machine.args(disk.into_iter().flat_map(drive));
     let status = Command::new("timeout")
         .arg("--foreground")
         .arg(format!("{}s", boot.limit.as_secs()))

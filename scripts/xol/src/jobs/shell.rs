@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The patched kernel, interactive.
+//! A kernel, interactive.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -16,24 +17,35 @@ use crate::stage::Runner;
 /// Longer than a session lasts, but not for ever.
 const LIMIT: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// Boots the patched kernel with a shell on this terminal.
-pub fn shell(runner: &Runner, arch: Arch, guest: &Guest) -> Result<()> {
-    let flavour = Flavour::Rust;
+/// Boots a kernel with a shell on this terminal: of the system on the disk, if there is one.
+pub fn shell(
+    runner: &Runner,
+    arch: Arch,
+    flavour: Flavour,
+    guest: &Guest,
+    disk: Option<&Path>,
+) -> Result<()> {
     let engine = qemu::fastest_engine(runner, arch, flavour, &guest.base)?;
     let size = terminal_size();
     let mut arguments = vec!["quiet", "kunit.enable=0"];
     arguments.extend(size.iter().map(String::as_str));
-    println!("== shell {arch}: {}, up in a few seconds", engine.name());
-    qemu::boot_interactive(&Boot {
+    arguments.extend(disk.map(|_| qemu::DISK));
+    let time = disk.map_or("a few seconds", |_| "a minute");
+    println!("== shell {arch}: {}, up in {time}", engine.name());
+    let boot = Boot {
         arch,
         kernel: &runner.paths.image(arch, flavour),
-        initramfs: &guest.full,
+        initramfs: match disk {
+            None => &guest.full,
+            Some(_) => &guest.base,
+        },
         engine,
         processors: runner.jobs.max(2),
         jobs: &[],
         arguments: &arguments,
         limit: LIMIT,
-    })
+    };
+    qemu::boot_interactive(&boot, disk)
 }
 
 /// Words of the command line with the size of this terminal, if it is one.

@@ -14,7 +14,7 @@ use crate::qemu::{self, Boot, Engine, Outcome};
 use crate::report::metric::costs;
 use crate::report::requirements::{EMULATED, ONE_EXCEPTION, ONE_EXCEPTION_COST};
 use crate::report::tap::{self, Case, Verdict};
-use crate::stage::{Runner, files_below, read_text};
+use crate::stage::{Progress, Runner, files_below, read_text};
 
 const KSELFTESTS: &str = "tools/testing/selftests/uprobes";
 
@@ -23,7 +23,7 @@ const BOOSTING: &str = "kernel/events/uprobes_xol/boost";
 
 /// The cases that fail on upstream's kernel: an architecture, the end of a case's name, and the
 /// patch that fixes the fault, separated by tabs.
-const UPSTREAM_FAULTS: &str = "tools/testing/uprobes-xol/upstream-faults";
+pub const UPSTREAM_FAULTS: &str = "tools/testing/uprobes-xol/upstream-faults";
 
 /// Instructions per hit that are no difference: one that the compiler's choice of registers adds,
 /// and what a timer interrupt changes.
@@ -79,6 +79,19 @@ pub fn describe(cases: &[Case]) -> String {
         }
     }
     text
+}
+
+/// Prints the cases that did not pass and the numbers of all, and counts them.
+pub fn say(progress: &Progress, stage: &str, cases: &[Case]) -> Tally {
+    for case in cases {
+        if let Some(word) = worth_saying(case.verdict) {
+            let colon = if case.detail.is_empty() { "" } else { ": " };
+            let Case { name, detail, .. } = case;
+            progress.say(&format!("{stage}: {word}: {name}{colon}{detail}"));
+        }
+    }
+    progress.say(&format!("{stage}: {}", describe(cases)));
+    Tally::of(cases)
 }
 
 /// The tests of one boot.
@@ -322,15 +335,7 @@ impl Tests<'_> {
             if let Err(error) = outcome.good() {
                 cases.push(Case::failed("guest", error.to_string()));
             }
-            for case in &cases {
-                if let Some(word) = worth_saying(case.verdict) {
-                    let colon = if case.detail.is_empty() { "" } else { ": " };
-                    let Case { name, detail, .. } = case;
-                    progress.say(&format!("{stage}: {word}: {name}{colon}{detail}"));
-                }
-            }
-            progress.say(&format!("{stage}: {}", describe(&cases)));
-            Ok(Tally::of(&cases))
+            Ok(say(progress, &stage, &cases))
         })
     }
 
@@ -379,7 +384,7 @@ impl Tests<'_> {
 
 /// Expects the cases to fail that `faults` lists for `arch`. A listed case that passes is a
 /// failure: either upstream has fixed its fault, or the case does not find it.
-fn expect_faults(cases: &mut [Case], faults: &str, arch: Arch) {
+pub fn expect_faults(cases: &mut [Case], faults: &str, arch: Arch) {
     for line in faults.lines().filter(|line| !line.starts_with('#')) {
         let mut columns = line.splitn(3, '\t');
         let (Some(on), Some(name), Some(patch)) = (columns.next(), columns.next(), columns.next())
