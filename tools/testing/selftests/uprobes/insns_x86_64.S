@@ -14,6 +14,7 @@
 	timed	push, 0, "push %rbp", after="pop %rbp"
 	timed	endbr64, (INSN_STEPS_UPSTREAM | INSN_NO_EFFECT), "endbr64"
 	timed	mov, INSN_STEPS, "mov %rdx, %rax"
+	timed	mov_rip, INSN_STEPS, "mov shared_data(%rip), %rax"
 	timed	sub, INSN_STEPS, "sub $24, %rsp", after="add $24, %rsp"
 	timed	lea8, INSN_STEPS, "lea 8(%rdi), %rax"
 	timed	pop, INSN_STEPS, "pop %rax", "push %rax"
