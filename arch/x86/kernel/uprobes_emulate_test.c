@@ -94,6 +94,8 @@ static const struct emulate_case emulate_cases[] = {
 	{ "call *8(%rsp)", { 0xff, 0x54, 0x24, 0x08 }, 4, CALLS, EMULATE_TARGET },
 	{ "call *-8(%rsp)", { 0xff, 0x54, 0x24, 0xf8 }, 4, CALLS, EMULATE_TARGET },
 	{ "call *(%rdi,%r14,8)", { 0x42, 0xff, 0x14, 0xf7 }, 4, CALLS, EMULATE_TARGET },
+	{ "data16 data16 rex.W call",
+	  { 0x66, 0x66, 0x48, 0xe8, 0x00, 0x10, 0x00, 0x00 }, 8, CALLS, EMULATE_IP + 0x1008 },
 	{ "lcall *(%rax)", { 0xff, 0x18 }, 2, STEPPED },
 	{ "callw *%bx", { 0x66, 0xff, 0xd3 }, 3, STEPPED },
 
