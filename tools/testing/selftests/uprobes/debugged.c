@@ -6,8 +6,11 @@
  */
 #include <errno.h>
 #include <stddef.h>
-#ifdef __x86_64__
+#if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/ptrace.h>
+#include <asm/ptrace.h>
 #endif
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -392,6 +395,131 @@ TEST_F(debugged, steps_itself)
 TEST_F(debugged, data_watched)
 {
 	SKIP(return, "the trap comes before the access: the kernel has to step to go on");
+}
+
+#define STORES	100
+
+/* A breakpoint on execution, which nothing but a counter is told of */
+static int break_at(const void *address)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_BREAKPOINT,
+		.size = sizeof(attr),
+		.bp_type = HW_BREAKPOINT_X,
+		.bp_addr = (uintptr_t)address,
+		.bp_len = sizeof(long),
+		.exclude_kernel = 1,
+		.exclude_hv = 1,
+	};
+
+	return syscall(__NR_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+static int store_at_breakpoint(const void *argument)
+{
+	const int *counters = argument;
+	static uint64_t stored;
+	int event = break_at(store_function);
+
+	if (event < 0)
+		return KSFT_SKIP;
+	probe_attach(store_function, program_count(*counters, 0));
+	for (uint64_t i = 1; i <= STORES; i++) {
+		store_function(&stored, i);
+		if (stored != i)
+			return KSFT_FAIL;
+	}
+	return KSFT_PASS;
+}
+
+/*
+ * Checks that the step by which the kernel resumes a breakpoint, and that of the
+ * probe at the same address, are both ended.
+ */
+TEST_F_TIMEOUT(debugged, breakpoint_at_the_probe, TIME_LIMIT)
+{
+	int result = run_isolated(store_at_breakpoint, &self->counters, TIME_LIMIT / 2);
+
+	if (result == KSFT_SKIP)
+		SKIP(return, "no breakpoints on this machine");
+	EXPECT_EQ(result, KSFT_PASS);
+	EXPECT_EQ(counters_read(self->counters, 0), STORES);
+}
+
+static uint64_t watched;
+
+/* Stores of 8 bytes by user space, as DBGWCR_EL1 has it */
+#define WATCH_STORES	(0xff << 5 | 2 << 3 | 2 << 1 | 1)
+
+static bool watch(pid_t pid, uint32_t control)
+{
+	struct user_hwdebug_state state = {
+		.dbg_regs[0] = { .addr = (uintptr_t)&watched, .ctrl = control },
+	};
+	struct iovec iov = {
+		.iov_base = &state,
+		.iov_len = offsetof(struct user_hwdebug_state, dbg_regs[1]),
+	};
+
+	return !ptrace(PTRACE_SETREGSET, pid, (void *)NT_ARM_HW_WATCH, &iov);
+}
+
+/*
+ * Stores while a debugger watches, which then goes on without watching. Returns
+ * where the debugger was told of the store, or 0.
+ */
+static uintptr_t watched_by_debugger(bool *in_area)
+{
+	uintptr_t start = 0, end = 0, ip = 0;
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		store_function(&watched, 1);
+		raise(SIGSTOP);
+		store_function(&watched, 2);
+		_exit(watched == 2 ? KSFT_PASS : KSFT_FAIL);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
+		return 0;
+	xol_area_range(pid, &start, &end);
+	if (watch(pid, WATCH_STORES)) {
+		ptrace(PTRACE_CONT, pid, NULL, NULL);
+		if (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status) &&
+		    WSTOPSIG(status) == SIGTRAP && watch(pid, 0)) {
+			ip = traced_ip(pid);
+			*in_area |= ip >= start && ip < end;
+		}
+	}
+	if (WIFSTOPPED(status)) {
+		ptrace(PTRACE_CONT, pid, NULL, NULL);
+		waitpid(pid, &status, 0);
+	}
+	return WIFEXITED(status) && WEXITSTATUS(status) == KSFT_PASS ? ip : 0;
+}
+
+/*
+ * Checks that a debugger is told before the access, as without the probe. When the
+ * program goes on, the probe is hit once more.
+ */
+TEST_F_TIMEOUT(debugged, data_watched_by_debugger, TIME_LIMIT)
+{
+	bool in_area = false;
+	uintptr_t unprobed, probed;
+	int probe;
+
+	unprobed = watched_by_debugger(&in_area);
+	if (!unprobed)
+		SKIP(return, "no breakpoint on data on this machine");
+	EXPECT_EQ(unprobed, (uintptr_t)store_function);
+	probe = probe_attach(store_function, program_count(self->counters, 0));
+	probed = watched_by_debugger(&in_area);
+	close(probe);
+
+	EXPECT_EQ(probed, unprobed);
+	EXPECT_FALSE(in_area);
+	EXPECT_EQ(counters_read(self->counters, 0), 3);
 }
 #endif
 
