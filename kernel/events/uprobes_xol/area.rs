@@ -46,7 +46,9 @@ unsafe impl Sync for XolArea {}
 impl XolArea {
     /// Creates an area to be mapped at `vaddr`, or anywhere if that is 0. May sleep.
     ///
-    /// The area has one page, and does not grow until it is [mapped](Self::mapped).
+    /// The area has one page, and does not grow until it is [mapped](Self::mapped). Like the only page
+    /// of the implementation in C, this page is not charged to the process's memory cgroup: a process
+    /// that has reached its limit must still be able to step.
     ///
     /// # Errors
     ///
@@ -60,7 +62,7 @@ impl XolArea {
                 slots <- Slots::new(first),
             }),
             // C reads the head of the area.
-            GFP_KERNEL_ACCOUNT | __GFP_ZERO,
+            GFP_KERNEL | __GFP_ZERO,
         )
     }
 

@@ -32,7 +32,7 @@ impl FreeSlots {
     ///
     /// [`ENOMEM`] when there is no memory.
     pub(crate) fn new() -> Result<Self> {
-        let mut used = BitmapVec::new(SLOT_COUNT, GFP_KERNEL_ACCOUNT)?;
+        let mut used = BitmapVec::new(SLOT_COUNT, GFP_KERNEL)?;
         for number in 0..SLOT_COUNT {
             used.set_bit(number);
         }

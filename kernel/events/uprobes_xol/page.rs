@@ -55,7 +55,7 @@ impl SlotPage {
     ///
     /// [`ENOMEM`] when there is no memory, [`EINVAL`] when the trampoline does not fit a slot.
     pub(crate) fn with_trampoline() -> Result<Self> {
-        let page = Self::new(GFP_KERNEL_ACCOUNT)?;
+        let page = Self::new(GFP_KERNEL)?;
         let trampoline = ffi::trampoline();
         if trampoline.len() > SLOT_SIZE {
             return Err(EINVAL);

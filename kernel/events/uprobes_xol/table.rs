@@ -47,10 +47,10 @@ impl Table {
     ///
     /// [`ENOMEM`] when there is no memory.
     pub(crate) fn new(first: SlotPage) -> Result<Self> {
-        let pages = array(SetOnce::new, GFP_KERNEL_ACCOUNT)?;
+        let pages = array(SetOnce::new, GFP_KERNEL)?;
         pages[0].populate(first);
         Ok(Self {
-            chains: array(|| Atomic::new(END), GFP_KERNEL_ACCOUNT)?,
+            chains: array(|| Atomic::new(END), GFP_KERNEL)?,
             hasher: Hasher::new(),
             pages,
         })
