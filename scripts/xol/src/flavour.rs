@@ -133,11 +133,10 @@ const fn row(
     }
 }
 
-/// A kernel that is told to step every instruction. Only x86-64 boosts slots.
+/// A kernel that is told to step every instruction that is not emulated.
 const fn stepped(flavour: Flavour, name: &'static str, title: &'static str) -> Kernel {
     Kernel {
         arguments: &["uprobes.boost=0"],
-        only: Some(Arch::X86_64),
         ..row(flavour, name, title, &[])
     }
 }
