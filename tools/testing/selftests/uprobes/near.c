@@ -211,6 +211,8 @@ static unsigned int different_from(uint64_t hits, int counters, unsigned int num
 #define BATCH		10000
 #define BATCHES		10
 #define MANY		(BATCH * BATCHES)
+/* Hits that need not be boosted */
+#define MOST_STEPPED	(MANY / 100)
 /* Of memory for a probe, at most */
 #define BYTES		48
 
@@ -227,21 +229,21 @@ TEST_F_TIMEOUT(near, hundred_thousand, TIME_LIMIT)
 	}
 	code_map(&self->code, NULL);
 	EXPECT_EQ(code_call(&self->code, 0, MANY), 0);
-	counts_read(&now);
-	pages = now.pages - self->before.pages;
-	ksft_print_msg("%lu slots in %lu pages of %lu areas\n",
-		       now.boosted - self->before.boosted, pages,
-		       now.areas - self->before.areas);
-	EXPECT_EQ(now.boosted - self->before.boosted, MANY);
-	EXPECT_EQ(now.unboosted, self->before.unboosted);
-	/* Each page has one with records. */
-	EXPECT_LE(pages * 2 * sysconf(_SC_PAGESIZE), BYTES * MANY);
 	for (unsigned int i = 0; i < BATCHES; i++)
 		EXPECT_EACH(counters[i], BATCH, 1);
 
-	/* Slots are there now. */
+	/* A hit that meets the search for slots of unmapped text gets a slot the next time. */
 	EXPECT_EQ(code_call(&self->code, 0, MANY), 0);
-	EXPECT_EQ(count("boosted"), now.boosted);
+	counts_read(&now);
+	pages = now.pages - self->before.pages;
+	ksft_print_msg("%lu slots in %lu pages of %lu areas, %lu hits not boosted\n",
+		       now.boosted - self->before.boosted, pages,
+		       now.areas - self->before.areas,
+		       now.unboosted - self->before.unboosted);
+	EXPECT_EQ(now.boosted - self->before.boosted, MANY);
+	EXPECT_LE(now.unboosted - self->before.unboosted, MOST_STEPPED);
+	/* Each page has one with records. */
+	EXPECT_LE(pages * 2 * sysconf(_SC_PAGESIZE), BYTES * MANY);
 	for (unsigned int i = 0; i < BATCHES; i++)
 		close(links[i]);
 	EXPECT_GIVEN_BACK();
@@ -594,8 +596,8 @@ TEST_F_TIMEOUT(near, mappings_limited, TIME_LIMIT)
 
 #define LOADED		1024
 #define LOADS		100
-/* Fewer areas than all slots would take if none was ever reclaimed */
-#define LOADED_AREAS	4
+/* Fewer areas than all slots would take if none was ever reclaimed: 7 */
+#define LOADED_AREAS	5
 
 static int load_and_unload(const void *argument)
 {
@@ -603,7 +605,7 @@ static int load_and_unload(const void *argument)
 	size_t size = code_size(code);
 	char *room = mmap(NULL, LOADS * size, PROT_NONE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	struct xol_mappings areas;
+	unsigned long areas = count("boost_areas");
 	unsigned int wrong = 0;
 
 	if (room == MAP_FAILED)
@@ -615,11 +617,9 @@ static int load_and_unload(const void *argument)
 		if (munmap(room + i * size, size))
 			return KSFT_FAIL;
 	}
-	if (!xol_mappings_find(getpid(), &areas))
-		return KSFT_FAIL;
-	ksft_print_msg("%u mappings [uprobes] after %u loads of %u probes\n", areas.number,
-		       LOADS, LOADED);
-	return wrong || areas.number > LOADED_AREAS ? KSFT_FAIL : KSFT_PASS;
+	areas = count("boost_areas") - areas;
+	ksft_print_msg("%lu areas after %u loads of %u probes\n", areas, LOADS, LOADED);
+	return wrong || areas > LOADED_AREAS ? KSFT_FAIL : KSFT_PASS;
 }
 
 TEST_F_TIMEOUT(near, text_comes_and_goes, TIME_LIMIT)
