@@ -63,8 +63,8 @@ static inline struct xol_area *uprobe_xol_get_area(void)
  * Implemented in C and in Rust. None may be called in atomic context.
  *
  * uprobe_xol_create_area() creates an area for the current process, mapped at
- * @vaddr, or anywhere if that is 0. uprobe_xol_page() returns NULL for a page that
- * the area does not have yet.
+ * @vaddr, or anywhere if that is 0. uprobe_xol_page() returns a page of the area, or
+ * NULL if it has no such page; mmap_lock may be held.
  *
  * uprobe_xol_get_slot() copies @arch to the task and returns the address at which
  * the current task executes the instruction. It may sleep, but does not wait for

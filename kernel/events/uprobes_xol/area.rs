@@ -154,4 +154,16 @@ impl XolArea {
     pub(crate) fn page(&self, index: usize) -> Option<*mut ffi::page> {
         self.slots.table.page(index)
     }
+
+    /// Returns the page with this index, and makes the area grow that far if it is mapped that far.
+    /// May sleep.
+    pub(crate) fn page_or_grow(&self, index: usize) -> Option<*mut ffi::page> {
+        loop {
+            let page = self.page(index);
+            if page.is_some() {
+                return page;
+            }
+            self.slots.grow_to(index).ok()?;
+        }
+    }
 }

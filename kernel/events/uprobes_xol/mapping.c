@@ -12,6 +12,7 @@
 #include <linux/sched/mm.h>
 #include <linux/uprobes.h>
 
+#include "../../../mm/internal.h"
 #include "../uprobes_xol.h"
 
 static vm_fault_t mapping_fault(const struct vm_special_mapping *mapping,
@@ -47,6 +48,8 @@ unsigned long __weak arch_uprobe_get_xol_area(unsigned long size)
 
 static int mapping_map(struct mm_struct *mm, struct xol_area *area)
 {
+	const vm_flags_t flags = VM_EXEC | VM_MAYEXEC | VM_DONTCOPY | VM_IO | VM_SEALED_SYSMAP;
+	const vma_flags_t vma_flags = legacy_to_vma_flags(flags);
 	unsigned long size = area->pages * PAGE_SIZE, vaddr = area->vaddr;
 	struct vm_area_struct *vma;
 
@@ -55,10 +58,11 @@ static int mapping_map(struct mm_struct *mm, struct xol_area *area)
 	if (IS_ERR_VALUE(vaddr))
 		return vaddr;
 
-	vma = _install_special_mapping(mm, vaddr, size,
-				       VM_EXEC | VM_MAYEXEC | VM_DONTCOPY | VM_IO |
-				       VM_SEALED_SYSMAP,
-				       &mapping_xol);
+	/* Leave as much to the program. */
+	if (area->pages > 1 && !may_expand_vm(mm, &vma_flags, 2 * area->pages))
+		return -ENOMEM;
+
+	vma = _install_special_mapping(mm, vaddr, size, flags, &mapping_xol);
 	if (IS_ERR(vma))
 		return PTR_ERR(vma);
 	area->vaddr = vaddr;

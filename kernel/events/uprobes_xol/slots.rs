@@ -175,6 +175,22 @@ impl Slots {
         }
     }
 
+    /// Adds a page on the way to the page `index`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] when the area has no such page, [`ENOMEM`] when there is no memory.
+    pub(crate) fn grow_to(&self, index: usize) -> Result {
+        let (pages, limit) = {
+            let inner = self.inner.lock();
+            (inner.free.pages(), inner.limit)
+        };
+        if index >= limit {
+            return Err(EINVAL);
+        }
+        self.grow(pages)
+    }
+
     /// Adds the page `index`, unless another task has done so. May sleep.
     ///
     /// # Errors

@@ -175,8 +175,8 @@ pub unsafe extern "C" fn uprobe_xol_put_slot(area: *mut xol_area, utask: *mut up
     area.put(unsafe { &*utask.cast::<Task>() });
 }
 
-/// Returns the page of `area` with the index `index`, or null if the area has no such page. Any
-/// context.
+/// Returns the page of `area` with the index `index`. If the area does not have that page yet, it
+/// grows. Returns null if it cannot. May sleep; the mmap lock may be held.
 ///
 /// # Safety
 ///
@@ -185,5 +185,5 @@ pub unsafe extern "C" fn uprobe_xol_put_slot(area: *mut xol_area, utask: *mut up
 pub unsafe extern "C" fn uprobe_xol_page(area: *mut xol_area, index: usize) -> *mut ffi::page {
     // SAFETY: By the safety requirements.
     let area = unsafe { &*area.cast::<XolArea>() };
-    area.page(index).unwrap_or(ptr::null_mut())
+    area.page_or_grow(index).unwrap_or(ptr::null_mut())
 }

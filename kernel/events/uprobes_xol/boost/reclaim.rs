@@ -67,7 +67,7 @@ impl BoostedSlots {
 
     fn enqueue(self: &Arc<Self>, delay: Msecs) {
         // An error means that the work item is queued.
-        let _ = workqueue::system_unbound().enqueue_delayed(self.clone(), msecs_to_jiffies(delay));
+        let _ = workqueue::system_long().enqueue_delayed(self.clone(), msecs_to_jiffies(delay));
     }
 
     /// Reclaims the slots whose probes are gone. May sleep for long; holds no lock for long. Returns
