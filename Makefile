@@ -81,8 +81,9 @@ Test it:
                        on arm64 pages-16k and pages-64k
   make test-upstream   runs upstream's own tests of uprobes with slots in C and in Rust; a
                        test that passes in C must pass in Rust
-  make test-distro     runs the selftests in Debian's userland, on kernels with Debian's own
-                       configuration: unpatched, and with slots in Rust
+  make test-distro     runs the selftests, bpftrace, perf, gdb, strace and valgrind in Debian's
+                       userland, on kernels with Debian's own configuration: unpatched, and
+                       with slots in Rust
   make test-mutations  puts known defects into the kernel, one by one, and checks that a test
                        catches each
 

@@ -181,12 +181,12 @@ impl Flavour {
     /// word: some lack what a kernel would have.
     pub fn fragments(self, arch: Arch) -> Vec<&'static str> {
         let row = self.row();
-        let (first, last): (_, &[_]) = match (row.debian, arch) {
-            (false, _) => ("base", &[arch.name()]),
-            (true, Arch::Arm64) => ("distro", &["distro-arm64"]),
-            (true, _) => ("distro", &[]),
+        let (first, last) = match (row.debian, arch) {
+            (false, _) => ("base", arch.name()),
+            (true, Arch::Arm64) => ("distro", "distro-arm64"),
+            (true, _) => ("distro", "distro-x86_64"),
         };
-        [&[first], row.fragments, last].concat()
+        [&[first], row.fragments, &[last]].concat()
     }
 
     /// The kernel with this name that is built from the checkout as it is.

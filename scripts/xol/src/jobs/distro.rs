@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The selftests on kernels with Debian's configuration, in Debian's userland.
+//! The selftests, and tools that use uprobes, on kernels with Debian's configuration, in
+//! Debian's userland.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -60,9 +61,9 @@ fn run(
             engine: if pristine { engine.in_turns() } else { engine },
             processors: PROCESSORS,
             jobs: if pristine {
-                &["kselftest"]
+                &["kselftest", "tools"]
             } else {
-                &["kselftest", "areas-gone"]
+                &["kselftest", "tools", "areas-gone"]
             },
             arguments: &[qemu::DISK, "systemd.show_status=error"],
             limit: LIMIT,
