@@ -49,8 +49,11 @@ fn main() {
     println!("cargo::rustc-cfg=CONFIG_DEBUG_FS");
     println!("cargo::rustc-cfg=CONFIG_UPROBES_XOL_BOOST");
 
-    // Mutants are for loom.
     let feature = |name| env::var_os(format!("CARGO_FEATURE_{name}")).is_some();
+    if !feature("LOOM") && !feature("SHUTTLE") {
+        println!("cargo::rustc-cfg=CONFIG_UPROBES_XOL_RUST_KUNIT_TEST");
+    }
+    // Mutants are for loom.
     if !feature("LOOM") {
         return;
     }
@@ -91,12 +94,15 @@ fn make_mutants(here: &Path, tree: &Path, build: Build) {
             fs::write(&path, text).unwrap();
             add_module(&mut modules, &file, &path);
         }
-        add_module(&mut modules, "scenarios.rs", &here.join("src/scenarios.rs"));
+        for file in ["boosted.rs", "scenarios.rs"] {
+            add_module(&mut modules, file, &here.join("src").join(file));
+        }
         writeln!(modules, "}}").unwrap();
         writeln!(
             list,
             "    Mutant {{ name: {name:?}, caught_by: {caught_by:?}, \
-             scenarios: {module}::scenarios::SCENARIOS }},"
+             scenarios: \
+             [{module}::scenarios::SCENARIOS, {module}::boosted::SCENARIOS] }},"
         )
         .unwrap();
     };

@@ -372,7 +372,7 @@ impl Table {
             levels <- init_array_from_fn(|_| SetOnce::new()),
             areas <- init_array_from_fn(|_| SetOnce::new()),
         })
-        .chain(|table| {
+        .chain(|table: &mut Self| {
             let chains = Chains::new(0)?;
             // INVARIANT: The box is not moved out of the table.
             table.chains = Atomic::new(&raw const *chains);

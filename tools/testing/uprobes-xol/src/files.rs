@@ -5,12 +5,13 @@
 /// The directory, from the top of the tree.
 pub const FOLDER: &str = "kernel/events/uprobes_xol";
 
-pub const FILES: [&str; 19] = [
+pub const FILES: [&str; 20] = [
     "area.rs",
     "batch.rs",
     "boost/mod.rs",
     "boost/ffi.rs",
     "boost/reclaim.rs",
+    "boost/slots.rs",
     "boost/table.rs",
     "events.rs",
     "ffi.rs",

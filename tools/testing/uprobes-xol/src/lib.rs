@@ -11,10 +11,6 @@
 //! `cargo bench --bench slots` compiles the files once more, in `benches/slots`, to measure the
 //! cost of a step on this machine, beside the implementation in C.
 #![allow(dead_code, reason = "not all that the kernel uses is used here")]
-#![allow(
-    clippy::absurd_extreme_comparisons,
-    reason = "with one slot, none may be boosted"
-)]
 
 // The kernel has this crate by its own name.
 extern crate kernel as pin_init;
@@ -52,28 +48,25 @@ mod table;
 #[path = "../../../../kernel/events/uprobes_xol/task.rs"]
 mod task;
 
+mod boosted;
 pub mod explore;
 mod scenarios;
 
-/// The kernel's KUnit tests, run by the host's threads.
-#[cfg(all(test, not(any(feature = "loom", feature = "shuttle"))))]
+/// The kernel's KUnit tests, run by the host's threads. Those of boosting are in its module.
+#[cfg(CONFIG_UPROBES_XOL_RUST_KUNIT_TEST)]
 #[path = "../../../../kernel/events/uprobes_xol/tests.rs"]
 mod kunit;
-#[cfg(all(test, not(any(feature = "loom", feature = "shuttle"))))]
-#[path = "../../../../kernel/events/uprobes_xol/boost/tests.rs"]
-mod kunit_boost;
 
-/// The same where no slot is boosted. It has to compile.
-#[cfg(not(any(feature = "loom", feature = "shuttle")))]
-#[allow(clippy::duplicate_mod, reason = "with other modules beside them")]
-mod without_boosting;
+/// Those of stepping, and those of boosting.
+pub type Scenarios = [&'static [explore::Scenario]; 2];
 
-pub use scenarios::SCENARIOS;
+/// All scenarios.
+pub const SCENARIOS: Scenarios = [scenarios::SCENARIOS, boosted::SCENARIOS];
 
 /// The mutants of this build, and their scenarios.
 #[cfg(mutants)]
 pub mod mutated {
-    use crate::explore::Scenario;
+    use crate::Scenarios;
 
     /// A mutant of the kernel's files.
     pub struct Mutant {
@@ -81,7 +74,7 @@ pub mod mutated {
         /// The scenario that catches it, and the property that does not hold there. `None` if the
         /// mutant has no defect.
         pub caught_by: Option<(&'static str, &'static str)>,
-        pub scenarios: &'static [Scenario],
+        pub scenarios: Scenarios,
     }
 
     include!(concat!(env!("OUT_DIR"), "/mutants.rs"));

@@ -7,7 +7,7 @@
 //! ```
 
 use std::process::ExitCode;
-use uprobes_xol::{explore::Scenario, SCENARIOS};
+use uprobes_xol::{Scenarios, SCENARIOS};
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -20,7 +20,8 @@ fn main() -> ExitCode {
         eprintln!("explore: no mutant {:?} in this build", mutant.unwrap());
         return ExitCode::FAILURE;
     };
-    let Some(scenario) = scenarios.iter().find(|scenario| scenario.name == name) else {
+    let mut scenarios = scenarios.into_iter().flatten();
+    let Some(scenario) = scenarios.find(|scenario| scenario.name == name) else {
         return usage();
     };
     println!("{} schedules", scenario.explore());
@@ -29,19 +30,19 @@ fn main() -> ExitCode {
 
 /// The scenarios of a mutant.
 #[cfg(mutants)]
-fn mutated(mutant: &str) -> Option<&'static [Scenario]> {
+fn mutated(mutant: &str) -> Option<Scenarios> {
     let mut all = uprobes_xol::mutated::MUTANTS.iter();
     all.find(|it| it.name == mutant).map(|it| it.scenarios)
 }
 
 #[cfg(not(mutants))]
-fn mutated(_: &str) -> Option<&'static [Scenario]> {
+fn mutated(_: &str) -> Option<Scenarios> {
     None
 }
 
 fn usage() -> ExitCode {
     eprintln!("usage: explore SCENARIO [MUTANT]");
-    for scenario in SCENARIOS {
+    for scenario in SCENARIOS.into_iter().flatten() {
         eprintln!("  {:16} {}", scenario.name, scenario.about);
     }
     ExitCode::FAILURE

@@ -4,28 +4,19 @@
 
 use super::{
     area::XolArea,
-    boost::max_boosted,
     insn::Insn,
     slot::{Slot, PAGES, SLOTS_PER_PAGE, SLOT_COUNT, SLOT_SIZE},
     slots::Locked,
     task::Task,
 };
 #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-use super::{
-    boost::Boosted,
-    page::{SlotPage, Unused},
-    slots::Slots,
-    table::Table,
-    task::Entered,
-};
+use super::{page::SlotPage, slots::Slots, task::Entered};
 use crate::explore::Scenario;
 use kernel::{
     bindings::{
         self, arch_uprobe,
         backend::thread,
-        mm_struct,
         model::{self, Property},
-        User,
     },
     page::PAGE_SIZE,
     prelude::*,
@@ -41,9 +32,6 @@ const VADDR: usize = 0x7000_0000;
 
 /// Slots that tasks can be in.
 const TASK_SLOTS: usize = SLOT_COUNT - 1;
-
-/// Slots that may be boosted.
-const MAX_BOOSTED: usize = max_boosted(PAGES);
 
 /// Slots of the first page that tasks can be in.
 const FIRST_SLOTS: usize = SLOTS_PER_PAGE - 1;
@@ -207,126 +195,6 @@ pub const SCENARIOS: &[Scenario] = &[
         run: claimed_too_late,
         preemptions: Some(3),
     },
-    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-    Scenario {
-        name: "boosted-alike",
-        about: "two tasks hit the same probe, whose slot ends with a jump",
-        run: boosted_alike,
-        preemptions: Some(3),
-    },
-    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-    Scenario {
-        name: "boosted-seen",
-        about: "a slot is asked what it is for while it is boosted",
-        run: boosted_seen,
-        preemptions: None,
-    },
-    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-    Scenario {
-        name: "boosted-stays",
-        about: "a task is in a boosted slot for long, while slots are taken away",
-        run: boosted_stays,
-        preemptions: Some(2),
-    },
-    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-    Scenario {
-        name: "boosted-by-many",
-        about: "more instructions are to be boosted than may be",
-        run: boosted_by_many,
-        preemptions: Some(3),
-    },
-    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-    Scenario {
-        name: "boosted-chain",
-        about:
-            "a slot is looked for whose chain got one that was in it before, when it was retired",
-        run: boosted_chain,
-        preemptions: None,
-    },
-    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-    Scenario {
-        name: "boosted-again",
-        about: "the slot of a probe that is gone is boosted for another one, while a task finds it",
-        run: boosted_again,
-        preemptions: Some(3),
-    },
-    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-    Scenario {
-        name: "boosted-by-two-again",
-        about: "two tasks need the slot of a probe that is gone",
-        run: boosted_by_two_again,
-        preemptions: Some(2),
-    },
-    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-    Scenario {
-        name: "boosted-while-in",
-        about: "a probe is gone, and a task is in its slot or cannot be looked at",
-        run: boosted_while_in,
-        preemptions: None,
-    },
-    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-    Scenario {
-        name: "boosted-again-seen",
-        about: "a task is asked for its place while slots are boosted for other probes",
-        run: boosted_again_seen,
-        preemptions: Some(3),
-    },
-    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-    Scenario {
-        name: "boosted-when-gone",
-        about: "a probe goes while a slot is asked for in vain",
-        run: boosted_when_gone,
-        preemptions: Some(3),
-    },
-    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-    Scenario {
-        name: "boosted-for-waiter",
-        about: "a task waits for a slot, and that of a probe which is gone gets unused",
-        run: boosted_for_waiter,
-        preemptions: Some(2),
-    },
-    #[cfg(any(not(feature = "loom"), feature = "two-pages"))]
-    Scenario {
-        name: "boosted-later",
-        about: "no slot can be boosted, and then one can",
-        run: boosted_later,
-        preemptions: None,
-    },
-    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-    Scenario {
-        name: "boosted-or-waited",
-        about: "a task leaves the last slot to one that waits, and wants to have one boosted",
-        run: boosted_or_waited,
-        preemptions: Some(3),
-    },
-    #[cfg(any(not(feature = "loom"), feature = "two-pages"))]
-    Scenario {
-        name: "boosted-grown",
-        about: "two tasks need a page at the same time, one of them to boost a slot",
-        run: boosted_grown,
-        preemptions: Some(3),
-    },
-    #[cfg(any(not(feature = "loom"), feature = "two-pages"))]
-    Scenario {
-        name: "boosted-without-memory",
-        about: "a slot cannot be boosted because there is no memory",
-        run: boosted_without_memory,
-        preemptions: None,
-    },
-    #[cfg(any(not(feature = "loom"), feature = "two-pages"))]
-    Scenario {
-        name: "boosted-or-stepped",
-        about: "a task boosts what can be boosted, and has to step without memory for a page",
-        run: boosted_or_stepped,
-        preemptions: None,
-    },
-    #[cfg(any(not(feature = "loom"), feature = "two-pages"))]
-    Scenario {
-        name: "boosted-and-waited",
-        about: "a task waits because there is no memory, and another one gets some to boost",
-        run: boosted_and_waited,
-        preemptions: Some(3),
-    },
     #[cfg(any(not(feature = "loom"), feature = "two-pages"))]
     Scenario {
         name: "mapped-in-part",
@@ -359,14 +227,12 @@ fn insn(arch: &arch_uprobe) -> Insn {
 /// A process with an area.
 struct Process {
     area: Pin<KBox<XolArea>>,
-    mm: Shared<mm_struct>,
 }
 
 /// A task of the process, with its `struct uprobe_task`.
 struct Thread {
     process: Shared<Process>,
     utask: Arc<Task>,
-    user: Shared<User>,
 }
 
 /// A step: a task is in a slot.
@@ -385,22 +251,14 @@ impl Process {
     /// A process with an area that is not mapped yet.
     fn unmapped() -> Shared<Self> {
         let area = XolArea::new(VADDR).unwrap();
-        let mm = mm_struct::new();
-        Shared::new(Self { area, mm })
+        Shared::new(Self { area })
     }
 
     fn thread(self: &Shared<Self>) -> Thread {
         Thread {
             process: self.clone(),
             utask: Arc::pin_init(Task::new(), GFP_KERNEL).unwrap(),
-            user: self.mm.add_user(),
         }
-    }
-
-    /// Removes a probe, whose slot may have been boosted.
-    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-    fn remove_probe(&self, probe: usize) {
-        self.mm.remove_probe(next_of(probe));
     }
 
     /// Starts a task that hits a probe once, and dies.
@@ -430,21 +288,11 @@ impl Process {
         pages.map(bindings::page::writes).sum()
     }
 
-    /// Slots that are boosted.
-    fn boosted(&self) -> usize {
-        let vaddrs = (1..SLOT_COUNT).map(|slot| VADDR + slot * SLOT_SIZE);
-        let boosted = vaddrs.filter(|&vaddr| self.area.boosted_at(vaddr).is_some());
-        boosted.count()
-    }
-
     /// All tasks are gone: as many as there are slots can have one without waiting, each another.
     fn is_left_clean(self: Shared<Self>) {
         // It does not sleep then.
         bindings::current().kill();
-        let boosted = self.boosted();
-        Property::RoomForSteps.holds_if(boosted <= MAX_BOOSTED);
-        let for_steps = TASK_SLOTS - boosted;
-        let threads: Vec<_> = (0..for_steps).map(|_| self.thread()).collect();
+        let threads: Vec<_> = (0..TASK_SLOTS).map(|_| self.thread()).collect();
         for (probe, thread) in threads.iter().enumerate() {
             Property::EverythingFreed.holds_if(thread.try_step(2 * CROWD + probe).is_some());
         }
@@ -453,7 +301,7 @@ impl Process {
         }
         // Nothing but this refers to the area.
         assert!(Shared::try_unwrap(self).is_ok());
-        Property::CountsAreRight.holds_if(bindings::counted() == [0; 4]);
+        Property::CountsAreRight.holds_if(bindings::counted() == [0; 6]);
     }
 }
 
@@ -482,56 +330,6 @@ impl Thread {
         self.end(step);
     }
 
-    /// Gets to a boosted slot with the probe's instruction. `None` if it is to be stepped.
-    #[cfg(any(not(feature = "loom"), feature = "two-slots", feature = "two-pages"))]
-    fn boost(&self, probe: usize) -> Option<Step> {
-        let arch = arch_uprobe::of_probe(probe);
-        let area = &self.process.area;
-        let find = || area.boost(&insn(&arch), next_of(probe));
-        let vaddr = self.user.hit(find)?;
-        let slot = (vaddr - VADDR) / SLOT_SIZE;
-        let (page, index) = self.process.memory(slot);
-        page.begin_boosted(index, &arch, next_of(probe));
-        Some(Step { slot, arch })
-    }
-
-    /// The task jumps out of a boosted slot.
-    #[cfg(any(not(feature = "loom"), feature = "two-slots", feature = "two-pages"))]
-    fn jump(&self, step: Step, probe: usize) {
-        #[cfg(not(feature = "loom"))]
-        thread::yield_now();
-        let (page, index) = self.process.memory(step.slot);
-        page.end_boosted(index, &step.arch, next_of(probe));
-        self.user.go_on_at(next_of(probe));
-    }
-
-    /// Hits a probe as often as it takes to have a slot boosted for which another one has to be
-    /// given up.
-    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-    fn boost_again(&self, probe: usize) -> Option<Step> {
-        // To search, and to look.
-        self.boost_later(probe).or_else(|| self.boost_later(probe))
-    }
-
-    /// Hits a probe when it is time to look for a slot again.
-    #[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-    fn boost_later(&self, probe: usize) -> Option<Step> {
-        self.process.mm.pass_time();
-        self.boost(probe)
-    }
-
-    /// Hits a probe whose instruction may be boosted. Returns the slot if it was.
-    #[cfg(any(not(feature = "loom"), feature = "two-slots", feature = "two-pages"))]
-    fn hit_boosted(&self, probe: usize) -> Option<usize> {
-        let Some(step) = self.boost(probe) else {
-            self.hit(probe);
-            return None;
-        };
-        let slot = step.slot;
-        self.jump(step, probe);
-        Some(slot)
-    }
-
     /// The instruction was executed.
     fn executed(&self, step: &Step) {
         #[cfg(not(feature = "loom"))]
@@ -548,8 +346,7 @@ impl Thread {
     /// The task dies.
     fn exit(self) {
         self.process.area.evict(&self.utask);
-        self.user.exit();
-        Property::EverythingFreed.holds_if(self.utask.count() == 1);
+        Property::EverythingFreed.holds_if(Arc::strong_count(&self.utask) == 1);
     }
 
     /// The task is in no slot, and has none.
@@ -558,12 +355,6 @@ impl Thread {
         self.utask.leave();
         none
     }
-}
-
-/// Where a probe's instruction goes on.
-#[cfg(any(not(feature = "loom"), feature = "two-slots", feature = "two-pages"))]
-fn next_of(probe: usize) -> usize {
-    0x40_0000 + 16 * probe
 }
 
 /// Lets the others run until as many as that sleep.
@@ -870,7 +661,7 @@ fn death_in_slot() {
 
     dying.executed(&step);
     process.area.evict(&dying.utask);
-    Property::EverythingFreed.holds_if(dying.utask.count() == 1);
+    Property::EverythingFreed.holds_if(Arc::strong_count(&dying.utask) == 1);
     other.join().unwrap();
     Property::NoStaleSlot.holds_if(dying.has_no_slot());
     disperse(crowd);
@@ -1119,406 +910,8 @@ fn claimed_too_late() {
     waiter.join().unwrap();
     finder.join().unwrap();
 
-    let tasks = [sharing, leaving, late, waiting].into_iter().chain(crowd);
+    let tasks = Iterator::chain([sharing, leaving, late, waiting].into_iter(), crowd);
     tasks.for_each(|utask| slots.evict(&utask));
-}
-
-#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-fn boosted_alike() {
-    if MAX_BOOSTED == 0 {
-        return;
-    }
-    let process = Process::new();
-    let hit_twice = |thread: Thread| {
-        let slots = [thread.hit_boosted(0), thread.hit_boosted(0)];
-        Property::RoomForSteps.holds_if(slots[0].is_some());
-        thread.exit();
-        slots
-    };
-    let other = thread::spawn({
-        let thread = process.thread();
-        move || hit_twice(thread)
-    });
-    let mine = hit_twice(process.thread());
-    Property::WrittenOnce.holds_if(other.join().unwrap() == mine && mine[0] == mine[1]);
-
-    let thread = process.thread();
-    let before = model::locks();
-    Property::FoundUnlocked.holds_if(thread.hit_boosted(0).is_some());
-    Property::FoundUnlocked.holds_if(model::locks() == before);
-    thread.exit();
-    process.is_left_clean();
-}
-
-#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-fn boosted_seen() {
-    if MAX_BOOSTED == 0 {
-        return;
-    }
-    let process = Process::new();
-    let thread = process.thread();
-    let other = thread::spawn({
-        let process = process.clone();
-        move || {
-            // It is the first one that is unused.
-            if let Some(boosted) = process.area.boosted_at(VADDR + SLOT_SIZE + 1) {
-                let is_right = *boosted.insn() == insn(&arch_uprobe::of_probe(0))
-                    && boosted.slot().number() == 1
-                    && boosted.next().get() == next_of(0);
-                Property::RightInstruction.holds_if(is_right);
-            }
-        }
-    });
-    Property::RightInstruction.holds_if(thread.hit_boosted(0) == Some(1));
-    other.join().unwrap();
-    thread.exit();
-    process.is_left_clean();
-}
-
-#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-fn boosted_stays() {
-    if MAX_BOOSTED == 0 {
-        return;
-    }
-    let process = Process::new();
-    let staying = process.thread();
-    let step = staying.boost(CROWD).unwrap();
-    let crowd = crowd(&process, TASK_SLOTS - 2);
-    run_tasks_of(&process, &[&[0], &[1]]);
-    disperse(crowd);
-    staying.jump(step, CROWD);
-    // The same for who steps that instruction.
-    staying.hit(CROWD);
-    staying.exit();
-    process.is_left_clean();
-}
-
-#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-fn boosted_by_many() {
-    if MAX_BOOSTED == 0 {
-        return;
-    }
-    let process = Process::new();
-    let first = process.thread();
-    while process.boosted() + 1 < MAX_BOOSTED {
-        let probe = CROWD + process.boosted();
-        Property::RoomForSteps.holds_if(first.hit_boosted(probe).is_some());
-    }
-    let other = thread::spawn({
-        let thread = process.thread();
-        move || {
-            let boosted = thread.hit_boosted(1).is_some();
-            thread.exit();
-            boosted
-        }
-    });
-    let mine = first.hit_boosted(0).is_some();
-    Property::RoomForSteps.holds_if(other.join().unwrap() != mine);
-    Property::RoomForSteps.holds_if(process.boosted() == MAX_BOOSTED);
-
-    // To be refused again costs no lock.
-    let before = model::locks();
-    Property::FoundUnlocked.holds_if(first.boost(2).is_none());
-    Property::FoundUnlocked.holds_if(model::locks() == before);
-    first.exit();
-    process.is_left_clean();
-}
-
-/// A process with a thread and as many boosted slots as there may be, for [`CROWD`] and on; and
-/// what else is needed for the area to be full.
-#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-fn boosted_process() -> Option<(Shared<Process>, Thread)> {
-    if MAX_BOOSTED == 0 {
-        return None;
-    }
-    let process = Process::new();
-    let thread = process.thread();
-    while process.boosted() < MAX_BOOSTED {
-        let probe = CROWD + process.boosted();
-        Property::RoomForSteps.holds_if(thread.hit_boosted(probe).is_some());
-    }
-    Some((process, thread))
-}
-
-#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-fn boosted_chain() {
-    let page = SlotPage::with_trampoline().unwrap();
-    let table = Shared::new(Table::new(page).unwrap());
-    let (Some(first), Some(second)) = (Slot::new(1), Slot::new(2)) else {
-        return;
-    };
-    let (Some(first), Some(second)) = (table.at(first), table.at(second)) else {
-        return;
-    };
-    // All are in one chain.
-    let next = next_of(0).try_into().unwrap();
-    let insn_of = |probe| insn(&arch_uprobe::of_probe(probe));
-    let mut locked = Locked::new();
-    let boost = |slot, probe, locked: &mut Locked| {
-        let unused = Unused::new(slot, locked);
-        table.boost(unused, &insn_of(probe), next, locked);
-    };
-    boost(first, 0, &mut locked);
-    boost(second, 1, &mut locked);
-    table.retire(&Boosted::new(second).unwrap(), &mut locked);
-    table.unboost(second, &mut locked);
-    table.retire(&Boosted::new(first).unwrap(), &mut locked);
-
-    // It looks after the grace period for the first one began.
-    let other = thread::spawn({
-        let table = table.clone();
-        move || table.find_boosted(&insn_of(0), next)
-    });
-    boost(second, 2, &mut locked);
-    Property::NoStaleSlot.holds_if(other.join().unwrap().is_none());
-}
-
-#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-fn boosted_again() {
-    let Some((process, first)) = boosted_process() else {
-        return;
-    };
-    let other = thread::spawn({
-        let thread = process.thread();
-        move || {
-            if let Some(step) = thread.boost(CROWD) {
-                thread.jump(step, CROWD);
-            }
-            thread.exit();
-        }
-    });
-    process.remove_probe(CROWD);
-    if let Some(step) = first.boost_again(1) {
-        first.jump(step, 1);
-    }
-    other.join().unwrap();
-
-    // The other one may have been in the slot, or have got it for itself once more.
-    process.remove_probe(CROWD);
-    Property::RoomForSteps.holds_if(first.boost_again(1).is_some());
-    Property::RoomForSteps.holds_if(process.boosted() == MAX_BOOSTED);
-    first.exit();
-    process.is_left_clean();
-}
-
-#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-fn boosted_by_two_again() {
-    let Some((process, first)) = boosted_process() else {
-        return;
-    };
-    process.remove_probe(CROWD);
-    let other = thread::spawn({
-        let thread = process.thread();
-        move || {
-            if let Some(step) = thread.boost_again(1) {
-                thread.jump(step, 1);
-            }
-            thread.exit();
-        }
-    });
-    if let Some(step) = first.boost_again(2) {
-        first.jump(step, 2);
-    }
-    other.join().unwrap();
-    // One of them has it, or gets it now.
-    let of_other = first.boost(1).is_some();
-    Property::RoomForSteps.holds_if(of_other || first.boost_again(2).is_some());
-    Property::RoomForSteps.holds_if(process.boosted() == MAX_BOOSTED);
-    first.exit();
-    process.is_left_clean();
-}
-
-#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-fn boosted_while_in() {
-    let Some((process, first)) = boosted_process() else {
-        return;
-    };
-    let staying = process.thread();
-    let step = staying.boost(CROWD).unwrap();
-    process.remove_probe(CROWD);
-    Property::NoWriteInside.holds_if(first.boost_later(1).is_none());
-    // Until it is time to do so, nobody asks whether the grace period is over.
-    let before = model::locks();
-    Property::FoundUnlocked.holds_if(first.boost(1).is_none());
-    Property::FoundUnlocked.holds_if(model::locks() == before);
-    process.mm.restore_probe(next_of(CROWD));
-    Property::NoWriteInside.holds_if(first.boost_later(1).is_none());
-    staying.jump(step, CROWD);
-
-    // It is still the one for that probe.
-    let before = model::locks();
-    Property::FoundUnlocked.holds_if(staying.hit_boosted(CROWD).is_some());
-    Property::FoundUnlocked.holds_if(model::locks() == before);
-
-    process.remove_probe(CROWD);
-    process.mm.set_out_of_sight(true);
-    Property::NoWriteInside.holds_if(first.boost_again(1).is_none());
-    process.mm.set_out_of_sight(false);
-    process.mm.pass_time();
-    Property::RoomForSteps.holds_if(first.hit_boosted(1).is_some());
-
-    // And once more.
-    process.remove_probe(1);
-    Property::RoomForSteps.holds_if(first.boost_again(2).is_some());
-    staying.exit();
-    first.exit();
-    process.is_left_clean();
-}
-
-#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-fn boosted_again_seen() {
-    let Some((process, first)) = boosted_process() else {
-        return;
-    };
-    let other = thread::spawn({
-        let process = process.clone();
-        move || {
-            if let Some(boosted) = process.area.boosted_at(VADDR + SLOT_SIZE) {
-                let is_of = |probe| {
-                    *boosted.insn() == insn(&arch_uprobe::of_probe(probe))
-                        && boosted.next().get() == next_of(probe)
-                };
-                Property::RightInstruction.holds_if(is_of(CROWD) || is_of(1));
-            }
-        }
-    });
-    process.remove_probe(CROWD);
-    Property::RoomForSteps.holds_if(first.boost_again(1).is_some());
-    other.join().unwrap();
-    first.exit();
-    process.is_left_clean();
-}
-
-#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-fn boosted_when_gone() {
-    let Some((process, first)) = boosted_process() else {
-        return;
-    };
-    Property::RoomForSteps.holds_if(first.boost(1).is_none());
-    let other = thread::spawn({
-        let process = process.clone();
-        move || process.remove_probe(CROWD)
-    });
-    let _ = first.boost_later(1);
-    other.join().unwrap();
-    Property::RoomForSteps.holds_if(first.boost_again(1).is_some());
-    first.exit();
-    process.is_left_clean();
-}
-
-#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-fn boosted_for_waiter() {
-    let Some((process, first)) = boosted_process() else {
-        return;
-    };
-    let crowd = crowd(&process, TASK_SLOTS - MAX_BOOSTED - 1);
-    let holder = process.thread();
-    let step = holder.step(1);
-    let (waiter, _) = waiter(&process);
-
-    process.remove_probe(CROWD);
-    let _ = first.boost_again(3);
-    waiter.join().unwrap();
-    holder.end(step);
-    holder.exit();
-    first.exit();
-    disperse(crowd);
-    process.is_left_clean();
-}
-
-#[cfg(any(not(feature = "loom"), feature = "two-pages"))]
-fn boosted_later() {
-    if PAGES < 2 {
-        return;
-    }
-    let process = Process::new();
-    let crowd = crowd(&process, TASK_SLOTS);
-    let thread = process.thread();
-    Property::RoomForSteps.holds_if(thread.boost(0).is_none());
-    disperse(crowd);
-
-    // Has slots taken away, and does not need all of them.
-    thread.hit(1);
-    thread.hit(2);
-    Property::RoomForSteps.holds_if(thread.hit_boosted(0).is_some());
-    thread.exit();
-    process.is_left_clean();
-}
-
-#[cfg(any(not(feature = "loom"), feature = "two-slots"))]
-fn boosted_or_waited() {
-    if MAX_BOOSTED == 0 {
-        return;
-    }
-    let process = Process::new();
-    let crowd = crowd(&process, TASK_SLOTS - 1);
-    let holder = process.thread();
-    let step = holder.step(1);
-    let (waiter, served) = waiter(&process);
-
-    holder.end(step);
-    if let Some(step) = holder.boost(3) {
-        Property::WaitersFirst.holds_if(served.load(Relaxed));
-        holder.jump(step, 3);
-    }
-    waiter.join().unwrap();
-    holder.exit();
-    disperse(crowd);
-    process.is_left_clean();
-}
-
-#[cfg(any(not(feature = "loom"), feature = "two-pages"))]
-fn boosted_grown() {
-    if PAGES < 2 {
-        return;
-    }
-    let process = Process::new();
-    let crowd = crowd(&process, FIRST_SLOTS);
-    let other = thread::spawn({
-        let thread = process.thread();
-        move || (thread.step(1), thread)
-    });
-    let thread = process.thread();
-    Property::RoomForSteps.holds_if(thread.hit_boosted(0).is_some());
-    let (step, stepping) = other.join().unwrap();
-    stepping.end(step);
-    stepping.exit();
-    thread.exit();
-    disperse(crowd);
-    process.is_left_clean();
-}
-
-#[cfg(any(not(feature = "loom"), feature = "two-pages"))]
-fn boosted_without_memory() {
-    if PAGES < 2 {
-        return;
-    }
-    let process = Process::new();
-    let crowd = crowd(&process, FIRST_SLOTS);
-    let refused = spawn_without_memory(&process, |thread| thread.boost(0).is_none());
-    Property::RoomForSteps.holds_if(refused.join().unwrap());
-    let thread = process.thread();
-    thread.hit(1);
-    Property::RoomForSteps.holds_if(thread.hit_boosted(0).is_some());
-    thread.exit();
-    disperse(crowd);
-    process.is_left_clean();
-}
-
-#[cfg(any(not(feature = "loom"), feature = "two-pages"))]
-fn boosted_or_stepped() {
-    if PAGES < 2 {
-        return;
-    }
-    let process = Process::new();
-    let alone = spawn_without_memory(&process, |thread| {
-        for probe in 0..SLOTS_PER_PAGE {
-            thread.hit_boosted(probe);
-        }
-        thread.hit(CROWD);
-    });
-    alone.join().unwrap();
-    process.is_left_clean();
 }
 
 #[cfg(any(not(feature = "loom"), feature = "two-pages"))]
@@ -1576,25 +969,6 @@ fn grown_for_waiter() {
     let step = thread.step(2);
     waiter.join().unwrap();
     thread.end(step);
-    thread.exit();
-    disperse(crowd);
-    process.is_left_clean();
-}
-
-#[cfg(any(not(feature = "loom"), feature = "two-pages"))]
-fn boosted_and_waited() {
-    if PAGES < 2 {
-        return;
-    }
-    let process = Process::new();
-    let crowd = crowd(&process, FIRST_SLOTS);
-    let waiter = spawn_without_memory(&process, |thread| thread.hit(1));
-    let thread = process.thread();
-    let step = thread.boost(2);
-    waiter.join().unwrap();
-    if let Some(step) = step {
-        thread.jump(step, 2);
-    }
     thread.exit();
     disperse(crowd);
     process.is_left_clean();

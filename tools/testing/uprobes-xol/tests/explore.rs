@@ -29,7 +29,7 @@ const LIMIT: Duration = Duration::from_secs(6 * 60);
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let scenarios = SCENARIOS.iter().map(|scenario| {
+    let scenarios = SCENARIOS.into_iter().flatten().map(|scenario| {
         let name = scenario.name;
         Trial::test(name, move || holds(&[name])).with_kind(EXPLORER)
     });
@@ -41,7 +41,8 @@ fn main() -> ExitCode {
 fn trials_of_mutants() -> Vec<Trial> {
     let trials = MUTANTS.iter().flat_map(|mutant| match mutant.caught_by {
         None => SCENARIOS
-            .iter()
+            .into_iter()
+            .flatten()
             .map(|scenario| {
                 let run = move || holds(&[scenario.name, mutant.name]);
                 Trial::test(scenario.name, run).with_kind(mutant.name)

@@ -7,8 +7,6 @@
 mod area;
 #[path = "../../../../../kernel/events/uprobes_xol/batch.rs"]
 mod batch;
-#[path = "../../../../../kernel/events/uprobes_xol/boost/mod.rs"]
-mod boost;
 #[path = "../../../../../kernel/events/uprobes_xol/events.rs"]
 mod events;
 #[path = "../../../../../kernel/events/uprobes_xol/ffi.rs"]

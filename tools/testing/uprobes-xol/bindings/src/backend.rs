@@ -43,6 +43,9 @@ mod imp {
 
 pub use imp::*;
 
+/// Whether schedules are explored.
+pub(crate) const EXPLORED: bool = cfg!(any(feature = "loom", feature = "shuttle"));
+
 #[cfg(not(feature = "loom"))]
 mod cell {
     /// Loom's interface, without its checks.

@@ -2,10 +2,7 @@
 
 //! Counts of what all areas have, for those who look from outside.
 
-use std::{
-    ffi::c_long,
-    sync::atomic::{AtomicIsize, Ordering::Relaxed},
-};
+use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
 
 pub type uprobe_xol_counter = u32;
 pub const uprobe_xol_counter_UPROBE_XOL_COUNT_SLOTS: u32 = 0;
@@ -16,26 +13,31 @@ pub const uprobe_xol_counter_UPROBE_XOL_COUNT_WAITS: u32 = 4;
 pub const uprobe_xol_counter_UPROBE_XOL_COUNT_BOOSTED: u32 = 5;
 pub const uprobe_xol_counter_UPROBE_XOL_COUNT_UNBOOSTED: u32 = 6;
 pub const uprobe_xol_counter_UPROBE_XOL_COUNT_RECLAIMS: u32 = 7;
+pub const uprobe_xol_counter_UPROBE_XOL_COUNT_BOOST_PAGES: u32 = 8;
+pub const uprobe_xol_counter_UPROBE_XOL_COUNT_BOOST_AREAS: u32 = 9;
 
 /// Not the explorer's.
-static COUNTS: [AtomicIsize; 8] = [const { AtomicIsize::new(0) }; 8];
+static COUNTS: [AtomicIsize; 10] = [const { AtomicIsize::new(0) }; 10];
 
 /// Counts what all areas have.
 ///
 /// # Safety
 ///
 /// Always safe.
-pub unsafe fn uprobe_xol_count(counter: uprobe_xol_counter, change: c_long) {
-    COUNTS[counter as usize].fetch_add(change as isize, Relaxed);
+pub unsafe fn uprobe_xol_count(counter: uprobe_xol_counter, change: isize) {
+    COUNTS[counter as usize].fetch_add(change, Relaxed);
 }
 
-/// Slots, pages, tasks and boosted slots that were counted and are not gone.
-pub fn counted() -> [isize; 4] {
+/// Slots, pages and tasks that were counted and are not gone, and boosted slots, their pages and
+/// areas.
+pub fn counted() -> [isize; 6] {
     [
         uprobe_xol_counter_UPROBE_XOL_COUNT_SLOTS,
         uprobe_xol_counter_UPROBE_XOL_COUNT_PAGES,
         uprobe_xol_counter_UPROBE_XOL_COUNT_TASKS,
         uprobe_xol_counter_UPROBE_XOL_COUNT_BOOSTED,
+        uprobe_xol_counter_UPROBE_XOL_COUNT_BOOST_PAGES,
+        uprobe_xol_counter_UPROBE_XOL_COUNT_BOOST_AREAS,
     ]
     .map(|counter| COUNTS[counter as usize].load(Relaxed))
 }

@@ -7,20 +7,28 @@
 
 pub mod backend;
 mod barrier;
+mod boosted;
 mod counts;
+mod memory;
 mod mm;
 pub mod model;
 mod random;
+mod rcu;
 mod sched;
 mod seam;
 mod tasks;
 mod wait;
+mod work;
 
 pub use barrier::*;
+pub use boosted::*;
 pub use counts::*;
+pub use memory::*;
 pub use mm::*;
 pub use random::*;
+pub use rcu::*;
 pub use sched::*;
 pub use seam::*;
 pub use tasks::*;
 pub use wait::*;
+pub use work::*;

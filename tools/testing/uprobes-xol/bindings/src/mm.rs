@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The area's pages, and what CPUs do with them.
+//! The pages of slots, and what CPUs do with them.
 
 use crate::{
-    backend::{self, UnsafeCell},
+    backend::{self, UnsafeCell, EXPLORED},
     model::Property,
-    sched::not_atomic,
+    sched::{current, not_atomic},
 };
 use std::{
     ffi::c_void,
@@ -14,19 +14,14 @@ use std::{
 };
 
 /// Bytes from one slot to the next.
-pub const UPROBE_XOL_SLOT_SIZE: u32 = UPROBE_BOOSTED_SIZE;
+pub const UPROBE_XOL_SLOT_SIZE: u32 = 16;
 
 /// Bytes of an instruction as it is copied into a slot: one word, so that there is little to
 /// explore.
 pub const UPROBE_XOL_INSN_SIZE: u32 = 8;
 
-/// Bytes of a boosted slot: an instruction, and where it goes on.
-pub const UPROBE_BOOSTED_SIZE: u32 = 16;
-
 const INSN_SIZE: usize = UPROBE_XOL_INSN_SIZE as usize;
-const BOOSTED_SIZE: usize = UPROBE_BOOSTED_SIZE as usize;
-
-const EXPLORED: bool = cfg!(any(feature = "loom", feature = "shuttle"));
+pub(crate) const SLOT_SIZE: usize = UPROBE_XOL_SLOT_SIZE as usize;
 
 /// Pages of an area.
 pub const UPROBE_XOL_PAGES: u32 = if EXPLORED && !cfg!(feature = "two-pages") {
@@ -38,17 +33,15 @@ pub const UPROBE_XOL_PAGES: u32 = if EXPLORED && !cfg!(feature = "two-pages") {
 /// Slots of a page, the first page's with the trampoline's: few, so that they run out soon, where
 /// all schedules are explored.
 pub const UPROBE_XOL_SLOTS_PER_PAGE: u32 = if !EXPLORED {
-    50
+    64
 } else if cfg!(feature = "two-slots") {
     3
 } else {
     2
 };
 
-const SLOTS_PER_PAGE: usize = UPROBE_XOL_SLOTS_PER_PAGE as usize;
-
 /// The size of a page in bytes.
-pub const PAGE_SIZE: usize = UPROBE_XOL_SLOT_SIZE as usize * SLOTS_PER_PAGE;
+pub const PAGE_SIZE: usize = (SLOT_SIZE * UPROBE_XOL_SLOTS_PER_PAGE as usize).next_power_of_two();
 
 /// Words behind the bytes to execute: what an architecture does after the step.
 const REST: usize = if cfg!(feature = "loom") { 0 } else { 1 };
@@ -78,15 +71,8 @@ impl arch_uprobe {
         }
     }
 
-    fn bytes(&self) -> [u8; INSN_SIZE] {
+    pub(crate) fn bytes(&self) -> [u8; INSN_SIZE] {
         self.ixol[0].to_ne_bytes()
-    }
-
-    fn boosted_bytes(&self, next: usize) -> [u8; BOOSTED_SIZE] {
-        let mut bytes = [0; BOOSTED_SIZE];
-        bytes[..INSN_SIZE].copy_from_slice(&self.bytes());
-        bytes[INSN_SIZE..].copy_from_slice(&next.to_ne_bytes());
-        bytes
     }
 }
 
@@ -110,18 +96,29 @@ struct Memory {
 // SAFETY: That accesses are in turns is what is to be shown.
 unsafe impl Sync for Memory {}
 
+impl Memory {
+    /// Whether what was written last begins like this.
+    fn holds(&self, bytes: &[u8]) -> bool {
+        // SAFETY: Nobody writes, or loom tells.
+        self.bytes
+            .with(|held| unsafe { (*held).starts_with(bytes) })
+    }
+
+    fn write(&self, bytes: &[u8]) {
+        Property::NoWriteInside.holds_if(self.inside.fetch_add(0, Relaxed) == 0);
+        // SAFETY: Nobody reads or writes, or loom tells.
+        self.bytes
+            .with_mut(|held| unsafe { *held = bytes.to_vec() });
+    }
+}
+
 impl page {
     /// A page of zeroes.
     pub fn new() -> Self {
-        let slots = (0..SLOTS_PER_PAGE).map(|_| Memory::default()).collect();
-        Self { slots }
-    }
-
-    /// Whether what was written last begins like this.
-    fn holds(&self, slot: usize, insn: &[u8]) -> bool {
-        // SAFETY: Nobody writes, or loom tells.
-        let holds = |bytes: *const Vec<u8>| unsafe { (*bytes).starts_with(insn) };
-        self.slots[slot].bytes.with(holds)
+        let slots = (0..PAGE_SIZE / SLOT_SIZE).map(|_| Memory::default());
+        Self {
+            slots: slots.collect(),
+        }
     }
 
     /// Writes an instruction into a slot.
@@ -129,17 +126,14 @@ impl page {
         self.write_bytes(slot, &insn.bytes());
     }
 
-    fn write_bytes(&self, slot: usize, insn: &[u8]) {
-        let memory = &self.slots[slot];
-        Property::NoWriteInside.holds_if(memory.inside.fetch_add(0, Relaxed) == 0);
-        // One that was boosted may be again for the same probe: who finds it is told nothing of that.
-        let is_boosted = insn.len() == BOOSTED_SIZE;
-        Property::WrittenOnce.holds_if(is_boosted || !self.holds(slot, insn));
-        memory.writes.fetch_add(1, Relaxed);
-        // SAFETY: Nobody reads or writes, or loom tells.
-        memory
-            .bytes
-            .with_mut(|bytes| unsafe { *bytes = insn.to_vec() });
+    fn write_bytes(&self, slot: usize, bytes: &[u8]) {
+        // A boosted slot gets whole granules. Its former probe may have had the same instruction.
+        let is_boosted = bytes.len() != INSN_SIZE;
+        for (memory, bytes) in self.slots[slot..].iter().zip(bytes.chunks(SLOT_SIZE)) {
+            Property::WrittenOnce.holds_if(is_boosted || !memory.holds(bytes));
+            memory.writes.fetch_add(1, Relaxed);
+            memory.write(bytes);
+        }
     }
 
     /// A CPU gets to the slot, and finds `insn` there.
@@ -152,24 +146,28 @@ impl page {
         self.end_bytes(slot, &insn.bytes());
     }
 
-    /// A CPU gets to the slot, and finds there `insn` and a jump to `next`.
-    pub fn begin_boosted(&self, slot: usize, insn: &arch_uprobe, next: usize) {
-        self.begin_bytes(slot, &insn.boosted_bytes(next));
+    /// As [`begin`](Self::begin), for bytes of several slots.
+    pub fn begin_bytes(&self, slot: usize, bytes: &[u8]) {
+        for (memory, bytes) in self.slots[slot..].iter().zip(bytes.chunks(SLOT_SIZE)) {
+            memory.inside.fetch_add(1, Relaxed);
+            Property::RightInstruction.holds_if(memory.holds(bytes));
+        }
     }
 
-    /// A CPU jumps to `next`; up to here, it may have read the slot.
-    pub fn end_boosted(&self, slot: usize, insn: &arch_uprobe, next: usize) {
-        self.end_bytes(slot, &insn.boosted_bytes(next));
+    /// As [`end`](Self::end), for bytes of several slots.
+    pub fn end_bytes(&self, slot: usize, bytes: &[u8]) {
+        for (memory, bytes) in self.slots[slot..].iter().zip(bytes.chunks(SLOT_SIZE)) {
+            Property::RightInstruction.holds_if(memory.holds(bytes));
+            memory.inside.fetch_sub(1, Relaxed);
+        }
     }
 
-    fn begin_bytes(&self, slot: usize, insn: &[u8]) {
-        self.slots[slot].inside.fetch_add(1, Relaxed);
-        Property::RightInstruction.holds_if(self.holds(slot, insn));
-    }
-
-    fn end_bytes(&self, slot: usize, insn: &[u8]) {
-        Property::RightInstruction.holds_if(self.holds(slot, insn));
-        self.slots[slot].inside.fetch_sub(1, Relaxed);
+    /// A byte of a slot.
+    pub fn byte(&self, offset: usize) -> u8 {
+        let memory = &self.slots[offset / SLOT_SIZE];
+        // SAFETY: Nobody writes, or loom tells.
+        let byte = |held: *const Vec<u8>| unsafe { &*held }.get(offset % SLOT_SIZE);
+        memory.bytes.with(|held| byte(held).copied()).unwrap_or(0)
     }
 
     /// How often slots were written.
@@ -193,24 +191,11 @@ impl Default for page {
 pub unsafe fn arch_uprobe_copy_ixol(page: *mut page, vaddr: usize, src: *mut c_void, len: usize) {
     // SAFETY: By the function's requirements.
     let page = unsafe { &*page };
-    let slot = vaddr % PAGE_SIZE / UPROBE_XOL_SLOT_SIZE as usize;
+    let slot = vaddr % PAGE_SIZE / SLOT_SIZE;
     if len != 0 {
         // SAFETY: By the function's requirements.
         page.write_bytes(slot, unsafe { slice::from_raw_parts(src.cast(), len) });
     }
-}
-
-/// An instruction, and where it goes on.
-///
-/// # Safety
-///
-/// `arch` is valid, and `insn` for writes of [`UPROBE_BOOSTED_SIZE`] bytes.
-pub unsafe fn arch_uprobe_boosted_insn(arch: *const arch_uprobe, next: usize, insn: *mut u8) {
-    // SAFETY: By the function's requirements.
-    unsafe {
-        insn.cast::<[u8; BOOSTED_SIZE]>()
-            .write((*arch).boosted_bytes(next))
-    };
 }
 
 /// The trampoline: nothing, which the slot holds already.
@@ -227,11 +212,15 @@ pub unsafe fn arch_uretprobe_trampoline(size: *mut usize) -> *mut c_void {
 /// Allocates a page, unless the current task is not to have one.
 pub fn alloc_page() -> Option<Box<page>> {
     crate::might_sleep();
-    (!crate::current().is_out_of_memory()).then(Box::default)
+    (!current().is_out_of_memory()).then(Box::default)
 }
 
-/// Frees a page.
+/// Frees a page. One that a work item frees may be another page from now on.
 pub fn free_page(page: Box<page>) {
     not_atomic();
-    drop(page);
+    if EXPLORED && current().is_worker() {
+        page.slots.iter().for_each(|memory| memory.write(&[]));
+        // A task that should not use it any more finds it.
+        Box::leak(page);
+    }
 }

@@ -2,6 +2,7 @@
 
 //! What must hold whatever the schedule, and how a breach gets its name.
 
+use crate::memory::is_checking;
 use std::{
     fmt,
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
@@ -30,8 +31,14 @@ pub enum Property {
     TakeNeverFails,
     /// Slots go to those who wait for them before they go to others.
     WaitersFirst,
-    /// As many slots are boosted as may be, and no more.
-    RoomForSteps,
+    /// Tasks that need the same slot or area make one.
+    MadeOnce,
+    /// A probe is boosted if there is room for its slot, or can be made.
+    Boosted,
+    /// A slot gets unused when its probe is gone and all tasks have left it.
+    Reclaimed,
+    /// Memory is used after it was initialised, and before it is freed.
+    UsedWhileThere,
     /// An area has no page where it is not mapped.
     GrowsWhereMapped,
     /// When all tasks are gone, all slots are free, and the area refers to no task.
@@ -46,7 +53,7 @@ pub enum Property {
 
 impl Property {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::NoStaleSlot,
         Self::NoWriteInside,
         Self::RightInstruction,
@@ -57,7 +64,10 @@ impl Property {
         Self::NoLivelock,
         Self::TakeNeverFails,
         Self::WaitersFirst,
-        Self::RoomForSteps,
+        Self::MadeOnce,
+        Self::Boosted,
+        Self::Reclaimed,
+        Self::UsedWhileThere,
         Self::GrowsWhereMapped,
         Self::EverythingFreed,
         Self::CountsAreRight,
@@ -85,7 +95,10 @@ impl fmt::Display for Property {
             Self::NoLivelock => "no livelock",
             Self::TakeNeverFails => "a take never fails",
             Self::WaitersFirst => "those who wait come first",
-            Self::RoomForSteps => "slots are boosted up to half of them",
+            Self::MadeOnce => "a slot is made once",
+            Self::Boosted => "what can be boosted is boosted",
+            Self::Reclaimed => "the slot of a probe that is gone is reclaimed",
+            Self::UsedWhileThere => "memory is used while it is there",
             Self::GrowsWhereMapped => "an area grows where it is mapped",
             Self::EverythingFreed => "everything freed at the end",
             Self::CountsAreRight => "what is counted is what there is",
@@ -115,7 +128,11 @@ pub fn violated(message: &str) -> Option<Property> {
     }
     // These are found by loom or shuttle.
     if explorer_says("Causality violation") {
-        Some(Property::NoWriteInside)
+        Some(if is_checking() {
+            Property::UsedWhileThere
+        } else {
+            Property::NoWriteInside
+        })
     } else if explorer_says("deadlock") {
         Some(match SLEEPERS.load(Relaxed) {
             0 => Property::NoDeadlock,
@@ -133,7 +150,7 @@ pub fn sleepers() -> usize {
     SLEEPERS.load(Relaxed)
 }
 
-pub(crate) fn count_lock() {
+pub fn count_lock() {
     LOCKS.fetch_add(1, Relaxed);
 }
 
@@ -146,4 +163,8 @@ pub fn locks() -> usize {
 pub fn reset() {
     SLEEPERS.store(0, Relaxed);
     crate::forget_counts();
+    crate::memory::forget_memory();
+    crate::random::forget_numbers();
+    crate::rcu::forget_readers();
+    crate::work::forget_work();
 }

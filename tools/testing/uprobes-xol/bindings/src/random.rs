@@ -2,34 +2,27 @@
 
 //! Random numbers.
 
-use std::{
-    ffi::c_void,
-    slice,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-};
+use crate::backend::EXPLORED;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Whether all numbers are the same each time, because an explorer must be able to do the same
-/// again.
-const EXPLORED: bool = cfg!(any(feature = "loom", feature = "shuttle"));
+static STATE: AtomicU64 = AtomicU64::new(0);
 
 /// # Safety
 ///
-/// `buffer` is valid for writes of `length` bytes.
-pub unsafe fn get_random_bytes(buffer: *mut c_void, length: usize) {
-    static STATE: AtomicU64 = AtomicU64::new(1);
+/// Always safe.
+pub unsafe fn get_random_u64() -> u64 {
+    // SplitMix64.
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-    // SAFETY: By the function's requirements.
-    let buffer = unsafe { slice::from_raw_parts_mut(buffer.cast::<u8>(), length) };
-    let mut state = if EXPLORED {
-        1
-    } else {
-        STATE.fetch_add(1, Relaxed)
-    };
-    for byte in buffer {
-        // SplitMix64.
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        *byte = (mixed >> 56) as u8;
+    let state = STATE.fetch_add(STEP, Relaxed).wrapping_add(STEP);
+    let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+/// Makes all numbers the same as the last time: an explorer must be able to do the same again.
+pub(crate) fn forget_numbers() {
+    if EXPLORED {
+        STATE.store(0, Relaxed);
     }
 }

@@ -34,6 +34,7 @@ pub struct task_struct {
     /// Raw spinlocks that the task holds.
     raw_locks: AtomicUsize,
     out_of_memory: AtomicBool,
+    worker: AtomicBool,
     mm: Hidden<Option<Arc<mm_struct>>>,
 }
 
@@ -52,6 +53,7 @@ impl task_struct {
             own_state: AtomicU32::new(TASK_RUNNING),
             raw_locks: AtomicUsize::new(0),
             out_of_memory: AtomicBool::new(false),
+            worker: AtomicBool::new(false),
             mm: Hidden::new(None),
         })
     }
@@ -87,13 +89,22 @@ impl task_struct {
         self.out_of_memory.load(Relaxed)
     }
 
+    /// Whether the task runs a work item from now on.
+    pub(crate) fn set_worker(&self, worker: bool) {
+        self.worker.store(worker, Relaxed);
+    }
+
+    pub(crate) fn is_worker(&self) -> bool {
+        self.worker.load(Relaxed)
+    }
+
     /// The task is one of the process from now on, or of none.
-    pub(crate) fn use_mm(&self, mm: Option<Arc<mm_struct>>) {
+    pub fn use_mm(&self, mm: Option<Arc<mm_struct>>) {
         *self.mm.lock().unwrap() = mm;
     }
 
     /// The task's process.
-    pub(crate) fn mm(&self) -> Option<Arc<mm_struct>> {
+    pub fn mm(&self) -> Option<Arc<mm_struct>> {
         self.mm.lock().unwrap().clone()
     }
 

@@ -19,14 +19,6 @@ pub struct uprobe_xol_task {
     pub arch: arch_uprobe,
 }
 
-/// What a boosted slot is for.
-#[repr(C)]
-pub struct uprobe_xol_boosted {
-    pub vaddr: usize,
-    pub next: usize,
-    pub arch: arch_uprobe,
-}
-
 /// What the C core knows of an area.
 #[repr(C)]
 pub struct xol_area {

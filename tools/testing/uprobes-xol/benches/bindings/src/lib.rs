@@ -10,11 +10,15 @@ pub mod backend;
 mod barrier;
 #[path = "../../../bindings/src/counts.rs"]
 mod counts;
+#[path = "../../../bindings/src/memory.rs"]
+mod memory;
 mod mm;
 #[path = "../../../bindings/src/model.rs"]
 pub mod model;
 #[path = "../../../bindings/src/random.rs"]
 mod random;
+#[path = "../../../bindings/src/rcu.rs"]
+mod rcu;
 #[path = "../../../bindings/src/sched.rs"]
 mod sched;
 #[path = "../../../bindings/src/seam.rs"]
@@ -23,12 +27,17 @@ mod seam;
 mod tasks;
 #[path = "../../../bindings/src/wait.rs"]
 mod wait;
+#[path = "../../../bindings/src/work.rs"]
+mod work;
 
 pub use barrier::*;
 pub use counts::*;
+pub use memory::*;
 pub use mm::*;
 pub use random::*;
+pub use rcu::*;
 pub use sched::*;
 pub use seam::*;
 pub use tasks::*;
 pub use wait::*;
+pub use work::*;

@@ -19,9 +19,6 @@ pub const UPROBE_XOL_SLOT_SIZE: u32 = if cfg!(target_arch = "x86_64") { 128 } el
 /// Bytes of an instruction as it is copied into a slot.
 pub const UPROBE_XOL_INSN_SIZE: u32 = if cfg!(target_arch = "x86_64") { 16 } else { 8 };
 
-/// Bytes of a boosted slot: no more than those of another one, as both end with a return.
-pub const UPROBE_BOOSTED_SIZE: u32 = UPROBE_XOL_INSN_SIZE;
-
 /// Slots of a page: it is full of them.
 pub const UPROBE_XOL_SLOTS_PER_PAGE: u32 = PAGE_SIZE as u32 / UPROBE_XOL_SLOT_SIZE;
 
@@ -152,6 +149,12 @@ impl page {
     pub fn vaddr(&self) -> usize {
         self.vaddr
     }
+
+    /// A byte of the page.
+    pub fn byte(&self, offset: usize) -> u8 {
+        // SAFETY: The page's mapping is there.
+        unsafe { ((self.vaddr + offset) as *const u8).read() }
+    }
 }
 
 /// Writes `len` bytes to the page.
@@ -184,16 +187,6 @@ pub unsafe fn arch_uprobe_copy_ixol(page: *mut page, vaddr: usize, src: *mut c_v
         #[cfg(target_arch = "x86_64")]
         std::arch::x86_64::_mm_mfence();
     }
-}
-
-/// An instruction as it is called: with a return, which leads to wherever it goes on.
-///
-/// # Safety
-///
-/// `arch` is valid, and `insn` for writes of [`UPROBE_BOOSTED_SIZE`] bytes.
-pub unsafe fn arch_uprobe_boosted_insn(arch: *const arch_uprobe, _: usize, insn: *mut u8) {
-    // SAFETY: By the function's requirements.
-    unsafe { insn.cast::<[u8; INSN_SIZE]>().write((*arch).ixol) };
 }
 
 /// Makes what was written to a slot visible to instruction fetch, everywhere.

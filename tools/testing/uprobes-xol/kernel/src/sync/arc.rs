@@ -10,17 +10,16 @@ use crate::{
 };
 use std::ops::Deref;
 
-/// A counted reference.
-pub struct Arc<T>(std::sync::Arc<T>);
+pub use std::sync::Arc;
 
-impl<T> Arc<T> {
-    pub fn as_arc_borrow(&self) -> ArcBorrow<'_, T> {
+/// The kernel's methods that the host's type does not have.
+pub trait ArcExt<T> {
+    fn as_arc_borrow(&self) -> ArcBorrow<'_, T>;
+}
+
+impl<T> ArcExt<T> for Arc<T> {
+    fn as_arc_borrow(&self) -> ArcBorrow<'_, T> {
         ArcBorrow(self)
-    }
-
-    /// How many references there are. For tests.
-    pub fn count(&self) -> usize {
-        std::sync::Arc::strong_count(&self.0)
     }
 }
 
@@ -28,26 +27,22 @@ impl<T> InPlaceInit<T> for Arc<T> {
     type Pinned = Self;
 
     fn try_pin_init<E>(init: impl PinInit<T, E>, _: Flags) -> Result<Self, E> {
-        Ok(Self(std::sync::Arc::new(init.make()?)))
-    }
-}
-
-impl<T> Clone for Arc<T> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<T> Deref for Arc<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
+        Ok(Self::new(init.initialise()?))
     }
 }
 
 /// A reference to what is counted.
-pub struct ArcBorrow<'a, T>(&'a Arc<T>);
+pub struct ArcBorrow<'a, T>(&'a T);
+
+impl<T> ArcBorrow<'_, T> {
+    /// # Safety
+    ///
+    /// `ptr` comes from [`Arc::into_raw`], and is counted while the result is used.
+    pub unsafe fn from_raw(ptr: *const T) -> Self {
+        // SAFETY: By the function's requirements.
+        Self(unsafe { &*ptr })
+    }
+}
 
 impl<T> Clone for ArcBorrow<'_, T> {
     fn clone(&self) -> Self {
@@ -67,6 +62,10 @@ impl<T> Deref for ArcBorrow<'_, T> {
 
 impl<T> From<ArcBorrow<'_, T>> for Arc<T> {
     fn from(borrow: ArcBorrow<'_, T>) -> Self {
-        borrow.0.clone()
+        // SAFETY: What is borrowed is counted.
+        unsafe {
+            Self::increment_strong_count(borrow.0);
+            Self::from_raw(borrow.0)
+        }
     }
 }

@@ -5,7 +5,7 @@
 //! - A read-modify-write that is [`Full`] has full barriers before and after it.
 //! - One that fails orders nothing.
 
-use bindings::{backend, smp_mb__after_atomic, smp_mb__before_atomic};
+use bindings::{backend, publish, smp_mb__after_atomic, smp_mb__before_atomic, use_at};
 use std::{
     marker::PhantomData,
     sync::{
@@ -58,6 +58,9 @@ impl ReleaseOrRelaxed for Release {}
 /// As for the kernel's.
 pub unsafe trait AtomicType: Sized + Copy {
     type Repr: AtomicImpl;
+
+    /// Others can get at what this leads to from now on.
+    fn publish(self) {}
 }
 
 /// An integer that the backend has an atomic for.
@@ -121,9 +124,24 @@ macro_rules! atomic_impl {
 
 atomic_impl! {
     i8 => AtomicI8 for bool;
-    i32 => AtomicI32 for u32;
-    isize => AtomicIsize for usize;
+    i32 => AtomicI32 for u32 i32;
+    isize => AtomicIsize for usize u64;
 }
+
+macro_rules! atomic_pointer {
+    ($($pointer:ty)*) => {$(
+        // SAFETY: As large, and each of its values is one of the representation.
+        unsafe impl<T> AtomicType for $pointer {
+            type Repr = isize;
+
+            fn publish(self) {
+                publish(self.addr(), size_of::<T>());
+            }
+        }
+    )*};
+}
+
+atomic_pointer!(*const T *mut T);
 
 fn repr_of<T: AtomicType>(value: T) -> T::Repr {
     // SAFETY: By the trait's requirements.
@@ -158,7 +176,7 @@ pub struct Atomic<T: AtomicType> {
     initial: T::Repr,
     /// Made at the first access, because loom's cannot be made in a constant.
     backend: OnceLock<<T::Repr as AtomicImpl>::Backend>,
-    _type: PhantomData<T>,
+    _type: PhantomData<fn() -> T>,
 }
 
 impl<T: AtomicType> Atomic<T> {
@@ -178,6 +196,7 @@ impl<T: AtomicType> Atomic<T> {
     }
 
     fn backend(&self) -> &<T::Repr as AtomicImpl>::Backend {
+        use_at(std::ptr::from_ref(self).addr());
         self.backend.get_or_init(|| {
             let made = || {
                 T::Repr::zeroes()
@@ -198,6 +217,7 @@ impl<T: AtomicType> Atomic<T> {
     }
 
     pub fn store<O: ReleaseOrRelaxed>(&self, value: T, _: O) {
+        value.publish();
         repr_of(value).store(self.backend(), O::RMW);
     }
 

@@ -47,7 +47,7 @@ impl<T> RawSpinLock<T> {
         _name: &'static CStr,
         _key: Pin<&'static LockClassKey>,
     ) -> impl PinInit<Self, E> {
-        Closure::new(move || -> Result<Self, E> { Ok(Self(Mutex::new(inner.make()?))) })
+        Closure::new(move || -> Result<Self, E> { Ok(Self(Mutex::new(inner.initialise()?))) })
     }
 
     pub fn lock(&self) -> RawSpinLockGuard<'_, T> {

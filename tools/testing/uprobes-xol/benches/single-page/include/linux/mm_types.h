@@ -4,6 +4,10 @@
 
 #include <linux/mm.h>
 
+typedef unsigned char u8;
+typedef unsigned long long u64;
+
+struct vm_area_struct;
 struct xol_area;
 
 struct mm_struct {
