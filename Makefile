@@ -110,7 +110,7 @@ Variables:
   FLAVOUR=distro       kernel, shell: another kernel, such as distro (Debian's configuration),
                        distro-c (the same, unpatched) or c
   PATCH=0006           refresh: the patch that edits of existing files go into
-  CHECK=1              series: builds and boots each commit, and writes no files
+  CHECK=1              series: builds each commit, and writes no files
 endef
 export HELP
 

@@ -84,7 +84,7 @@ use Flavour::*;
 /// Kernels of the patched tree that are alike enough to start from each other's objects,
 /// those in Rust first. A pristine kernel has no siblings: its sources are older than any
 /// object, so that make would take objects of patched sources for current.
-const ALIKE: &[Flavour] = &[Rust, RustCalls, Mutant, Commit, Off];
+const ALIKE: &[Flavour] = &[Rust, RustCalls, Mutant, Off];
 
 /// Targets of the kernels that load modules: Debian's, or one of BPF's selftests.
 const MODULES: &[&str] = &["modules"];
@@ -109,7 +109,8 @@ const KERNELS: [Kernel; 18] = [
     Kernel { tree: Tree::Pristine, debian: true, targets: MODULES, ..row(DistroC, "distro-c", "C, Debian's configuration", &["distro-c"]) },
     Kernel { debian: true, targets: MODULES, ..row(Distro, "distro", "Rust, Debian's configuration", &["distro-rust"]) },
     Kernel { siblings: ALIKE, ..row(Mutant, "mutant", "Rust, mutated", &["rust"]) },
-    Kernel { siblings: ALIKE, ..row(Commit, "commit", "Rust, in part", &["rust"]) },
+    // series::check chooses its fragments.
+    row(Commit, "commit", "a commit", &[]),
 ];
 
 const fn row(

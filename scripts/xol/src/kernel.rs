@@ -111,7 +111,7 @@ fn empty_unless_made_from(folder: &Path, origin: &str) -> Result<()> {
 }
 
 /// Copies a sibling's build directory, unless there is one; make builds the rest.
-pub fn start_from_sibling(
+fn start_from_sibling(
     runner: &Runner,
     arch: Arch,
     flavour: Flavour,
@@ -248,10 +248,21 @@ impl<'a> Make<'a> {
 
     /// Builds `targets`, showing what make does.
     pub fn build(&self, targets: &[&str], progress: &Progress) -> Result<()> {
+        self.build_lines(targets, progress, |_| ())
+    }
+
+    /// As [`Self::build`], with `on_line` called for each line of make's output.
+    pub fn build_lines(
+        &self,
+        targets: &[&str],
+        progress: &Progress,
+        mut on_line: impl FnMut(&str),
+    ) -> Result<()> {
         let mut steps = 0;
         let what = format!("make {}", targets.join(" "));
         progress.message(&what);
         progress.run_lines(&mut self.command(targets), &what, BUILD_LIMIT, |line| {
+            on_line(line);
             // Only steps are indented: "  CC      kernel/fork.o".
             if let Some(step) = line.strip_prefix("  ") {
                 steps += 1;
@@ -286,7 +297,7 @@ impl<'a> Make<'a> {
 
 /// Checks that `config` has every line of `fragments` (name, text), except those that
 /// a later fragment overrides.
-pub fn check_config(config: &str, fragments: &[(String, String)]) -> Result<()> {
+fn check_config(config: &str, fragments: &[(String, String)]) -> Result<()> {
     let have: BTreeMap<_, _> = config.lines().filter_map(setting).collect();
     let mut wanted = BTreeMap::new();
     for (fragment, text) in fragments {

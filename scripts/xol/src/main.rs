@@ -102,7 +102,7 @@ enum Task {
     Series {
         #[command(flatten)]
         archs: Archs,
-        /// Build and boot each commit of it instead
+        /// Build each commit of it instead
         #[arg(long)]
         check: bool,
     },

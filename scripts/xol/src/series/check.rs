@@ -1,71 +1,84 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `make series CHECK=1`: builds and boots every commit of the series.
+//! `make series CHECK=1`: builds every commit of the series.
 //!
 //! The patched tree itself goes through the commits, and is restored at the end. Each
-//! architecture has one build directory for all of them.
+//! architecture has one build directory for all of them, with little more than what
+//! compiles every file of the series. All commits are built with the option off, and then
+//! those that have it with the option on, from the last one to the first: a change of the
+//! option compiles all Rust code again.
 
-use std::time::Duration;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::{Commit, commits_of};
 use crate::apply::Feature;
 use crate::arch::Arch;
 use crate::flavour::Flavour;
-use crate::guest::{self, Guest};
 use crate::kernel::{self, Make};
-use crate::qemu::{self, Boot, Engine};
 use crate::source::{self, Pristine};
-use crate::stage::{Runner, read_text};
-
-/// A guest that does nothing is up within seconds.
-const BOOT_LIMIT: Duration = Duration::from_secs(5 * 60);
+use crate::stage::{Fingerprint, Progress, Runner};
 
 const OPTION: &str = "CONFIG_UPROBES_XOL_RUST";
 
-/// Builds and boots each commit with the option off, and on where it exists. A commit
-/// that was built and booted is skipped until its tree or its configuration changes.
+/// The file that defines the option.
+const KCONFIG: &str = "kernel/events/uprobes_xol/Kconfig";
+
+/// Builds each commit with the option off, and on where it exists. A commit that was built
+/// is skipped until its files or its configuration change, and so is one that changes
+/// nothing that its architecture compiles.
 pub fn run(runner: &Runner, archs: &[Arch]) -> Result<()> {
-    runner.plan(["source", "apply"]);
-    let source = source::prepare(runner)?;
-    let mut guests = Vec::new();
-    for &arch in archs {
-        runner.plan(guest::stage_names(arch));
-        guests.push((arch, guest::build(runner, arch, &source)?));
-    }
-    let checked = check(runner, &guests);
+    runner.plan(["source"]);
+    let checked = check(runner, archs);
     // In any case, the tree must have all commits again.
     let restored = source::prepare(runner);
     let commits = checked?;
     restored?;
     let archs: Vec<_> = archs.iter().map(|arch| arch.name()).collect();
     println!(
-        "each of the {commits} commits builds and boots on {}, with {OPTION} on and off",
+        "each of the {commits} commits builds on {}, with {OPTION} on and off, and without \
+         a warning of W=1 about its files",
         archs.join(" and ")
     );
     Ok(())
 }
 
-fn check(runner: &Runner, guests: &[(Arch, Guest)]) -> Result<usize> {
+fn check(runner: &Runner, archs: &[Arch]) -> Result<usize> {
     let pristine = source::pristine(runner)?;
     let checkout = &runner.paths.checkout;
     let feature = Feature::read(checkout, source::series(&pristine.path)?)?;
     let commits = commits_of(checkout, &feature)?;
+    let mut states = Vec::new();
+    for at in 0..commits.len() {
+        let feature = up_to(&commits[..=at]);
+        let files = feature.stage(&pristine.path)?;
+        states.push((&commits[at].patch.name, feature, files));
+    }
+    let start = kernel::toolchain(runner)?.text(&pristine.identity);
     let mut trials = Vec::new();
-    for (arch, guest) in guests {
-        for at in 0..commits.len() {
-            let feature = up_to(&commits[..=at]);
-            let has_option = has_option(&feature)?;
-            for on in [false, true].into_iter().filter(|&on| !on || has_option) {
-                trials.push(Trial {
-                    name: &commits[at].patch.name,
-                    feature: feature.clone(),
-                    arch: *arch,
-                    guest,
+    for (&arch, on) in archs.iter().flat_map(|arch| [(arch, false), (arch, true)]) {
+        let mut alike = Vec::new();
+        for (name, feature, files) in &states {
+            if !on || feature.paths().contains(Path::new(KCONFIG)) {
+                let mut trial = Trial {
+                    name,
+                    feature,
+                    arch,
                     on,
-                });
+                    inputs: start.clone(),
+                };
+                trial.add_inputs(runner, files.path())?;
+                alike.push(trial);
             }
         }
+        ensure!(!alike.is_empty(), "no commit adds {KCONFIG}");
+        // Of commits that are the same for the architecture, the first one is built.
+        alike.dedup_by_key(|trial| trial.inputs.hex());
+        if on {
+            alike.reverse();
+        }
+        trials.extend(alike);
     }
     runner.plan(trials.iter().map(Trial::stage));
     for trial in &trials {
@@ -84,25 +97,30 @@ fn up_to(commits: &[Commit<'_>]) -> Feature {
     }
 }
 
-fn has_option(feature: &Feature) -> Result<bool> {
-    let definition = OPTION.replace("CONFIG_", "config ");
-    let mut texts: Vec<_> = feature.patches.iter().map(|it| it.text.clone()).collect();
-    for (file, path) in &feature.overlay {
-        if path.ends_with("Kconfig") {
-            texts.push(read_text(file)?);
-        }
+/// Whether a kernel for `arch` may be made from this file of the kernel tree.
+fn is_compiled(path: &Path, arch: Arch) -> bool {
+    let top: Vec<_> = path.iter().map(|it| it.to_string_lossy()).collect();
+    match top[0].as_ref() {
+        "Documentation" | "MAINTAINERS" | "tools" => false,
+        // Such as arch/Kconfig, or arch/x86/kernel/uprobes.c
+        "arch" => top.len() == 2 || path.starts_with(arch.folder()),
+        _ => true,
     }
-    let mut lines = texts.iter().flat_map(|text| text.lines());
-    Ok(lines.any(|line| line.trim_start_matches('+') == definition))
 }
 
-/// A commit, to be built in one way and booted.
+/// Whether a line of make's output is a warning about one of the files.
+fn is_warning<'a>(line: &str, mut files: impl Iterator<Item = &'a PathBuf>) -> bool {
+    line.to_lowercase().contains("warning:")
+        && files.any(|it| line.contains(&*it.to_string_lossy()))
+}
+
+/// A commit, to be built in one way.
 struct Trial<'a> {
     name: &'a str,
-    feature: Feature,
+    feature: &'a Feature,
     arch: Arch,
-    guest: &'a Guest,
     on: bool,
+    inputs: Fingerprint,
 }
 
 impl Trial<'_> {
@@ -112,72 +130,97 @@ impl Trial<'_> {
         format!("commit {number} {} {option}", self.arch)
     }
 
-    fn run(&self, runner: &Runner, pristine: &Pristine) -> Result<()> {
-        let flavour = Flavour::Commit;
-        let mut fragments = kernel::fragments(runner, self.arch, flavour);
-        if !self.on {
-            fragments.push(runner.paths.checkout.join("configs/off.config"));
-        }
-        let mut inputs = kernel::toolchain(runner)?.text(&pristine.identity);
-        inputs = self.feature.fingerprint(inputs)?;
-        for fragment in &fragments {
+    fn fragments(&self, runner: &Runner) -> Vec<PathBuf> {
+        let arch = format!("commit-{}", self.arch);
+        let option = if self.on { "rust" } else { "off" };
+        let names = ["commit", &arch, option];
+        let file = |name: &str| runner.paths.checkout.join(format!("configs/{name}.config"));
+        let files = names.into_iter().map(file);
+        files.filter(|file| file.exists()).collect()
+    }
+
+    /// Adds what the kernel is made from; `tree` has the added and changed files.
+    fn add_inputs(&mut self, runner: &Runner, tree: &Path) -> Result<()> {
+        let mut inputs = self.inputs.clone();
+        for fragment in &self.fragments(runner) {
             inputs = inputs.file(fragment)?;
         }
+        for path in self.compiled() {
+            let contents = fs::read(tree.join(&path))?;
+            inputs = inputs.text(&path.to_string_lossy()).bytes(&contents);
+        }
+        self.inputs = inputs;
+        Ok(())
+    }
+
+    fn compiled(&self) -> Vec<PathBuf> {
+        let paths = self.feature.paths().into_iter();
+        paths.filter(|path| is_compiled(path, self.arch)).collect()
+    }
+
+    fn run(&self, runner: &Runner, pristine: &Pristine) -> Result<()> {
         let stage = self.stage();
         runner
-            .stage(&stage, &inputs, &[], |progress| {
-                let source = source::prepare_with(runner, pristine, &self.feature)?;
-                let make = Make::new(runner, &source, self.arch, flavour);
-                kernel::start_from_sibling(runner, self.arch, flavour, progress)?;
-                // Options of later commits cannot take effect yet.
-                let config = make.merge(None, &fragments, progress)?;
-                let value = if self.on { "y" } else { "n" };
-                let wanted = format!("CONFIG_RUST=y\n{OPTION}={value}\n");
-                kernel::check_config(&config, &[("this commit".into(), wanted)])?;
-                make.build(&[self.arch.image().0], progress)?;
-                let boot = Boot {
-                    arch: self.arch,
-                    kernel: &runner.paths.image(self.arch, flavour),
-                    initramfs: &self.guest.base,
-                    engine: Engine::TcgInTurns,
-                    processors: 2,
-                    jobs: &["nothing"],
-                    arguments: &["kunit.enable=0"],
-                    limit: BOOT_LIMIT,
-                };
-                qemu::boot(runner, progress, &boot)?.good()?;
-                Ok(())
+            .stage(&stage, &self.inputs, &[], |progress| {
+                let source = source::prepare_with(runner, pristine, self.feature)?;
+                let make = Make::new(runner, &source, self.arch, Flavour::Commit);
+                make.configure(None, &self.fragments(runner), progress)?;
+                self.build(&make, progress)
             })
             .with_context(|| format!("patches/{}", self.name))
+    }
+
+    fn build(&self, make: &Make<'_>, progress: &Progress) -> Result<()> {
+        let files = self.compiled();
+        // A file is not warned of again unless it is compiled again.
+        for file in &files {
+            let _ = fs::remove_file(make.folder.join(file.with_extension("o")));
+        }
+        let mut warnings = Vec::new();
+        let targets = ["W=1", "KRUSTFLAGS=-Dwarnings", "vmlinux"];
+        make.build_lines(&targets, progress, |line| {
+            if is_warning(line, files.iter()) {
+                warnings.push(line.to_owned());
+            }
+        })?;
+        match warnings.first() {
+            None => Ok(()),
+            Some(first) => bail!("{} warnings, the first one: {first}", warnings.len()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::apply::Patch;
-    use crate::stage::write_file;
 
-    /// Checks that the option is on from the commit that brings it.
+    /// Checks that a commit is built only where it can make a difference.
     #[test]
-    fn the_option_comes_with_its_kconfig() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("Kconfig");
-        write_file(&file, b"config UPROBES_XOL_RUST\n\tbool \"x\"\n").unwrap();
-        let new = (file, "kernel/events/uprobes_xol/Kconfig".into());
-        let user = "+config UPROBES_XOL_RUST_KUNIT_TEST\n+\tdepends on UPROBES_XOL_RUST\n";
-        let patches = [Patch::new("a", user.into()), Patch::new("b", String::new())];
-        let commits = [
-            Commit {
-                patch: &patches[0],
-                files: Vec::new(),
-            },
-            Commit {
-                patch: &patches[1],
-                files: vec![&new],
-            },
-        ];
-        assert!(!has_option(&up_to(&commits[..1])).unwrap());
-        assert!(has_option(&up_to(&commits)).unwrap());
+    fn files_of_another_architecture_do_not_count() {
+        for (path, x86, arm64) in [
+            ("kernel/events/uprobes.c", true, true),
+            ("rust/kernel/sync.rs", true, true),
+            ("arch/Kconfig", true, true),
+            ("arch/x86/Kconfig", true, false),
+            ("arch/arm64/kernel/probes/uprobes.c", false, true),
+            ("tools/testing/selftests/Makefile", false, false),
+            ("MAINTAINERS", false, false),
+        ] {
+            assert_eq!(is_compiled(path.as_ref(), Arch::X86_64), x86, "{path}");
+            assert_eq!(is_compiled(path.as_ref(), Arch::Arm64), arm64, "{path}");
+        }
+    }
+
+    #[test]
+    fn warnings_about_other_files_do_not_count() {
+        let files = [PathBuf::from("kernel/events/uprobes.c")];
+        for (line, expected) in [
+            ("../kernel/events/uprobes.c:9:1: warning: x [-Wundef]", true),
+            ("Warning: ../kernel/events/uprobes.c:9 function x", true),
+            ("../kernel/fork.c:9:1: warning: x [-Wundef]", false),
+            ("  CC      kernel/events/uprobes.o", false),
+        ] {
+            assert_eq!(is_warning(line, files.iter()), expected, "{line}");
+        }
     }
 }
