@@ -119,12 +119,6 @@ impl Trial {
         }
     }
 
-    /// Whether it runs on this architecture: not all boost slots.
-    fn is_on(&self, arch: Arch) -> bool {
-        let boosted = self.kind == Kind::Boosted || self.name.starts_with("uprobes_boost/");
-        !boosted || Flavour::Stepped.is_on(arch)
-    }
-
     /// Words of the kernel's command line.
     fn arguments(&self) -> Vec<String> {
         if !self.is_selftest() {
@@ -172,6 +166,13 @@ impl fmt::Display for Trial {
 }
 
 impl Mutation {
+    /// Whether the architecture compiles what it changes.
+    fn is_on(&self, arch: Arch) -> bool {
+        let all = [Arch::X86_64, Arch::Arm64, Arch::Riscv64].into_iter();
+        let mut others = all.filter(|&other| other != arch).map(Arch::folder);
+        !others.any(|folder| self.patch.files.iter().any(|file| file.starts_with(folder)))
+    }
+
     /// The patches of the mutant.
     fn patches(&self, provocation: &Patch) -> [Patch; 2] {
         [provocation.clone(), self.patch.clone()]
@@ -476,16 +477,16 @@ fn try_all(
     if in_kernel.is_empty() {
         return Ok(rows);
     }
-    // Each trial, and whether its failure is a sign.
-    let mut trials: BTreeMap<&Trial, bool> = BTreeMap::new();
-    for (_, kernel) in &in_kernel {
-        *trials.entry(&kernel.trial).or_default() |= kernel.signs.contains(&Sign::Failure);
-    }
     let mut unsound = BTreeSet::new();
     let tree = source::prepare_mutated(runner, std::slice::from_ref(provocation))?;
     for bench in benches {
         kernel::build(runner, &tree, bench.arch, Flavour::Mutant)?;
-        for (&trial, &by_failure) in trials.iter().filter(|(trial, _)| trial.is_on(bench.arch)) {
+        // Each trial, and whether its failure is a sign.
+        let mut trials: BTreeMap<&Trial, bool> = BTreeMap::new();
+        for (_, kernel) in in_kernel.iter().filter(|(it, _)| it.is_on(bench.arch)) {
+            *trials.entry(&kernel.trial).or_default() |= kernel.signs.contains(&Sign::Failure);
+        }
+        for (&trial, &by_failure) in &trials {
             let outcome = bench.run(&format!("none {}", trial.name), trial)?;
             let result = check_sound(trial, by_failure, &outcome);
             if result.is_err() {
@@ -497,7 +498,7 @@ fn try_all(
     }
 
     for (mutation, kernel) in in_kernel {
-        let there = |bench: &&Bench<'_>| kernel.trial.is_on(bench.arch);
+        let there = |bench: &&Bench<'_>| mutation.is_on(bench.arch);
         for bench in benches.iter().filter(there) {
             let result = if unsound.contains(&(bench.arch, &kernel.trial)) {
                 Err(format!("{} fails without it", kernel.trial))
@@ -571,7 +572,6 @@ mod unit_tests {
             "uprobes.boost=0",
         ];
         assert_eq!(m.trial.arguments(), words);
-        assert!(m.trial.is_on(Arch::Arm64));
         let splat = Sign::Splat("soft lockup".into());
         assert_eq!(m.signs, [Sign::Failure, Sign::Hang, splat]);
 
@@ -595,9 +595,15 @@ mod unit_tests {
         assert_eq!(m.trial.to_string(), "boosted a.b");
         let words = ["kunit.enable=0", "xol.program=a", "xol.test=a.b"];
         assert_eq!(m.trial.arguments(), words);
-        assert!(m.trial.is_on(Arch::X86_64) && !m.trial.is_on(Arch::Arm64));
-        let m = in_kernel("Caught-by: KUnit uprobes_boost/case");
-        assert!(m.trial.is_on(Arch::X86_64) && !m.trial.is_on(Arch::Arm64));
+    }
+
+    /// Checks that a defect of one architecture is not looked for on another.
+    #[test]
+    fn defects_of_an_architecture_are_only_there() {
+        let mut m = mutation("Caught-by: a.b").unwrap();
+        assert!(m.is_on(Arch::X86_64) && m.is_on(Arch::Arm64));
+        m.patch.files.insert("arch/x86/kernel/uprobes.c".into());
+        assert!(m.is_on(Arch::X86_64) && !m.is_on(Arch::Arm64));
     }
 
     #[test]
