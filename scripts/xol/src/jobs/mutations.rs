@@ -750,8 +750,11 @@ mod unit_tests {
                     let file = "arch/x86/kernel/uprobes_boost_test.c";
                     (file.into(), format!("void {case}(struct kunit"))
                 }
-                (Kind::KUnit, Some((_, case))) => {
-                    let file = "kernel/events/uprobes_xol/tests.rs";
+                (Kind::KUnit, Some((suite, case))) => {
+                    let file = match suite {
+                        "uprobes_xol_boosted" => "kernel/events/uprobes_xol/boost/tests.rs",
+                        _ => "kernel/events/uprobes_xol/tests.rs",
+                    };
                     (file.into(), format!("fn {case}()"))
                 }
                 _ => {
