@@ -346,7 +346,9 @@ fn made() {
     thread.hit_unlocked(probe, 1);
     let [.., slots, _, areas] = bindings::counted();
     Property::MadeOnce.holds_if(slots == 1 && areas == 1);
-    process.is_left_clean(1);
+    thread.hit(Probe::new(1));
+    thread.hit_unlocked(probe, 1);
+    process.is_left_clean(2);
 }
 
 fn stepped() {
