@@ -11,8 +11,6 @@
 #define INSN_STEPS		0x0001
 /* Has no effect in this state but to pass control to the next instruction */
 #define INSN_NO_EFFECT		0x0002
-/* A repeated string instruction: one step, and so one hit, per iteration */
-#define INSN_REPEATS		0x0004
 /* Wants a flags image on top of the stack, not a return address */
 #define INSN_POPS_FLAGS		0x0008
 /* Stores the flags, and with them the kernel's own trap flag */

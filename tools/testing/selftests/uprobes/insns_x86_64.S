@@ -57,9 +57,6 @@
 	insn	INSN_STEPS, cmovnz %r9, %rax
 	insn	INSN_STEPS, lea 16(%rsp), %rax
 	insn	INSN_STEPS, xlat
-	/* Nops that the kernel's decoder takes for shorter ones */
-	insn	INSN_STEPS | INSN_NO_EFFECT, .byte 0x0f, 0x1d, 0x44, 0x00, 0x08
-	insn	INSN_STEPS | INSN_NO_EFFECT, .byte 0x48, 0x66, 0x90
 
 	/* Relative to rip: by way of rsi, rdi and rbx */
 	insn	INSN_STEPS_UPSTREAM, lea shared_data(%rip), %rsi
@@ -172,8 +169,8 @@
 	insn	INSN_STEPS, movsq
 	insn	INSN_STEPS, lodsw
 	insn	INSN_STEPS, cmpsb
-	insn	(INSN_STEPS | INSN_REPEATS), rep movsb
-	insn	(INSN_STEPS | INSN_REPEATS), rep stosq
+	insn	INSN_STEPS, rep movsb
+	insn	INSN_STEPS, rep stosq
 
 	/* x87, SSE and AVX */
 	insn	INSN_STEPS, fldl 8(%rbx)
