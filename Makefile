@@ -3,10 +3,10 @@
 
 XOL := scripts/sandbox xol
 ARCHS := $(addprefix --arch ,$(ARCH))
-export KSRC XOL_CACHE CONFIG BASE
+export KSRC XOL_CACHE CONFIG BASE FILE
 
 .DEFAULT_GOAL := help
-.PHONY: run bench bench-here test test-off test-debug test-mutations test-upstream test-host
+.PHONY: run bench bench-here coverage test test-off test-debug test-mutations test-upstream test-host
 .PHONY: test-distro shell kernel apply refresh series deb clean help
 
 run:
@@ -17,6 +17,9 @@ bench:
 
 bench-here:
 	@scripts/bench-here
+
+coverage:
+	@$(XOL) coverage $(ARCHS) $(if $(FILE),--file /tmp/file)
 
 test:
 	@$(XOL) test $(ARCHS)
@@ -68,6 +71,8 @@ Try it:
   make bench           measures the cost of a hit, and compares it with an earlier run
   make bench-here      measures the time of a hit on the running kernel, without a guest;
                        needs root
+  make coverage        counts how many probes on a program are emulated, boosted, stepped or
+                       refused, by upstream's kernel and by this one: FILE=/usr/bin/python3
 
 Test it:
   make test            runs host tests, KUnit, selftests, and counts instructions per hit,
@@ -106,6 +111,8 @@ Variables:
   BASE=FILE.json       bench: the bench.json of the run to compare with
   KERNEL="debug ..."   test-debug: only these kernels
   MUTATION="15 ..."    test-mutations: only these defects
+  FILE=PATH            coverage: a program, or a directory of programs; by default the
+                       programs of the guest
   CONFIG=FILE          deb: a kernel configuration, such as /boot/config-*
   FLAVOUR=distro       kernel, shell: another kernel, such as distro (Debian's configuration),
                        distro-c (the same, unpatched) or c

@@ -114,6 +114,20 @@ fn foreign(arch: Arch) -> bool {
     Arch::host() != Some(arch)
 }
 
+/// Makes the root with Debian's programs, and returns its directory.
+pub fn root(runner: &Runner, arch: Arch) -> Result<PathBuf> {
+    let root = Places::new(runner, arch)?.root;
+    let name = stage_name("guest root", arch);
+    runner.stage(&name, &root_inputs(), &[&root], |progress| {
+        make_root(arch, PACKAGES, &root, progress)
+    })?;
+    Ok(root)
+}
+
+fn root_inputs() -> Fingerprint {
+    Fingerprint::new("guest root 1").text(&PACKAGES.join(" "))
+}
+
 /// Builds what is missing below `runner.paths.guest(arch)`.
 pub fn build(runner: &Runner, arch: Arch, source: &Source) -> Result<Guest> {
     let places = Places::new(runner, arch)?;
@@ -121,10 +135,7 @@ pub fn build(runner: &Runner, arch: Arch, source: &Source) -> Result<Guest> {
         runner.stage(&stage_name(name, arch), inputs, outputs, work)
     };
 
-    let root = Fingerprint::new("guest root 1").text(&PACKAGES.join(" "));
-    stage("guest root", &root, &[&places.root], &|progress| {
-        make_root(arch, PACKAGES, &places.root, progress)
-    })?;
+    root(runner, arch)?;
 
     let compiler = compiler(arch);
     if foreign(arch) {
@@ -147,7 +158,7 @@ pub fn build(runner: &Runner, arch: Arch, source: &Source) -> Result<Guest> {
     let scripts = runner.paths.checkout.join("scripts/guest");
     let tracing = runner.paths.checkout.join("tools/tracing");
     let images = Fingerprint::new("guest images 1")
-        .text(&root.hex())
+        .text(&root_inputs().hex())
         .text(&perf.hex())
         .text(&selftests.hex())
         .text(&LEFT_OUT.join(" "))

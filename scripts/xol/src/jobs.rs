@@ -7,6 +7,7 @@
 mod bench;
 mod comparison;
 mod contention;
+mod coverage;
 mod distro;
 mod measure;
 mod mutations;
@@ -17,6 +18,7 @@ mod upstream;
 
 pub use bench::{earlier_bench, run_bench};
 pub use comparison::run_comparison;
+pub use coverage::run_coverage;
 pub use distro::run_distro_tests;
 pub use mutations::{test_mutations, try_to_apply};
 pub use shell::shell;

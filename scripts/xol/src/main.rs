@@ -90,6 +90,14 @@ enum Task {
     Shell(OfFlavour),
     /// Build one kernel only
     Kernel(OfFlavour),
+    /// Count how probes on a program are executed, by upstream's kernel and by this one
+    Coverage {
+        #[command(flatten)]
+        archs: Archs,
+        /// A program or a directory of programs, instead of the guests'
+        #[arg(long)]
+        file: Option<PathBuf>,
+    },
     /// Put the feature on the kernel tree that KSRC names
     Apply,
     /// Take edits of the patched tree into the checkout
@@ -285,6 +293,14 @@ fn start(task: &Task) -> Result<ExitCode> {
                 println!("{}", runner.paths.outside(&image).display());
             }
             None
+        }
+        Task::Coverage { archs, file } => {
+            let archs = match file {
+                Some(_) => archs.arch.clone(),
+                None => archs.or_host()?,
+            };
+            have_guests(&archs)?;
+            jobs::run_coverage(runner, &archs, file.as_deref()).map(no_tests)?
         }
         Task::Apply => apply::run(runner).map(no_tests)?,
         Task::Refresh { patch } => refresh::run(runner, patch.as_deref()).map(no_tests)?,

@@ -15,6 +15,8 @@ pub struct Paths {
     pub cache: PathBuf,
     /// The user's kernel tree (`KSRC`), when one is given.
     pub ksrc: Option<PathBuf>,
+    /// The user's program or directory (`FILE`), if one is given.
+    pub file: PathBuf,
 }
 
 impl Paths {
@@ -24,6 +26,7 @@ impl Paths {
             checkout: "/xol".into(),
             cache: "/cache".into(),
             ksrc: std::env::var_os("XOL_KSRC").map(|_| ksrc.into()),
+            file: "/tmp/file".into(),
         }
     }
 
@@ -62,6 +65,11 @@ impl Paths {
         self.build().join("bench")
     }
 
+    /// How programs are covered, and the decoders that find it out.
+    pub fn coverage(&self) -> PathBuf {
+        self.build().join("coverage")
+    }
+
     /// The results of upstream's own tests.
     pub fn upstream(&self) -> PathBuf {
         self.build().join("upstream")
@@ -83,12 +91,16 @@ impl Paths {
             (Some(&self.cache), "XOL_HOST_CACHE"),
             (Some(&self.checkout), "XOL_HOST_CHECKOUT"),
             (self.ksrc.as_ref(), "XOL_KSRC"),
+            (Some(&self.file), "XOL_FILE"),
         ] {
             let (Some(inside), Some(host)) = (inside, std::env::var_os(variable)) else {
                 continue;
             };
-            if let Ok(rest) = path.strip_prefix(inside) {
-                return Path::new(&host).join(rest);
+            match path.strip_prefix(inside) {
+                // Without a slash at its end
+                Ok(rest) if rest.as_os_str().is_empty() => return host.into(),
+                Ok(rest) => return Path::new(&host).join(rest),
+                Err(_) => {}
             }
         }
         path.to_owned()

@@ -381,6 +381,7 @@ pub mod tests {
             checkout: folder.join("checkout"),
             cache: folder.join("cache"),
             ksrc: None,
+            file: folder.join("file"),
         })
         .unwrap()
     }
