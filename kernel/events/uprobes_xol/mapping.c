@@ -48,7 +48,8 @@ unsigned long __weak arch_uprobe_get_xol_area(unsigned long size)
 
 static int mapping_map(struct mm_struct *mm, struct xol_area *area)
 {
-	const vm_flags_t flags = VM_EXEC | VM_MAYEXEC | VM_DONTCOPY | VM_IO | VM_SEALED_SYSMAP;
+	const vm_flags_t flags = VM_EXEC | VM_MAYEXEC | VM_DONTCOPY | VM_DONTDUMP | VM_IO |
+				 VM_SEALED_SYSMAP;
 	const vma_flags_t vma_flags = legacy_to_vma_flags(flags);
 	unsigned long size = area->pages * PAGE_SIZE, vaddr = area->vaddr;
 	struct vm_area_struct *vma;
