@@ -54,9 +54,10 @@ static void write_function(void *at, uint32_t number)
 
 	memcpy(at, bytes, sizeof(bytes));
 #elif defined(__aarch64__)
-	/* movz w0, number; movk w0, number >> 16, lsl 16; ret */
+	/* ldr w0, [sp]; movz w0, number; movk w0, number >> 16, lsl 16; ret */
 	uint32_t insns[] = {
-		0x52800000 | (number & 0xffff) << 5, 0x72a00000 | number >> 16 << 5, 0xd65f03c0,
+		0xb94003e0, 0x52800000 | (number & 0xffff) << 5, 0x72a00000 | number >> 16 << 5,
+		0xd65f03c0,
 	};
 
 	memcpy(at, insns, sizeof(insns));
