@@ -304,9 +304,9 @@ impl BoostedSlots {
 
     /// Takes a new area into use, which is mapped at `vaddr`.
     fn mapped(&self, area: NewArea, vaddr: usize) {
-        // ORDERING: Relaxed: a task that gets into a slot of the area sees the slot's key, which is
-        // published later. Only the task that adds an area writes this.
-        let filter = self.filter.load(Relaxed) | 1 << (vaddr / AREA_SIZE % 64);
+        // ORDERING: Relaxed: a task that gets into a slot of the area saw the slot's key, which is
+        // published later (litmus/boost-find.litmus). Only the task that adds an area writes this.
+        let filter = self.filter.load(Relaxed) | (1 << (vaddr / AREA_SIZE % 64));
         self.filter.store(filter, Relaxed);
         self.inner.lock().add_area(&self.table, area, vaddr);
     }

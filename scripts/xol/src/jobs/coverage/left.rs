@@ -61,7 +61,7 @@ impl Leftovers {
                 refused,
                 count: 0,
                 entries: 0,
-                example: bytes.iter().map(|byte| format!("{byte:02x} ")).collect(),
+                example: hexadecimal(&bytes),
             });
             left.count += count;
             left.entries += entries;
@@ -70,6 +70,11 @@ impl Leftovers {
         all.sort_by_key(|left| Reverse(left.count));
         Ok(all)
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let bytes: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    bytes.join(" ")
 }
 
 /// Each instruction begins at a multiple of this many bytes.

@@ -162,7 +162,7 @@ fn leftovers(left: &[&Left], total: u64) -> Table {
     for left in left.iter().take(LEFT) {
         table.add_row([
             left.name.clone(),
-            left.example.trim_end().to_owned(),
+            left.example.clone(),
             format!("{:.3} %", percent(left.count, total)),
             left.count.to_string(),
             left.entries.to_string(),
@@ -230,7 +230,7 @@ mod tests {
             refused: false,
             count: 1,
             entries: 0,
-            example: "0f 05 ".to_owned(),
+            example: "0f 05".to_owned(),
         };
         let text = render(&report(vec![analyzed("/bin/a", 3)], vec![left]));
         let find = |wanted: &str| {
