@@ -71,26 +71,26 @@ Try it:
   make bench           measures the cost of a hit, and compares it with an earlier run
   make bench-here      measures the time of a hit on the running kernel, without a guest;
                        needs root
-  make coverage        counts how many probes on a program are emulated, boosted, stepped or
-                       refused, by upstream's kernel and by this one: FILE=/usr/bin/python3
+  make coverage        counts how many probes on a program (FILE=/usr/bin/python3) are emulated,
+                       boosted, stepped or refused, by upstream's kernel and the patched one
 
 Test it:
   make test            runs host tests, KUnit, selftests, and counts instructions per hit,
                        on x86-64 and arm64; ends with the line "N passed, N failed"
   make test-host       runs the tests that need no kernel
   make test-off        runs the selftests on the patched kernel with slots in C
-                       (CONFIG_UPROBES_XOL_RUST=n), and compares its instructions per hit
-                       with those of the unpatched kernel
+                       (CONFIG_UPROBES_XOL_RUST=n), and compares the instructions per hit
+                       with the unpatched kernel
   make test-debug      runs the selftests on kernels with more checks: debug (KASAN, lockdep),
-                       debug-stepped (debug, nothing is boosted), kcsan, rt (PREEMPT_RT), and
+                       debug-stepped (debug without boosting), kcsan, rt (PREEMPT_RT), and
                        on arm64 pages-16k and pages-64k
   make test-upstream   runs upstream's own tests of uprobes with slots in C and in Rust; a
-                       test that passes in C must pass in Rust
+                       test that passes with slots in C must pass with slots in Rust
   make test-distro     runs the selftests, bpftrace, perf, gdb, strace and valgrind in Debian's
                        userland, on kernels with Debian's own configuration: unpatched, and
                        with slots in Rust
-  make test-mutations  puts known defects into the kernel, one by one, and checks that a test
-                       catches each
+  make test-mutations  builds kernels with one known defect each, and checks that a test
+                       catches the defect
 
 Use it:
   make kernel          builds the patched kernel
@@ -101,8 +101,8 @@ Use it:
 Work on it:
   make refresh         writes edits of the patched tree in the cache back to this checkout
   make series          writes the series as git format-patch files
-  make clean           removes what was built, and reports and logs; keeps source, ccache,
-                       crates and sandbox
+  make clean           removes builds, reports and logs; keeps source, ccache, crates and
+                       sandbox
 
 Variables:
   ARCH="x86_64 ..."    architectures; by default this machine's, and for tests x86_64 and arm64
@@ -116,7 +116,7 @@ Variables:
   CONFIG=FILE          deb: a kernel configuration, such as /boot/config-*
   FLAVOUR=distro       kernel, shell: another kernel, such as distro (Debian's configuration),
                        distro-c (the same, unpatched) or c
-  PATCH=0006           refresh: the patch that edits of existing files go into
+  PATCH=0006           refresh: the patch that gets the edits of upstream's files
   CHECK=1              series: builds each commit, and writes no files
 endef
 export HELP

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Boosted uprobes: instructions that go on from their slot by a jump. For code that
- * shows the ip of a task, or decides by it. See Documentation/trace/uprobes-xol-design.rst.
+ * Boosted uprobes: a task leaves the slot of its instruction by a jump. This header is
+ * for code that shows the ip of a task, or that decides by the ip. See
+ * Documentation/trace/uprobes-xol-design.rst.
  *
- * Not a part of linux/uprobes.h, which the whole kernel depends on.
+ * It is separate from linux/uprobes.h because nearly all files include that one.
  */
 #ifndef _LINUX_UPROBES_BOOST_H
 #define _LINUX_UPROBES_BOOST_H
@@ -15,24 +16,26 @@
 #ifdef CONFIG_UPROBES_XOL_BOOST
 #include <asm/uprobes_boost.h>
 
-/* What arch_uprobe_boost() returns */
+/* The result of arch_uprobe_boost() */
 enum {
 	UPROBE_BOOST_LENGTH	= 0x0f,	/* bytes of the instruction */
 	UPROBE_BOOST_PAIR	= 0x10,	/* the slot has two granules */
-	UPROBE_BOOST_REP	= 0x20,	/* each granule has the instruction; with PAIR */
+	UPROBE_BOOST_REP	= 0x20,	/* with PAIR: each granule holds the instruction */
 };
 
 /*
- * uprobe_boosted_ip - the ip of the program
- * @regs: of the current task, which may be in a boosted slot. Any context.
+ * uprobe_boosted_ip - returns the ip of the program, never one in a boosted slot
+ * @regs: registers of the current task
+ *
+ * The exception is a task that steps in a boosted slot. Any context.
  */
 unsigned long uprobe_boosted_ip(struct pt_regs *regs);
 
 void __uprobe_boost_fault(void);
 
 /*
- * The current task gets a signal for what it executes. If it is at the start of a
- * boosted slot, it is taken back to the probed instruction. Any context.
+ * Moves the current task from the start of a boosted slot to the probed instruction. For
+ * signals that the task's instruction raises. Any context.
  */
 static inline void uprobe_boost_fault(void)
 {
@@ -41,12 +44,12 @@ static inline void uprobe_boost_fault(void)
 }
 
 /*
- * What an architecture provides, besides the constants and inline functions of its
- * asm/uprobes_boost.h. A task in a boosted slot is at the slot's start, or directly
- * behind the instruction, at the jump to the program's next instruction.
+ * An architecture provides these functions, besides the constants and inline functions
+ * of its asm/uprobes_boost.h. A task in a boosted slot is at the slot's start, or directly
+ * after the instruction, at the jump to the program's next instruction.
  *
- * arch_uprobe_boost() returns 0 if @auprobe cannot be boosted, and otherwise its
- * length and the flags above.
+ * arch_uprobe_boost() returns 0 if @auprobe cannot be boosted. Otherwise it returns the
+ * length of the instruction and the flags above.
  *
  * arch_uprobe_boost_insn() makes the bytes of the slot at @vaddr for the probe at
  * @bp_vaddr: a granule, or a pair of granules. It returns false if the slot cannot
@@ -56,10 +59,11 @@ static inline void uprobe_boost_fault(void)
  * instruction, to @next as the jump would.
  *
  * arch_uprobe_boosted_step() begins a step of the current task, which is at the start
- * of the slot utask->xol_vaddr for the probe at utask->vaddr. @boost is what
- * arch_uprobe_boost() returned. It makes @copy, for the functions that end a step.
- * arch_uprobe_boosted_step_ended() returns whether such a step has come to a breakpoint
- * that ends it. Then it sets ip to the end of the instruction.
+ * of the slot utask->xol_vaddr for the probe at utask->vaddr. @boost is the result of
+ * arch_uprobe_boost(). The function makes @copy for the functions that end a step.
+ *
+ * arch_uprobe_boosted_step_ended() returns whether such a step has come to the breakpoint
+ * that ends it, and then sets ip to the end of the instruction.
  */
 u8 arch_uprobe_boost(const struct arch_uprobe *auprobe);
 bool arch_uprobe_boost_insn(const struct arch_uprobe *auprobe, unsigned long bp_vaddr,

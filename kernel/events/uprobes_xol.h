@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Slots for instructions that uprobes execute out of line (XOL): what the uprobe
- * core needs of an implementation, and what an implementation needs of the core.
+ * Slots for instructions that uprobes execute out of line (XOL): the interface
+ * between the uprobe core and the implementations of slot management.
  *
  * There are two implementations, chosen by CONFIG_UPROBES_XOL_RUST: one in C,
  * uprobes_xol/single_page.c, and one in Rust, uprobes_xol/uprobes_xol.rs. This file
- * does not depend on the option, except in the inline functions for boosting. So
- * the option changes Rust's bindings only by the constants that depend on it.
+ * does not depend on the option, except in the inline functions for boosting.
  */
 #ifndef _KERNEL_EVENTS_UPROBES_XOL_H
 #define _KERNEL_EVENTS_UPROBES_XOL_H
@@ -20,13 +19,13 @@
 
 struct page;
 
-/* The head of every area; the rest belongs to the implementation. */
+/* The head of every area. The implementation has its own data after it. */
 struct xol_area {
 	unsigned long	vaddr;	/* of slot 0, which holds the uretprobe trampoline */
-	unsigned long	pages;	/* to be mapped; then: that are mapped */
+	unsigned long	pages;	/* to be mapped; after uprobe_xol_add_vma(): mapped */
 };
 
-/* A task's state, with a copy of the instruction that it steps or stepped last. */
+/* The state of a task, and a copy of the instruction that the task stepped last. */
 struct uprobe_xol_task {
 	struct uprobe_task	utask;
 	struct arch_uprobe	arch;
@@ -41,8 +40,8 @@ static inline struct arch_uprobe *uprobe_xol_arch(struct uprobe_task *utask)
  * The mapping [uprobes], the same for both implementations (uprobes_xol/mapping.c).
  * Both functions may sleep and take mmap_lock.
  *
- * uprobe_xol_make_area() creates the area of the current process, or finds the one
- * that another task has created meanwhile. It returns NULL if there is none.
+ * uprobe_xol_make_area() creates the area of the current process, unless another
+ * task has created it meanwhile. It returns the area, or NULL if there is none.
  *
  * uprobe_xol_add_vma() maps an area for the current process, at area->vaddr, or
  * anywhere if that is 0. If there is no hole for area->pages, it maps fewer pages
@@ -60,17 +59,18 @@ static inline struct xol_area *uprobe_xol_get_area(void)
 }
 
 /*
- * Implemented in C and in Rust. None may be called in atomic context.
+ * These functions are implemented in C and in Rust. None may be called in atomic
+ * context.
  *
  * uprobe_xol_create_area() creates an area for the current process, mapped at
  * @vaddr, or anywhere if that is 0. uprobe_xol_page() returns a page of the area, or
- * NULL if it has no such page; mmap_lock may be held.
+ * NULL if the area has no such page; mmap_lock may be held.
  *
  * uprobe_xol_get_slot() copies @arch to the task and returns the address at which
  * the current task executes the instruction. It may sleep, but does not wait for
  * other tasks: it returns 0 if there is no slot at once. uprobe_xol_wait_slot()
- * waits for a slot; it returns 0 if the task got a fatal signal.
- * uprobe_xol_put_slot() gives the slot back.
+ * then waits for a slot; it returns 0 if the task got a fatal signal.
+ * uprobe_xol_put_slot() leaves the slot.
  */
 struct xol_area *uprobe_xol_create_area(unsigned long vaddr);
 void uprobe_xol_free_area(struct xol_area *area);
@@ -83,25 +83,26 @@ unsigned long uprobe_xol_wait_slot(struct xol_area *area, struct uprobe_task *ut
 void uprobe_xol_put_slot(struct xol_area *area, struct uprobe_task *utask);
 
 /*
- * Boosting (uprobes_xol/boost.c): the instruction lies in a slot near the program's
- * text and is followed by a jump to the next instruction, so that nothing is stepped.
+ * Boosting (uprobes_xol/boost.c): a task executes the instruction in a slot near the
+ * program's text. A jump to the program's next instruction follows in the slot, so that
+ * nothing is stepped.
  *
- * uprobe_boost_key() returns what boosted slots of a new probe are found by, or 0 if
- * the instruction cannot be boosted.
+ * uprobe_boost_key() returns the key of a new probe, by which its boosted slots are
+ * found, or 0 if the instruction cannot be boosted.
  *
  * uprobe_boost() makes the current task, which hit the probe, go on in a boosted slot.
- * It returns false if the instruction must be stepped. uprobe_boost_make() makes the
- * slot.
+ * It returns false if the instruction must be stepped. If the probe has no slot yet,
+ * uprobe_boost_make() makes it.
  *
  * uprobe_boost_removed() retires the slot of a probe whose breakpoint was removed from
  * @mm. uprobe_free_boosted() frees all slots of a process that is gone.
  *
  * uprobe_leave_boosted() takes the current task out of a boosted slot before it handles
- * a signal; this may begin a step.
+ * a signal, or begins a step in the slot.
  *
- * uprobe_is_wanted() and vma_has_uprobes() are in uprobes.c: whether a consumer wants
- * @uprobe in the current process, and whether @vma has a uprobe in a range. mmap_lock is
- * held for the latter.
+ * uprobe_is_wanted() and vma_has_uprobes() are in uprobes.c. The first returns whether a
+ * consumer wants @uprobe in the current process, the second whether @vma has a uprobe in
+ * a range. The caller of the second holds mmap_lock.
  */
 struct uprobe;
 
@@ -138,7 +139,7 @@ static inline bool uprobe_boost(struct uprobe *uprobe, u64 key,
 		if (!vaddr)
 			return false;
 	}
-	/* For all that the core knows, the task does not execute anything out of line. */
+	/* The core treats the task as one that executes nothing out of line. */
 	instruction_pointer_set(regs, vaddr);
 	return true;
 }
@@ -168,22 +169,22 @@ static inline void uprobe_leave_boosted(void)
 }
 #endif
 
-/* The geometry of areas of boosted slots. */
+/* The geometry of boosted areas, and of keys. */
 enum {
-	UPROBE_BOOST_AREA_SHIFT	= 18,	/* an area is as large, and as aligned */
-	UPROBE_BOOST_AREAS	= 64,	/* of a process, at most */
-	UPROBE_BOOST_KEY_SHIFT	= 8,	/* of a probe's number; the rest is arch_uprobe_boost() */
+	UPROBE_BOOST_AREA_SHIFT	= 18,	/* log2 of an area's size and alignment in bytes */
+	UPROBE_BOOST_AREAS	= 64,	/* the most areas of a process */
+	UPROBE_BOOST_KEY_SHIFT	= 8,	/* of the number in a key; below: arch_uprobe_boost() */
 	UPROBE_BOOST_FIRST_KEY	= 16,	/* smaller numbers are for slots without a probe */
-	UPROBE_BOOST_STEPPED	= 1,	/* in place of an address: out of reach */
+	UPROBE_BOOST_STEPPED	= 1,	/* in place of an address: the slot is out of reach */
 };
 
-/* The head of a process's boosted slots; the rest belongs to Rust. */
+/* The head of a process's boosted slots. Rust has its own data after it. */
 struct uprobe_boosted {
-	u64		filter;	/* bit n: an area's address >> UPROBE_BOOST_AREA_SHIFT is n % 64 */
-	struct pid	*tgid;	/* of the process; others may share its memory */
+	u64		filter;	/* bit n: an area at n << UPROBE_BOOST_AREA_SHIFT, modulo 64 bits */
+	struct pid	*tgid;	/* of the process; other processes may share its memory */
 };
 
-/* What an ip in a boosted slot means. */
+/* The meaning of an ip in a boosted slot. */
 struct uprobe_boost_place {
 	unsigned long	vaddr;		/* of the slot */
 	unsigned long	bp_vaddr;	/* of the probed instruction */
@@ -198,16 +199,17 @@ struct uprobe_boost_place {
  *
  * uprobe_boosted_find() returns the address of the slot of a probe, or 0.
  * uprobe_boosted_make() also makes a slot; it may sleep and take mmap_lock, but waits
- * for no hit. If it makes a record that the slot would be out of reach, it returns
- * UPROBE_BOOST_STEPPED. For both, the task is an RCU Tasks Trace reader until the slot is its ip.
+ * for no hit. If the slot would be out of reach, it records this and returns
+ * UPROBE_BOOST_STEPPED. The task that calls one of the two is an RCU Tasks Trace reader
+ * until the slot is its ip.
  *
  * uprobe_boosted_remove() retires the slot of a probe, if there is one. It may sleep.
  * mmap_lock may be held.
  *
  * uprobe_boosted_at() finds the boosted slot that @ip is in. Any context.
  *
- * uprobe_boosted_page() returns the page with the index @index of the area at @vaddr,
- * or NULL if there is no memory. It may sleep. mmap_lock may be held.
+ * uprobe_boosted_page() returns the page number @index of the area at @vaddr, or NULL
+ * if there is no memory. It may sleep. mmap_lock may be held.
  */
 struct uprobe_boosted *uprobe_boosted_create(void);
 void uprobe_boosted_free(struct uprobe_boosted *boosted);
@@ -225,16 +227,16 @@ struct page *uprobe_boosted_page(struct uprobe_boosted *boosted, unsigned long v
  *
  * uprobe_boost_fill_page() fills a page of boosted slots with breakpoints.
  *
- * uprobe_boost_map_area() maps an area that the text at @bp_vaddr can be reached from.
- * It calls @mapped with the area's address before any task can use the area. It takes
- * mmap_lock; it returns an error if there is no room, or after a fatal signal.
+ * uprobe_boost_map_area() maps an area within reach of the text at @bp_vaddr. It calls
+ * @mapped with the area's address before any task can use the area. It takes mmap_lock;
+ * it returns an error if there is no room, or after a fatal signal.
  *
  * uprobe_boost_lock_area() calls @locked while no task can map a page of the area at
- * @vaddr, which may do so again after uprobe_boost_unmap_page(). It takes mmap_lock.
+ * @vaddr. @locked may unmap pages by uprobe_boost_unmap_page(). It takes mmap_lock.
  *
- * uprobe_boost_visit_ips() calls @visit with the ip of each task that runs in @mm, as it
- * is at some moment during the call. It sleeps, and waits for other CPUs. It returns
- * false if it could not look at all tasks.
+ * uprobe_boost_visit_ips() calls @visit with the ip that each task of @mm has at some
+ * moment during the call. It sleeps, and waits for other CPUs. It returns false if it
+ * could not look at all tasks.
  *
  * uprobe_boost_is_probed() returns whether there may be a breakpoint at @bp_vaddr.
  * mmap_lock is held.
@@ -258,7 +260,7 @@ enum uprobe_xol_counter {
 	UPROBE_XOL_COUNT_RECYCLES,	/* slots that were recycled */
 	UPROBE_XOL_COUNT_WAITS,		/* times that a task waited for a slot */
 	UPROBE_XOL_COUNT_BOOSTED,	/* boosted slots */
-	UPROBE_XOL_COUNT_UNBOOSTED,	/* hits that were stepped for want of a boosted slot */
+	UPROBE_XOL_COUNT_UNBOOSTED,	/* hits stepped for lack of a boosted slot */
 	UPROBE_XOL_COUNT_RECLAIMS,	/* boosted slots that were reclaimed */
 	UPROBE_XOL_COUNT_BOOST_PAGES,	/* of boosted slots */
 	UPROBE_XOL_COUNT_BOOST_AREAS,

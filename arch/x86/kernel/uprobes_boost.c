@@ -3,8 +3,8 @@
  * Boosted uprobes: the instructions that can be boosted, and the contents of a
  * boosted slot.
  *
- * The kernel does nothing after a boosted instruction, and does not know when a
- * task leaves the slot. See Documentation/trace/uprobes-xol-design.rst.
+ * The kernel cannot fix up anything after a boosted instruction, because it does not
+ * notice when a task leaves the slot. See Documentation/trace/uprobes-xol-design.rst.
  */
 #include <linux/bits.h>
 #include <linux/linkage.h>
@@ -17,14 +17,14 @@
 #include <asm/processor.h>
 #include <asm/text-patching.h>
 
-/* Prefixes that select an instruction. NONE: it has none of them. */
+/* Prefixes that select an instruction. NONE means that there is no such prefix. */
 #define NONE	BIT(0)
 #define P66	BIT(1)
 #define PF2	BIT(2)
 #define PF3	BIT(3)
 #define ANY	(NONE | P66 | PF2 | PF3)
 
-/* The fields of a ModRM byte; the operand that is relative to ip */
+/* The bits of the reg field of a ModRM byte, and the bits that select an operand relative to ip */
 #define MODRM_REG_BITS	0x38
 #define MODRM_RIP	0x05
 
@@ -34,26 +34,26 @@
 /*
  * The opcodes that can be boosted. Other instructions are emulated or stepped.
  *
- * An instruction must have these properties to be in the table:
- * - It uses ip for nothing but the address of its operand.
- * - The next instruction is always the one behind it, or with rep, also itself.
- * - Whenever the task stops at it, ip is that of the instruction. It may have changed
- *   memory and registers by then, as a gather does: it does the same in the program.
+ * An instruction in the table has these properties, with each prefix of its row:
+ * - It uses ip only for the address of its operand.
+ * - The task goes on at the next instruction. With rep, it may also go on at the
+ *   instruction itself.
+ * - If the task stops before the instruction has ended, ip is at the instruction. A
+ *   part of the effect may remain, as it does in the program: a gather is an example.
  * - It neither reads nor changes TF, and does not suppress a trap at the next
  *   instruction.
- * - With each prefix of its row, it has these properties.
  *
  * So these are not in the table: branches, calls and returns; instructions that
  * enter the kernel, a hypervisor or an enclave; and transactions, which go back to
  * their start when the slot may hold another instruction.
  *
- * x87 instructions store their address, and a slot is another address. A program sees
- * it only if it reads the x87 state, as by fnstenv.
+ * x87 instructions store their address, which is that of the slot. A program sees the
+ * difference only if it reads the x87 state, for example by fnstenv.
  *
- * A row is a range of opcodes, the values of the reg field of their ModRM byte, if
- * they have one, and the prefixes that they may have. The other prefixes never
- * matter: lock is an error where it has no meaning. Opcodes without a meaning may be
- * in a range, because the decoder does not know them.
+ * A row is a range of opcodes, the allowed values of the reg field of the ModRM byte, if
+ * there is one, and the allowed prefixes. Prefixes without a flag never matter: with
+ * lock, an instruction that cannot be locked raises #UD. A range may contain opcodes
+ * that are not defined, because the decoder refuses them.
  */
 static const struct boost_rule {
 	u8	map;		/* 0: one byte, 1: after 0f, 2: 0f 38, 3: 0f 3a */
@@ -136,7 +136,7 @@ static const struct boost_rule {
 	{ 3, 0x00, 0xff, ALL_REGS, ANY },			/* roundps .. aeskeygenassist */
 };
 
-/* The ModRM bytes of 0f 01 whose instructions have the properties, without prefixes */
+/* Does the instruction 0f 01 with this ModRM byte have the properties, without prefixes? */
 static bool boost_has_group7(u8 modrm)
 {
 	switch (modrm) {
@@ -186,7 +186,7 @@ static bool boost_rule_applies(const struct boost_rule *rule, struct insn *insn,
 
 static bool boost_has_rule(struct insn *insn, u8 prefixes)
 {
-	/* The decoder knows all of them, and none is a branch. */
+	/* All VEX, EVEX and XOP instructions that the decoder knows have the properties. */
 	if (insn_is_avx_or_xop(insn))
 		return prefixes == NONE;
 
@@ -200,7 +200,7 @@ static bool boost_has_rule(struct insn *insn, u8 prefixes)
 	return false;
 }
 
-/* Is it a string instruction that is repeated? */
+/* Is this a string instruction with rep? */
 static bool boost_has_rep(struct insn *insn, u8 prefixes)
 {
 	return prefixes & (PF2 | PF3) && insn->opcode.bytes[0] >= 0xa4 &&
@@ -209,10 +209,10 @@ static bool boost_has_rep(struct insn *insn, u8 prefixes)
 
 /**
  * arch_uprobe_boost_decode - may a slot of this instruction end with a jump?
- * @insn: decoded for any mode; its length is known for sure
+ * @insn: the instruction, decoded for any mode; its length is certain
  *
- * Returns what arch_uprobe_boost() returns. A repeated instruction has each granule
- * for itself: in front of a jump, and of int3.
+ * Returns the result of arch_uprobe_boost(). A string instruction with rep has two
+ * granules, and is in both: a jump follows it in the first, int3 in the second.
  */
 u8 arch_uprobe_boost_decode(struct insn *insn)
 {
@@ -220,7 +220,7 @@ u8 arch_uprobe_boost_decode(struct insn *insn)
 
 	if (!insn->x86_64 || insn_is_rex2(insn) || !boost_has_rule(insn, prefixes))
 		return 0;
-	/* With a short address, ip counts by its lower half. */
+	/* With a short address, only the lower half of ip counts. */
 	if (insn->addr_bytes != 8 && insn_rip_relative(insn))
 		return 0;
 	if (boost + JMP32_INSN_SIZE > UPROBE_BOOST_GRANULE)
@@ -243,7 +243,7 @@ static bool boost_jump(u8 *jump, unsigned long vaddr, unsigned long next)
 	return rel == (s32)rel;
 }
 
-/* Makes the ModRM byte at @modrm relative to ip, with an operand that is @diff further. */
+/* Makes the operand at @modrm relative to ip again, and adds @diff to its displacement. */
 static bool boost_operand(u8 *modrm, long diff)
 {
 	long disp = (s32)get_unaligned_le32(modrm + 1) + diff;
@@ -261,7 +261,7 @@ bool arch_uprobe_boost_insn(const struct arch_uprobe *auprobe, unsigned long bp_
 	u8 boost = auprobe->defparam.boost;
 	unsigned int modrm = auprobe->defparam.modrm;
 
-	/* A jump to another address would fault in the slot, not at its target. */
+	/* A jump out of user space would fault in the slot, not at its target. */
 	if (next >= TASK_SIZE_MAX)
 		return false;
 
@@ -278,8 +278,8 @@ bool arch_uprobe_boost_insn(const struct arch_uprobe *auprobe, unsigned long bp_
 }
 
 /*
- * If the jump has faulted, RF is set: clear it, or a hardware breakpoint at @next would
- * be skipped.
+ * If the jump has faulted, RF is set. Clear RF, because it would suppress a hardware
+ * breakpoint at @next.
  */
 void arch_uprobe_boosted_leave(struct pt_regs *regs, unsigned long next)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of boosted uprobes: what is boosted, and what its slot holds.
+ * KUnit tests of boosted uprobes: which instructions are boosted, and the contents of
+ * their slots.
  *
  * Included by uprobes_boost.c.
  */
@@ -15,7 +16,7 @@ struct boost_case {
 	bool		boost;
 };
 
-/* Each row of the table applies to at least one of the first ones. */
+/* Each row of boost_rules applies to at least one of the boosted instructions here. */
 static const struct boost_case boost_cases[] = {
 	{ "add %al,(%rdi)", { 0x00, 0x07 }, true },
 	{ "add $1,%eax", { 0x83, 0xc0, 0x01 }, true },
@@ -407,7 +408,7 @@ static void boost_test_32_bit_is_stepped(struct kunit *test)
 }
 
 static const unsigned long boost_bp = 0x00007ffff7fe1234;
-/* Near enough */
+/* A slot and a probe that reach each other */
 static const unsigned long boost_slot = 0x00007ffff7a00040;
 
 /* Analyses @bytes as a probe does. */
@@ -464,7 +465,8 @@ static void boost_test_slot(struct kunit *test)
 }
 
 /*
- * Checks that a repeated instruction is in both granules, in front of a jump and of int3.
+ * Checks that a string instruction with rep is in both granules: a jump follows it in the
+ * first, int3 in the second.
  */
 static void boost_test_rep(struct kunit *test)
 {
@@ -500,7 +502,7 @@ static void boost_test_rep(struct kunit *test)
 	}
 }
 
-/* Checks that a slot is refused which does not reach the next instruction. */
+/* Checks that a slot is refused if it does not reach the next instruction. */
 static void boost_test_reach_of_jump(struct kunit *test)
 {
 	static const u8 leave[MAX_INSN_SIZE] = { 0xc9 };
@@ -524,7 +526,7 @@ static void boost_test_reach_of_jump(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, arch_uprobe_boost_insn(&arch, TASK_SIZE_MAX - 1, below, slot));
 }
 
-/* Checks that the operand is the same one, seen from the slot. */
+/* Checks that the instruction in the slot has the same operand. */
 static void boost_test_operand(struct kunit *test)
 {
 	static const struct {
@@ -563,7 +565,7 @@ static void boost_test_operand(struct kunit *test)
 	}
 }
 
-/* Checks that a slot is refused which reaches the next instruction, but not the operand. */
+/* Checks that a slot is refused if it reaches the next instruction, but not the operand. */
 static void boost_test_reach_of_operand(struct kunit *test)
 {
 	u8 mov[MAX_INSN_SIZE] = { 0x8b, 0x05 }, slot[UPROBE_BOOST_GRANULE];
@@ -587,8 +589,8 @@ static void boost_test_reach_of_operand(struct kunit *test)
 }
 
 /*
- * Checks that int3 follows an instruction, so that one slot serves all places, and
- * an instruction that the kernel emulates ends its step there.
+ * Checks that int3 follows an instruction. So one slot serves all places that have the
+ * instruction, and int3 ends the step of an instruction that is emulated after a fault.
  */
 static void boost_test_same_in_all_places(struct kunit *test)
 {
@@ -628,7 +630,7 @@ static void boost_test_same_in_all_places(struct kunit *test)
 }
 
 /*
- * Checks that no byte of an instruction is replaced that is longer in the other mode:
+ * Checks that no byte is replaced if the instruction is longer in the other mode:
  * lea 0x1234,%eax in 32-bit mode is lea (%esi),%eax in 64-bit mode.
  */
 static void boost_test_keeps_the_longer_mode(struct kunit *test)
@@ -643,7 +645,7 @@ static void boost_test_keeps_the_longer_mode(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arch.insn[sizeof(lea)], INT3_INSN_OPCODE);
 }
 
-/* Checks that an instruction is refused whose length is not known for sure. */
+/* Checks that an instruction is refused if its length is not certain. */
 static void boost_test_length_is_sure(struct kunit *test)
 {
 	static const struct {
@@ -751,7 +753,7 @@ static int boost_trap(struct pt_regs *regs, enum die_val val)
 	return arch_uprobe_exception_notify(NULL, val, &args);
 }
 
-/* Ends the step, and checks that the task is behind the instruction of @length bytes. */
+/* Ends the step, and checks that ip is after the instruction of @length bytes. */
 static void boost_expect_stepped(struct kunit *test, struct uprobe_task *utask,
 				 struct arch_uprobe *copy, struct pt_regs *regs,
 				 unsigned int length)
@@ -787,7 +789,7 @@ static void boost_test_step(struct kunit *test)
 	boost_expect_stepped(test, &utask, &copy, &regs, 3);
 }
 
-/* Checks that a repeated instruction runs to the int3 of the other granule. */
+/* Checks that a string instruction with rep runs to the int3 of the second granule. */
 static void boost_test_step_of_rep(struct kunit *test)
 {
 	struct uprobe_task utask;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the instructions that uprobes emulate: what they do to registers and
- * memory, and that a failed emulation does nothing.
+ * KUnit tests of the instructions that uprobes emulate: their effect on registers and
+ * memory, and that a failed emulation changes nothing.
  *
  * Included by uprobes_boost.c.
  */
@@ -365,7 +365,7 @@ static void emulate_test_pushf(struct kunit *test)
 		KUNIT_ASSERT_NULL(test, current->utask);
 		current->utask = &utask;
 		KUNIT_EXPECT_EQ(test, arch_uprobe_pre_xol(&arch, &regs), 0);
-		/* What the CPU does */
+		/* The CPU pushes the flags. */
 		regs.ip++;
 		regs.sp -= sizeof(flags);
 		KUNIT_EXPECT_EQ(test, put_user(flags, memory + EMULATE_STACK - 1), 0);
@@ -381,7 +381,7 @@ static void emulate_test_pushf(struct kunit *test)
 /* Checks that the operand of a step is relative to a register, and no jump is stepped. */
 static void emulate_test_rex2(struct kunit *test)
 {
-	/* mov %r16d,0x10(%rip), with a base that has no meaning; and its step, with rsi */
+	/* mov %r16d,0x10(%rip) with a base that is ignored, and its copy with the base rsi */
 	static const u8 mov[MAX_INSN_SIZE] = { 0xd5, 0x51, 0x89, 0x05, 0x10 };
 	static const u8 step[] = { 0xd5, 0x40, 0x89, 0x86, 0x10, 0, 0, 0 };
 	static const u8 jmpabs[MAX_INSN_SIZE] = { 0xd5, 0x00, 0xa1, 0x10 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What happens to the slots of XOL areas. The task that an event is recorded for
- * belongs to the area's process.
+ * Events of the slots of XOL areas. The task that records an event belongs to the
+ * area's process.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM uprobes_xol
@@ -11,7 +11,7 @@
 
 #include <linux/tracepoint.h>
 
-/* The task got into a slot, to step, and had another one before, or none. */
+/* The task got into a slot for a step, and did not have this slot cached. */
 TRACE_EVENT(uprobe_xol_taken,
 
 	TP_PROTO(unsigned int slot, unsigned long vaddr),
@@ -31,7 +31,7 @@ TRACE_EVENT(uprobe_xol_taken,
 	TP_printk("slot=%u vaddr=0x%lx", __entry->slot, __entry->vaddr)
 );
 
-/* The task made a slot unused that nobody was in, to be written again. */
+/* The task recycled a slot. */
 TRACE_EVENT(uprobe_xol_recycled,
 
 	TP_PROTO(unsigned int slot),
@@ -49,7 +49,7 @@ TRACE_EVENT(uprobe_xol_recycled,
 	TP_printk("slot=%u", __entry->slot)
 );
 
-/* The task has queued for a slot, and got one or a fatal signal. */
+/* The task has stopped waiting for a slot: it got a slot or a fatal signal. */
 TRACE_EVENT(uprobe_xol_waited,
 
 	TP_PROTO(bool killed),
@@ -67,7 +67,7 @@ TRACE_EVENT(uprobe_xol_waited,
 	TP_printk("killed=%d", __entry->killed)
 );
 
-/* The task added a page. */
+/* The task added a page to its area, which now has @pages. */
 TRACE_EVENT(uprobe_xol_grown,
 
 	TP_PROTO(unsigned int pages),

@@ -17,11 +17,11 @@ use kernel::{
     types::Opaque, //
 };
 
-/// The XOL area of a process: slots in pages that are mapped as `[uprobes]`, what they hold, and
+/// The XOL area of a process: slots in pages that are mapped as `[uprobes]`, their contents, and
 /// the tasks that may be in them.
 ///
-/// The first task of the process that needs a slot or a uretprobe makes it. It lives as long as the
-/// process's `mm`.
+/// The first task of the process that needs a slot or a uretprobe creates the area. The area lives
+/// as long as the process's `mm`.
 ///
 /// # Invariants
 ///
@@ -46,9 +46,9 @@ unsafe impl Sync for XolArea {}
 impl XolArea {
     /// Creates an area to be mapped at `vaddr`, or anywhere if that is 0. May sleep.
     ///
-    /// The area has one page, and does not grow until it is [mapped](Self::mapped). Like the only page
-    /// of the implementation in C, this page is not charged to the process's memory cgroup: a process
-    /// that has reached its limit must still be able to step.
+    /// The area has one page, and does not grow until it is [mapped](Self::mapped). This page is
+    /// not charged to the process's memory cgroup: a process that has reached its limit must still
+    /// be able to step.
     ///
     /// # Errors
     ///
@@ -66,8 +66,8 @@ impl XolArea {
         )
     }
 
-    /// Allows the area to grow to the number of pages that were mapped, which may be less than it
-    /// asked for.
+    /// Allows the area to grow to the number of pages that were mapped, which may be less than
+    /// [`PAGES`].
     pub(crate) fn mapped(&self) {
         // SAFETY: By the type's invariants no task writes it any more.
         let pages = unsafe { (*self.core.get()).pages };
@@ -130,7 +130,7 @@ impl XolArea {
         Ok(self.taken(held))
     }
 
-    /// Records that the task got into another slot, and returns the slot's address.
+    /// Records that the task got into a slot that it had not cached. Returns the slot's address.
     #[inline]
     fn taken(&self, held: Held) -> usize {
         let vaddr = self.vaddr_at(held.slot());
@@ -155,8 +155,8 @@ impl XolArea {
         self.slots.table.page(index)
     }
 
-    /// Returns the page with this index, and makes the area grow that far if it is mapped that far.
-    /// May sleep.
+    /// Returns the page with the index `index`. If the page is mapped but not allocated yet, the
+    /// area grows. May sleep.
     pub(crate) fn page_or_grow(&self, index: usize) -> Option<*mut ffi::page> {
         loop {
             let page = self.page(index);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Slots that are collected together.
+//! The batch: the slots that the collector retracts together.
 
 use super::{gc::BATCH, slot::Slot};
 
@@ -39,7 +39,7 @@ impl Batch {
             .filter_map(move |i| Slot::new((self.first + i) as u32))
     }
 
-    /// The slots of the batch that `keep` returns true for.
+    /// The slots of the batch for which `keep` returns true.
     pub(crate) fn filter(self, mut keep: impl FnMut(Slot) -> bool) -> Self {
         let mut kept = Self { slots: 0, ..self };
         for slot in self.slots().filter(|&slot| keep(slot)) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Boosted slots, as far as the uprobe core and the tasks of a process are
- * concerned: how a task gets into one and out of it, what ip is shown meanwhile,
- * and which tasks are in one. See Documentation/trace/uprobes-xol-design.rst.
+ * The C part of boosted slots: how a task gets into a slot and out of it, which ip
+ * observers see meanwhile, and which tasks are in boosted slots. See
+ * Documentation/trace/uprobes-xol-design.rst.
  */
 #include <linux/atomic.h>
 #include <linux/kmsan-checks.h>
@@ -55,8 +55,8 @@ static struct uprobe_boosted *boost_create(void)
 	kmsan_unpoison_memory(boosted, sizeof(*boosted));
 	boosted->tgid = get_task_pid(current, PIDTYPE_TGID);
 	/*
-	 * A release: pairs with the reads of this pointer, which dereference it. Full, as
-	 * the caller looks later whether the probe was removed.
+	 * Full. As a release it pairs with the reads of this pointer, which dereference it.
+	 * The barrier also orders it before the caller's check whether the probe was removed.
 	 */
 	if (try_cmpxchg(&current->mm->uprobes_state.boosted, &old, boosted))
 		return boosted;
@@ -79,8 +79,8 @@ unsigned long uprobe_boost_make(struct uprobe *uprobe, u64 key, const struct arc
 		return 0;
 	made = uprobe_boosted_make(boosted, key, arch, bp_vaddr);
 	/*
-	 * A breakpoint is removed when no consumer wants it any more, and then its slot
-	 * is removed. This slot may have been made too late for that.
+	 * When no consumer wants the probe any more, its breakpoint is removed and its
+	 * slot is retired. This slot may have been made too late for that.
 	 */
 	if (made && !uprobe_is_wanted(uprobe))
 		uprobe_boosted_remove(boosted, key, bp_vaddr);
@@ -118,7 +118,7 @@ static bool boost_at(unsigned long ip, struct uprobe_boost_place *place)
 	return true;
 }
 
-/* The ip of the program for a task whose ip is @ip; 0 if no task gets there. */
+/* The ip of the program for a task in a slot at @ip; 0 if no task can be at @ip. */
 static unsigned long boost_program_ip(const struct uprobe_boost_place *place, unsigned long ip)
 {
 	unsigned int length = place->boost & UPROBE_BOOST_LENGTH;
@@ -135,7 +135,7 @@ static bool boost_is_stepping(void)
 	return current->utask && current->utask->state != UTASK_RUNNING;
 }
 
-/* In a step the ip is that of the slot, whatever kind of slot it is. */
+/* During a step, this is the address in the slot, whatever kind of slot it is. */
 unsigned long uprobe_boosted_ip(struct pt_regs *regs)
 {
 	unsigned long ip = instruction_pointer(regs);
@@ -160,11 +160,12 @@ void __uprobe_boost_fault(void)
 }
 
 /*
- * The current task is about to handle a signal, and no handler may see it in a
- * boosted slot. If it executed the instruction, it takes the jump as well. If it is
- * being killed, it is back at its breakpoint. Otherwise it steps the instruction in
- * the slot before it handles the signal: the probe's handlers have run. But a
- * restartable sequence is aborted at once, as it would be for the signal.
+ * The current task is about to handle a signal, whose handler must not see the task in a
+ * boosted slot. If the task has executed the instruction, its ip moves to the jump's
+ * target. If the task is being killed, its ip moves to the breakpoint. Otherwise the task
+ * steps the instruction in the slot and then handles the signal: it must not hit the
+ * probe again, whose handlers have run. A restartable sequence is aborted before the
+ * step, as it would be for the signal.
  */
 void uprobe_leave_boosted(void)
 {
@@ -192,10 +193,10 @@ void uprobe_leave_boosted(void)
 		return;
 	}
 
-	/* From here on, ip stays in the slot: otherwise the slot might be reclaimed. */
+	/* From here on, ip stays in the slot: otherwise the slot might be reclaimed too early. */
 	utask->boosted = true;
 
-	/* A task that steps looks as if it had left a restartable sequence. */
+	/* During the step, ip would seem to be outside of the restartable sequence. */
 	rseq_signal_deliver(&ksig, regs);
 	if (instruction_pointer(regs) != ip) {
 		utask->boosted = false;
@@ -218,14 +219,14 @@ bool uprobe_boost_is_probed(struct mm_struct *mm, unsigned long bp_vaddr)
 struct boost_look {
 	struct mm_struct	*mm;
 	unsigned long		ip;
-	int			cpu;	/* that the task runs on */
-	struct task_struct	*task;	/* to be seen there */
+	int			cpu;	/* on which the task runs */
+	struct task_struct	*task;	/* to be seen on that CPU; NULL: it was seen */
 };
 
 enum boost_seen {
 	SEEN_IP,
-	SEEN_OUTSIDE,	/* of the process, to which it does not come back */
-	SEEN_RUNNING,	/* on another CPU, which must be interrupted */
+	SEEN_OUTSIDE,	/* the task has left the process for good */
+	SEEN_RUNNING,	/* the task runs on a CPU, which must be interrupted */
 };
 
 /* The task does not wake up, stop running or lose its stack during the call. */
@@ -254,7 +255,7 @@ static void boost_look_current(void *arg)
 	look->task = NULL;
 }
 
-/* A task may stop running before its CPU is interrupted, but not often. */
+/* Attempts to interrupt a running task, which may stop running before the interrupt */
 #define BOOST_TRIES	100
 
 static int boost_look_at(struct boost_look *look, struct task_struct *t)
@@ -272,7 +273,7 @@ static int boost_look_at(struct boost_look *look, struct task_struct *t)
 	return SEEN_RUNNING;
 }
 
-/* The tasks of a process, and those of them that were running */
+/* A walk over the tasks of a process, which remembers the tasks that were running */
 struct boost_walk {
 	struct boost_look	look;
 	void			(*visit)(void *data, unsigned long ip);
@@ -293,7 +294,7 @@ static void boost_walk_threads(struct boost_walk *walk, struct task_struct *p)
 
 		if (!mm)
 			continue;
-		/* The threads of a process have the same. */
+		/* All threads of a process have the same mm. */
 		if (mm != walk->look.mm)
 			return;
 		walk->seen++;
@@ -308,14 +309,14 @@ static void boost_walk_threads(struct boost_walk *walk, struct task_struct *p)
 }
 
 /*
- * A task that is created during the call begins where the system call that creates
- * it returns to, and not in a slot. Tasks that run are looked at last, when no CPU
- * waits for the end of a read-side section.
+ * A task that is created during the call begins at the return from the system call that
+ * creates it, not in a slot. The tasks that run are looked at last, outside of the
+ * read-side section of RCU.
  */
 bool uprobe_boost_visit_ips(struct mm_struct *mm,
 			    void (*visit)(void *data, unsigned long ip), void *data)
 {
-	/* The caller is one of the users. */
+	/* One of the users is the caller, not a task of the process. */
 	unsigned int users = atomic_read(&mm->mm_users) - 1;
 	struct boost_walk walk = {
 		.look.mm = mm, .visit = visit, .data = data, .room = users, .all = true,

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The mappings of boosted slots. A process has several, each within reach of the text
- * whose probes it serves: a jump of the text's length limit leads from a slot back to
- * the text.
+ * The mappings of boosted areas. A process may have several, each within reach of the
+ * text whose probes it serves: a direct jump leads from each slot back to the text.
  *
- * User space may unmap such a mapping or map something else there, which kills nothing
- * but itself: the kernel reaches slots through their pages only.
+ * User space may unmap such a mapping or map something else there. This harms only the
+ * process itself: the kernel accesses slots through their pages, not through the mapping.
  */
 #include <linux/highmem.h>
 #include <linux/mm.h>
@@ -19,10 +18,10 @@
 
 #define BOOST_AREA_SIZE		(1UL << UPROBE_BOOST_AREA_SHIFT)
 
-/* An access beyond the end of an object at address 0 must fault. */
+/* The lowest address of an area: below it, an access through a null pointer must fault. */
 #define BOOST_LOWEST		((unsigned long)SZ_1M)
 
-/* Bytes above the heap that an area leaves to it */
+/* Bytes above the heap that stay free for it */
 #define BOOST_HEAP_GAP		SZ_1G
 
 static vm_fault_t boost_mapping_fault(const struct vm_special_mapping *mapping,
@@ -58,7 +57,7 @@ void uprobe_boost_fill_page(struct page *page)
 	kunmap_local(kaddr);
 }
 
-/* An area that begins at the result, or before the end of the text, is in reach. */
+/* The lowest address from which an area can reach a text that ends at @end. */
 static unsigned long boost_lowest(unsigned long end)
 {
 	unsigned long reach = UPROBE_BOOST_REACH - BOOST_AREA_SIZE;
@@ -67,8 +66,8 @@ static unsigned long boost_lowest(unsigned long end)
 }
 
 /*
- * Returns the nearest hole below the text, or else above it. A hole above a program
- * belongs to the heap.
+ * Returns the nearest hole below the text, or else above it. A hole directly above a
+ * program is left to the heap.
  */
 static unsigned long boost_find_hole(struct mm_struct *mm, struct vm_area_struct *vma,
 				     unsigned long bp_vaddr)
@@ -80,7 +79,7 @@ static unsigned long boost_find_hole(struct mm_struct *mm, struct vm_area_struct
 		.align_mask	= BOOST_AREA_SIZE - 1,
 	};
 
-	/* Only a part of a large text is in reach. */
+	/* No area could reach the whole of a large text: use the part around the probe. */
 	if (end - start > UPROBE_BOOST_REACH / 2) {
 		start = PAGE_ALIGN_DOWN(bp_vaddr);
 		end = start + PAGE_SIZE;

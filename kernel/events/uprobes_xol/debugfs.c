@@ -40,10 +40,10 @@ static int debugfs_show(struct seq_file *file, void *unused)
 
 		for_each_possible_cpu(cpu)
 			sum += READ_ONCE(per_cpu(debugfs_counts, cpu).of[i]);
-		/* Below zero if another CPU makes changes at this moment. */
+		/* The sum may be negative if other CPUs count meanwhile. */
 		seq_printf(file, "%s %ld\n", debugfs_names[i], sum);
 	}
-	/* Slot 0 is the trampoline's. */
+	/* Slot 0 holds the trampoline. */
 	seq_printf(file, "limit %d\n", UPROBE_XOL_PAGES * UPROBE_XOL_SLOTS_PER_PAGE - 1);
 	return 0;
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tracepoints and counts of what happens to slots.
+//! Tracepoints of slots, and counts.
 //!
 //! C header: [`include/trace/events/uprobes_xol.h`](srctree/include/trace/events/uprobes_xol.h).
 //!
-//! A hit records no event if its slot is boosted, or if the task hit the same probe last. Each CPU
-//! keeps counts of its own, so that areas that share nothing else do not share a cache line here.
+//! A hit records no event if its slot is boosted, or if the task still has the slot of its last
+//! hit. Each CPU has its own counts: areas of different processes share no cache line here.
 
 use super::{
     ffi::{count, Counter},
@@ -54,7 +54,7 @@ pub(crate) fn task_lost_slot() {
     count(Counter::Tasks, -1);
 }
 
-/// Counts a slot that is not unused any more.
+/// Counts a slot that was unused and now gets an instruction.
 pub(crate) fn used() {
     count(Counter::Slots, 1);
 }
@@ -67,12 +67,12 @@ pub(crate) fn recycled(slot: Slot) {
     unsafe { uprobe_xol_recycled(slot.number()) };
 }
 
-/// Counts a wait: the current task is about to queue for a slot.
+/// Counts a wait: the current task is about to join the queue.
 pub(crate) fn waits() {
     count(Counter::Waits, 1);
 }
 
-/// Records that the current task left the queue: it has a slot, or was killed.
+/// Records that the current task left the queue, with a slot or because it was killed.
 pub(crate) fn waited(killed: bool) {
     // SAFETY: Always safe to call.
     unsafe { uprobe_xol_waited(killed) };
@@ -89,8 +89,8 @@ pub(crate) fn grown(pages: usize) {
     unsafe { uprobe_xol_grown(pages as c_uint) };
 }
 
-/// Takes the slots and pages of an area that is freed from the counts. `slots` are those that were
-/// not unused.
+/// Subtracts the slots and pages of an area that is freed from the counts. `slots` is the number of
+/// slots that were not unused.
 pub(crate) fn freed(slots: usize, pages: usize) {
     count(Counter::Slots, -(slots as c_long));
     count(Counter::Pages, -(pages as c_long));

@@ -19,7 +19,7 @@ use kernel::{
     prelude::*, //
 };
 
-/// Pages that an area asks for.
+/// The most pages of an area.
 pub(crate) const PAGES: usize = bindings::UPROBE_XOL_PAGES as usize;
 /// Slots of a page.
 pub(crate) const SLOTS_PER_PAGE: usize = bindings::UPROBE_XOL_SLOTS_PER_PAGE as usize;
@@ -34,7 +34,7 @@ pub(crate) const INSN_SIZE: usize = bindings::UPROBE_XOL_INSN_SIZE as usize;
 /// # Errors
 ///
 /// An error number if there is no room, if the process has an area already, or if it is being
-/// killed. No other task has seen the area then.
+/// killed. After an error, no other task has seen the area.
 ///
 /// # Safety
 ///
@@ -50,9 +50,9 @@ pub(crate) unsafe fn add_vma(area: *mut xol_area) -> Result {
 ///
 /// # Safety
 ///
-/// The bytes, and what the architecture puts after an instruction, fit into the page. If `offset`
-/// is not 0, `bytes` has the alignment of a `struct arch_uprobe`. No CPU executes or writes the
-/// memory that is written.
+/// `bytes`, and the bytes that the architecture puts after an instruction, fit into the page. If
+/// `offset` is not 0, `bytes` has the alignment of a `struct arch_uprobe`. No CPU executes or
+/// writes this part of the page.
 #[inline]
 pub(crate) unsafe fn write_insn(page: &Page, offset: usize, bytes: &[u8]) {
     let from: *const c_void = bytes.as_ptr().cast();
@@ -66,7 +66,7 @@ pub(crate) unsafe fn write_insn(page: &Page, offset: usize, bytes: &[u8]) {
 /// The code of the uretprobe trampoline.
 pub(crate) fn trampoline() -> &'static [u8] {
     let mut size = 0;
-    // SAFETY: Writes the size, and may be called at any time.
+    // SAFETY: The function writes only the size, and may be called at any time.
     let code = unsafe { bindings::arch_uretprobe_trampoline(&mut size) };
     if size == 0 {
         return &[];
@@ -75,7 +75,7 @@ pub(crate) fn trampoline() -> &'static [u8] {
     unsafe { slice::from_raw_parts(code.cast(), size) }
 }
 
-/// A random number that no user can guess.
+/// Returns a random number that no user can guess.
 pub(crate) fn random() -> u64 {
     // SAFETY: May be called at any time.
     unsafe { bindings::get_random_u64() }
@@ -92,11 +92,11 @@ pub(crate) enum Counter {
     Tasks = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_TASKS as isize,
     /// Slots that were recycled.
     Recycles = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_RECYCLES as isize,
-    /// Times that a task queued for a slot.
+    /// Times that a task waited for a slot.
     Waits = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_WAITS as isize,
     /// Boosted slots.
     Boosted = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_BOOSTED as isize,
-    /// Hits that were stepped for want of a boosted slot.
+    /// Hits that were stepped because there was no boosted slot.
     Unboosted = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_UNBOOSTED as isize,
     /// Boosted slots that were reclaimed.
     Reclaims = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_RECLAIMS as isize,

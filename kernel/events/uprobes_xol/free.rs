@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The slots of an area that are unused, and the pages that it has.
+//! The unused slots of an area, and the number of its pages.
 
 use super::{
     events,
@@ -75,9 +75,9 @@ impl FreeSlots {
         Some(Unused::new(slot, locked))
     }
 
-    /// Makes `slot` unused, which it was not before.
+    /// Makes `slot` unused. It must not be unused already.
     pub(crate) fn put(&mut self, slot: Slot) {
-        // INVARIANT: The slot was not unused up to now, so its page is there.
+        // INVARIANT: The slot's bit was set, and the area has the slot's page.
         self.used.clear_bit(slot.number() as usize);
         self.unused += 1;
     }
@@ -86,7 +86,7 @@ impl FreeSlots {
     pub(crate) fn add_page(&mut self) {
         let first = self.pages * SLOTS_PER_PAGE;
         self.pages += 1;
-        // INVARIANT: No task can be in these slots yet. Slot 0 stays the trampoline's.
+        // INVARIANT: No task can be in these slots yet. Slot 0 holds the trampoline: its bit stays.
         for slot in (first..first + SLOTS_PER_PAGE).filter_map(|n| Slot::new(n as u32)) {
             self.put(slot);
         }
@@ -96,7 +96,7 @@ impl FreeSlots {
 
 impl Drop for FreeSlots {
     fn drop(&mut self) {
-        // All but the trampoline's.
+        // All slots except that of the trampoline.
         let slots = self.pages * SLOTS_PER_PAGE - 1;
         events::freed(slots - self.unused, self.pages);
     }

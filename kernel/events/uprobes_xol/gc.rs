@@ -2,9 +2,9 @@
 
 //! The collector, which recycles slots that no task is in.
 //!
-//! It retracts a batch of slots and then asks all tasks whether they are in one of them. A slot
-//! that a task is in is offered again, all others become unused. The lock is given up in between,
-//! so that the time for which it is held does not grow with the number of tasks.
+//! The collector retracts a batch of slots and then checks all tasks. A slot that a task is in is
+//! offered again. The other slots of the batch are recycled. The collector releases the area's lock
+//! several times, so that the time for which it is held does not grow with the number of tasks.
 
 use super::{
     batch::Batch,
@@ -21,19 +21,18 @@ use kernel::{
     sync::RawSpinLockGuard, //
 };
 
-/// The most slots that are collected together. Asking all tasks costs more than the slots do.
+/// The most slots of a batch. There are so many because each batch needs a check of all tasks.
 pub(crate) const BATCH: usize = u64::BITS as usize;
 
-/// Tasks that are asked before the lock is given up for a moment.
+/// Tasks that are checked before the area's lock is released for a moment.
 const TASKS_AT_ONCE: usize = 32;
 
-/// The data of the collector, which is a task: the tasks to ask, and the batch. The area's lock
-/// protects them.
+/// The data of the collector: the tasks to check, and the batch. The area's lock protects them.
 ///
 /// # Invariants
 ///
 /// - `tasks` are all tasks that may have a slot cached, and `task_count` is their number.
-/// - `batch` has the retracted slots: those that are neither recycled nor offered again yet. It is
+/// - `batch` is the set of retracted slots, which are neither recycled nor offered again yet. It is
 ///   empty unless a task is `collecting`.
 pub(crate) struct Collector {
     tasks: List<Task>,
@@ -41,7 +40,7 @@ pub(crate) struct Collector {
     /// The number of the slot at which the next collection begins.
     hand: usize,
     /// Whether a task is the collector. There is one at a time, because no other task may reorder
-    /// the list while the collector goes around it.
+    /// the list while the collector walks it.
     collecting: bool,
     /// Whether another task wanted to collect. It must be woken when the collector has finished.
     awaited: bool,
@@ -62,8 +61,8 @@ impl Collector {
         }
     }
 
-    /// Returns whether the caller may collect. If not, another task does, and wakes the first task
-    /// in the queue when it is done.
+    /// Returns whether the caller may collect. If not, another task collects, and wakes the first
+    /// task in the queue when it has finished.
     pub(crate) fn begin(&mut self) -> bool {
         if self.collecting {
             self.awaited = true;
@@ -73,8 +72,8 @@ impl Collector {
         true
     }
 
-    /// Ends what [`begin`](Self::begin) began. Returns whether another task wanted to collect
-    /// meanwhile.
+    /// Ends the collection that [`begin`](Self::begin) began. Returns whether another task wanted
+    /// to collect meanwhile.
     pub(crate) fn end(&mut self) -> bool {
         self.collecting = false;
         core::mem::take(&mut self.awaited)
@@ -92,7 +91,7 @@ impl Collector {
 }
 
 impl Inner {
-    /// Makes sure that the task is asked before a slot that it may be in becomes unused.
+    /// Puts the task on the list, unless it is there: the collector checks it from now on.
     pub(crate) fn enlist(&mut self, entered: &Entered<'_>) {
         if let Some(item) = ListArc::try_from_arc_borrow(entered.task()) {
             // INVARIANT: The task has no slot cached yet.
@@ -102,20 +101,20 @@ impl Inner {
         }
     }
 
-    /// Evicts `task`, whose owner is gone, and removes it from the list.
+    /// Evicts `task`, whose owner exits, and removes it from the list.
     pub(crate) fn evict(&mut self, task: &Task) {
         task.evict(&mut self.locked);
         // SAFETY: A task belongs to one process, and is only ever put on the list of that process's
         // area, which is this one.
         let item = unsafe { self.gc.tasks.remove(task) };
         if item.is_some() {
-            // INVARIANT: The task was one of those on the list, and has no slot cached.
+            // INVARIANT: The task was on the list, and has no slot cached.
             self.gc.task_count -= 1;
         }
     }
 
-    /// Returns a slot of the batch that holds `insn`, if there is one. The slot is offered again,
-    /// because a task needs it now.
+    /// Finds a slot of the batch that holds `insn`, which a task needs now. Offers the slot again
+    /// and returns it.
     pub(crate) fn keep_retracted<'a>(
         &mut self,
         table: &'a Table,
@@ -129,7 +128,7 @@ impl Inner {
         Some(slot)
     }
 
-    /// Retracts those of the slots that are offered.
+    /// Makes the offered slots of `slots` the batch, and retracts them.
     fn retract(&mut self, table: &Table, slots: Batch) {
         let locked = &mut self.locked;
         // INVARIANT: The caller is collecting, and the batch is empty.
@@ -139,8 +138,8 @@ impl Inner {
         });
     }
 
-    /// Asks the first tasks of the list whether they are in a slot of the batch. The next call asks
-    /// those that follow.
+    /// Checks whether the first `count` tasks of the list are in a slot of the batch, and moves
+    /// these tasks to the end of the list.
     fn ask_tasks(&mut self, table: &Table, count: usize) {
         for _ in 0..count {
             let Some(task) = self.gc.tasks.pop_front() else {
@@ -158,8 +157,8 @@ impl Inner {
         }
     }
 
-    /// Recycles the slots of the batch. All tasks were asked: none is in one of them. Returns
-    /// whether there were any.
+    /// Recycles the slots of the batch. All tasks were checked: no task is in such a slot. Returns
+    /// whether the batch had slots.
     fn put_batch(&mut self) -> bool {
         let batch = core::mem::replace(&mut self.gc.batch, Batch::EMPTY);
         for slot in batch.slots() {
@@ -171,7 +170,8 @@ impl Inner {
 }
 
 impl Slots {
-    /// Recycles slots that no task is in. Returns whether there were any.
+    /// Recycles slots that no task is in, of the first batch that has such slots. Returns whether
+    /// there were any.
     ///
     /// Does not sleep. The caller has begun collecting.
     pub(crate) fn collect(&self) -> (RawSpinLockGuard<'_, Inner>, bool) {
@@ -196,7 +196,7 @@ impl Slots {
     fn collect_batch(&self, batch: Batch) -> (RawSpinLockGuard<'_, Inner>, bool) {
         let mut inner = self.inner.lock();
         inner.retract(&self.table, batch);
-        // Tasks that come later do not find what was retracted.
+        // Tasks that are put on the list later do not find the retracted slots.
         let mut left = inner.gc.task_count;
         loop {
             let count = left.min(TASKS_AT_ONCE);

@@ -2,13 +2,13 @@
 
 //! The hash function that assigns instructions to the chains of the table.
 //!
-//! User space chooses the instructions. With a known hash function it could choose instructions of
-//! one chain, and a search would have to follow the whole chain. The hash function is therefore
-//! drawn at random for each area, out of a universal family (multiply-shift): two different
-//! instructions collide with a probability of about 1 / [`BUCKETS`], whatever they are.
+//! User space chooses the instructions. If it knew the hash function, it could choose instructions
+//! that all get into one long chain. Each area therefore has a random hash function, out of a
+//! universal family (multiply-shift). Any two different instructions collide with a probability of
+//! about 1 / [`BUCKETS`].
 //!
-//! Such a function is linear. With an unlucky key, numbers that follow each other would all fall
-//! into a few chains. A multiplication by a constant at the end scatters them.
+//! Such a function is linear. With an unlucky key, instructions whose bytes are consecutive numbers
+//! would all get into a few chains. A multiplication by a constant at the end scatters them.
 
 use super::{
     ffi,
@@ -31,19 +31,19 @@ const BUCKET_BITS: u32 = {
 /// The number of chains.
 pub(crate) const BUCKETS: usize = 1 << BUCKET_BITS;
 
-/// Numbers that are drawn for each table.
+/// The number of random words of a hash function.
 const KEYS: usize = 2 * HASHED_WORDS + 1;
 
 /// 2^64 divided by the golden ratio. The highest bits of a product with it depend on all bits of
 /// the other factor.
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A hash value. The highest bits are the best ones.
+/// A hash value. Its highest bits are the most random ones.
 #[derive(Clone, Copy)]
 pub(crate) struct Hash(u64);
 
 impl Hash {
-    /// Makes a hash of the result of a linear function: scatters results that are close together.
+    /// Makes a hash of the result of a linear function. Scatters results that are close together.
     #[inline(always)]
     fn scattered(linear: u64) -> Self {
         Self((linear ^ (linear >> (u64::BITS / 2))).wrapping_mul(FACTOR))

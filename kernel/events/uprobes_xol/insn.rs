@@ -14,24 +14,24 @@ const WORD_SIZE: usize = size_of::<usize>();
 /// Words of a `struct arch_uprobe`.
 pub(crate) const INSN_WORDS: usize = size_of::<arch_uprobe>() / WORD_SIZE;
 
-/// Words that the bytes to execute lie in.
+/// Words of the structure's beginning, which holds the bytes to execute.
 pub(crate) const HASHED_WORDS: usize = INSN_SIZE.div_ceil(WORD_SIZE);
 
 static_assert!(size_of::<arch_uprobe>() % WORD_SIZE == 0);
 static_assert!(align_of::<arch_uprobe>() == WORD_SIZE);
 static_assert!(HASHED_WORDS <= INSN_WORDS);
 
-/// A copy of a `struct arch_uprobe`: the bytes to execute, and what to do after that.
+/// A copy of a `struct arch_uprobe`: the bytes to execute, and the fix-ups that follow.
 ///
 /// Two instructions are the same only if their structures are equal in all bytes. On x86, for
-/// example, an instruction that is relative to `rip` is rewritten to use a register. Its bytes may
-/// then be those of another instruction, whose step needs other fix-ups.
+/// example, an instruction that is relative to `rip` is rewritten to use a register. Another
+/// instruction may have the same bytes, but need other fix-ups after its step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Insn([usize; INSN_WORDS]);
 
 impl Insn {
-    /// Returns a `struct arch_uprobe` as the instruction that it describes.
+    /// Borrows a `struct arch_uprobe` as an instruction.
     ///
     /// # Safety
     ///
@@ -39,11 +39,13 @@ impl Insn {
     /// padding included.
     #[inline]
     pub(crate) unsafe fn from_raw<'a>(arch: *const arch_uprobe) -> &'a Self {
-        // SAFETY: As large and as aligned, see the assertions; the rest by the safety requirements.
+        // SAFETY: The two types have the same size and alignment: see the assertions. All else is
+        // by the safety requirements.
         unsafe { &*arch.cast::<Self>() }
     }
 
-    /// The bytes that go into a slot: the beginning of the structure, and as aligned.
+    /// The bytes that go into a slot. They are the beginning of the structure, and have its
+    /// alignment.
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
         &AsBytes::as_bytes(&self.0)[..INSN_SIZE]

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The mapping [uprobes] of a process, and what architectures may replace of it.
+ * The mapping [uprobes] of an area, and the functions for it that architectures may
+ * replace.
  *
  * An area belongs to an mm. It is created by the first task that needs a slot or a
  * uretprobe, and freed with the mm. User space may unmap [uprobes] or map something
- * else there, which kills nothing but itself: the kernel reaches slots through their
- * pages only.
+ * else there. This harms only the process itself: the kernel accesses slots through
+ * their pages, not through the mapping.
  */
 #include <linux/highmem.h>
 #include <linux/mm.h>
@@ -42,7 +43,7 @@ static const struct vm_special_mapping mapping_xol = {
 
 unsigned long __weak arch_uprobe_get_xol_area(unsigned long size)
 {
-	/* A hint only: as high as possible. */
+	/* The address is only a hint: as high as possible. */
 	return get_unmapped_area(NULL, TASK_SIZE - size, size, 0, 0);
 }
 
@@ -59,7 +60,7 @@ static int mapping_map(struct mm_struct *mm, struct xol_area *area)
 	if (IS_ERR_VALUE(vaddr))
 		return vaddr;
 
-	/* Leave as much to the program. */
+	/* Leave at least as many pages of the limit to the program. */
 	if (area->pages > 1 && !may_expand_vm(mm, &vma_flags, 2 * area->pages))
 		return -ENOMEM;
 
@@ -109,8 +110,9 @@ void * __weak arch_uretprobe_trampoline(unsigned long *psize)
 }
 
 /*
- * Flushing the instruction cache for a user page takes its vma, which is not at
- * hand. Most architectures can do without; the others have their own version.
+ * The function that flushes the instruction cache for a user page needs the vma, which
+ * is not known here. Most architectures need no flush. The others have their own version
+ * of this function.
  */
 void __weak arch_uprobe_copy_ixol(struct page *page, unsigned long vaddr,
 				  void *src, unsigned long len)

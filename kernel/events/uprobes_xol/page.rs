@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A page of slots, and what the slots hold.
+//! A page of slots, and their records.
 
 use super::{
     ffi,
@@ -28,8 +28,7 @@ pub(crate) fn array<T, const N: usize>(new: impl Fn() -> T, flags: Flags) -> Res
 ///
 /// # Invariants
 ///
-/// The memory of a slot is written only while the slot is unused: when no task is in it, and none
-/// can get there.
+/// The memory of a slot is written only while the slot is unused.
 pub(crate) struct SlotPage {
     memory: Page,
     records: KVBox<[Record; SLOTS_PER_PAGE]>,
@@ -60,8 +59,8 @@ impl SlotPage {
         if trampoline.len() > SLOT_SIZE {
             return Err(EINVAL);
         }
-        // SAFETY: No CPU can see the page yet, and the bytes fit into a slot. Nothing is put after
-        // the trampoline, which has the offset 0.
+        // SAFETY: No CPU can see the page yet, and the bytes fit into a slot. The architecture puts
+        // nothing after the trampoline, whose offset is 0.
         unsafe { ffi::write_insn(&page.memory, 0, trampoline) };
         Ok(page)
     }
@@ -97,15 +96,15 @@ impl<'a> SlotRef<'a> {
         self.slot
     }
 
-    /// The record of what the slot holds.
+    /// The slot's record.
     #[inline]
     pub(crate) fn record(self) -> &'a Record {
-        // The index is less than the length of the array, as the compiler can tell.
+        // The compiler can tell that the index is less than the length of the array.
         &self.page.records[self.slot.index()]
     }
 }
 
-/// A slot that no task is in, and that none can get into.
+/// An unused slot.
 ///
 /// # Invariants
 ///
@@ -119,23 +118,22 @@ impl<'a> Unused<'a> {
         Self(slot)
     }
 
-    /// Returns the slot, which the caller offers.
+    /// Returns the slot, for the caller to offer.
     pub(crate) fn into_slot(self) -> SlotRef<'a> {
         self.0
     }
 
-    /// The record of what the slot holds.
+    /// The slot's record.
     pub(crate) fn record(&self) -> &'a Record {
         self.0.record()
     }
 
-    /// Writes an instruction into the slot, for all CPUs to see.
-    /// Does not sleep.
+    /// Writes an instruction into the slot, and makes it visible to all CPUs. Does not sleep.
     #[inline]
     pub(crate) fn write(&self, bytes: &[u8]) {
-        // SAFETY: By the type's invariants no CPU executes or writes the slot. An instruction with
-        // what an architecture puts after it fits into a slot. `Insn` has the alignment of a
-        // `struct arch_uprobe`.
+        // SAFETY: By the type's invariants no CPU executes or writes the slot. The instruction, and
+        // the bytes that an architecture puts after it, fit into a slot. `Insn` has the alignment
+        // of a `struct arch_uprobe`.
         unsafe { ffi::write_insn(&self.0.page.memory, self.0.slot.offset(), bytes) };
     }
 }

@@ -12,25 +12,24 @@ use kernel::{
     sync::atomic::{Acquire, Atomic, Full, Relaxed, Release}, //
 };
 
-/// No slot, as a number: the end of a chain.
+/// The number that means "no slot": the end of a chain.
 pub(crate) const END: u32 = 0;
 
-/// A record of what a slot holds.
+/// The record of a slot: what it holds, and its place in a chain.
 ///
 /// # Invariants
 ///
-/// - `version` is odd while the slot is offered. It is 0 until the slot is offered for the first
-///   time. It only grows.
+/// - `version` is 0 until the slot is offered for the first time, and only grows. It is odd while
+///   the slot is offered.
 /// - `insn` does not change while `version` is odd. Unless `version` is 0, the slot's memory holds
 ///   `insn`.
 /// - All fields are written under the area's lock only.
 pub(crate) struct Record {
-    /// A whole word: a task that is preempted for long must not see the same version again after
-    /// the number has wrapped around.
+    /// The version is a whole word, so that it does not wrap around while a task is preempted.
     pub(crate) version: Atomic<usize>,
-    /// The next slot in the chain, or [`END`]. Tasks follow this link without a lock. It always
-    /// leads to a slot or to the end. If the slot has moved to another chain, it leads along that
-    /// chain.
+    /// The next slot in the chain, or [`END`]. Tasks follow this link without a lock. The link
+    /// always leads to a slot or to the end. If the slot has moved to another chain meanwhile, the
+    /// link leads along that chain.
     pub(crate) next: Atomic<u32>,
     /// The slot before this one in the chain, or [`END`] if this is the first. Used under the lock
     /// only.
@@ -39,7 +38,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// The record of a slot that was not offered yet.
+    /// Creates the record of a slot that was not offered yet.
     pub(crate) const fn new() -> Self {
         // INVARIANT: The slot is not offered.
         Self {
@@ -57,15 +56,15 @@ impl Record {
         // sees the instruction, and that it was written to the slot's memory
         // (litmus/offer-claim.litmus).
         let version = self.version.load(Acquire);
-        // If the instruction is replaced meanwhile, the version that `claim` reads later is another
-        // one (litmus/find-rewrite.litmus).
+        // If the instruction is replaced meanwhile, `claim` reads another version later
+        // (litmus/find-rewrite.litmus).
         (version % 2 == 1 && self.insn.holds(insn)).then_some(version)
     }
 
-    /// Returns whether the slot has still this version.
+    /// Returns whether the slot still has this version.
     #[inline]
     pub(crate) fn is_version(&self, version: usize) -> bool {
-        // ORDERING: Relaxed: `claim` has the barrier before (litmus/claim-retract.litmus).
+        // ORDERING: Relaxed: the barrier in `claim` comes before (litmus/claim-retract.litmus).
         self.version.load(Relaxed) == version
     }
 
@@ -81,8 +80,8 @@ impl Record {
 
     /// Offers the slot from now on. Under the lock.
     pub(crate) fn open(&self) {
-        // INVARIANT: The version grows, from even to odd. The memory holds `insn`: both were
-        // written while the slot was unused.
+        // INVARIANT: The version grows, from even to odd. The memory holds `insn`: the memory and
+        // `insn` were written while the slot was unused.
         //
         // ORDERING: Release pairs with the acquire in `offers`: a task that finds the slot offered
         // sees what it holds (litmus/offer-claim.litmus).
@@ -90,14 +89,15 @@ impl Record {
         self.version.store(version, Release);
     }
 
-    /// Does not offer the slot any more. Under the lock.
+    /// Stops offering the slot. Under the lock.
     pub(crate) fn close(&self) {
         // INVARIANT: The version grows, from odd to even.
         //
-        // ORDERING: Full, against what the caller does next. The caller first asks the tasks. This
-        // pairs with the barrier in `claim`: either the caller sees a task in the slot, or the task
-        // sees this version (litmus/claim-retract.litmus). Later the instruction is replaced: a
-        // task that sees a part of the new one also sees this version (litmus/find-rewrite.litmus).
+        // ORDERING: Full. It orders this store before the caller's check of the tasks, and pairs
+        // with the barrier in `claim`: either the caller sees a task in the slot, or the task sees
+        // this version (litmus/claim-retract.litmus). It also orders this store before the
+        // instruction is replaced: a task that sees a part of the new instruction also sees this
+        // version (litmus/find-rewrite.litmus).
         let version = self.version.load(Relaxed).wrapping_add(1);
         self.version.xchg(version, Full);
     }

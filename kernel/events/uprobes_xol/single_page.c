@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Slots managed in C: a page of them for each process, and a bitmap of those that
- * are in use. A task takes a slot for each step, and waits if all are taken.
+ * Slots managed in C: each process has a page of slots, and a bitmap of the slots that
+ * are taken. A task takes a slot for each step, and waits if all are taken.
  */
 #include <linux/bitmap.h>
 #include <linux/gfp.h>
@@ -42,7 +42,7 @@ struct xol_area *uprobe_xol_create_area(unsigned long vaddr)
 	slots->xol.vaddr = vaddr;
 	slots->xol.pages = 1;
 	init_waitqueue_head(&slots->wq);
-	/* The first slot is the uretprobe trampoline's. */
+	/* The first slot holds the uretprobe trampoline. */
 	__set_bit(0, slots->taken);
 	trampoline = arch_uretprobe_trampoline(&size);
 	arch_uprobe_copy_ixol(slots->page, 0, trampoline, size);
@@ -122,9 +122,11 @@ void uprobe_xol_put_slot(struct xol_area *area, struct uprobe_task *utask)
 	if (WARN_ON_ONCE(offset >= PAGE_SIZE))
 		return;
 	clear_bit(offset / UPROBE_XOL_SLOT_BYTES, slots->taken);
-	/* Pairs with the barrier in wait_event_killable() */
+	/*
+	 * Pairs with the barrier in wait_event_killable(): either this task sees the
+	 * waiting task in the queue, or the waiting task sees the slot.
+	 */
 	smp_mb__after_atomic();
-	/* The barrier comes before. */
 	if (waitqueue_active(&slots->wq))
 		wake_up(&slots->wq);
 }

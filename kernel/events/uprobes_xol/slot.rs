@@ -12,7 +12,7 @@ use kernel::{
 
 static_assert!(SLOTS_PER_PAGE * SLOT_SIZE <= PAGE_SIZE);
 
-/// Slots that an area can grow to, the trampoline's included.
+/// The most slots of an area, including that of the trampoline.
 pub(crate) const SLOT_COUNT: usize = PAGES * SLOTS_PER_PAGE;
 
 static_assert!(SLOT_COUNT >= 2, "one slot is the trampoline's");
@@ -22,9 +22,9 @@ static_assert!(SLOT_COUNT <= u32::MAX as usize);
 ///
 /// # Invariants
 ///
-/// - Less than [`SLOT_COUNT`].
-/// - Not zero: slot 0 holds the uretprobe trampoline for as long as the area lives. Zero is thus
-///   free to mean "no slot" wherever a number is stored.
+/// - The number is less than [`SLOT_COUNT`].
+/// - The number is not zero: slot 0 always holds the uretprobe trampoline. So a stored number can
+///   be zero to mean "no slot".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Slot(NonZeroU32);
 
@@ -33,7 +33,7 @@ impl Slot {
     /// that no slot has.
     #[inline]
     pub(crate) fn new(number: u32) -> Option<Self> {
-        // INVARIANT: `NonZeroU32` refuses zero, and the filter the rest.
+        // INVARIANT: `NonZeroU32` refuses zero, and the filter refuses numbers that are too large.
         NonZeroU32::new(number)
             .filter(|number| (number.get() as usize) < SLOT_COUNT)
             .map(Self)
@@ -57,7 +57,7 @@ impl Slot {
         self.0.get() as usize % SLOTS_PER_PAGE
     }
 
-    /// Where the slot begins, in bytes from the beginning of the area.
+    /// Bytes from the beginning of the area to the slot.
     #[inline]
     pub(crate) fn offset(self) -> usize {
         self.0.get() as usize * SLOT_SIZE

@@ -32,15 +32,15 @@ impl Locked {
 #[pin_data]
 pub(crate) struct Slots {
     pub(crate) table: Table,
-    /// Read after each step, and written only when slots run out. It is therefore not on the cache
-    /// lines that the lock protects.
+    /// The queue is read after each step, and written only when slots run out. It is therefore not
+    /// on the cache lines that the lock protects.
     #[pin]
     pub(crate) queue: Queue,
-    /// The area's lock. Raw, because an owner spins while it is being vacated. A
-    /// [`SpinLock`](kernel::sync::SpinLock) lets its holder be preempted on `PREEMPT_RT`, and an
+    /// The area's lock. It is raw, because an owner spins while its task is being vacated. On
+    /// `PREEMPT_RT`, the holder of a [`SpinLock`](kernel::sync::SpinLock) can be preempted: an
     /// owner of higher priority on the same CPU would then spin for ever.
     ///
-    /// The time for which the lock is held does not depend on the number of tasks, nor on the
+    /// The time for which the lock is held depends neither on the number of tasks nor on the
     /// instructions that they execute.
     #[pin]
     pub(crate) inner: RawSpinLock<Inner>,
@@ -51,16 +51,16 @@ pub(crate) struct Slots {
 pub(crate) struct Inner {
     pub(crate) free: FreeSlots,
     pub(crate) gc: Collector,
-    /// Pages that are mapped, and that the area may grow to.
+    /// The number of pages that the area may grow to: those that are mapped.
     pub(crate) limit: usize,
     pub(crate) locked: Locked,
 }
 
 impl Inner {
-    /// Gets the task into a slot that holds `insn`. If there is none, an unused slot is written and
-    /// offered.
+    /// Gets the task into a slot that holds `insn`. If there is none, writes and offers an unused
+    /// slot.
     ///
-    /// Leaves `spare` of the unused slots to other tasks.
+    /// Leaves `spare` unused slots to other tasks.
     fn take(
         &mut self,
         table: &Table,
@@ -86,7 +86,7 @@ impl Inner {
 }
 
 impl Slots {
-    /// Returns an initialiser for an area with one page, whose first slot is not for tasks.
+    /// Returns an initialiser for an area with the page `first`. Slot 0 is not for tasks.
     ///
     /// # Errors
     ///
@@ -119,14 +119,14 @@ impl Slots {
         // A task that waits must not keep a slot from other tasks.
         entered.forget();
         let held = self.take_or_grow(entered, insn)?;
-        // Wakes a task that waits for the slot that this task had cached. It may also wait for a
-        // slot that this task claimed too late: for a moment this task seemed to be in it.
+        // A task may wait for the slot that this task had cached. Or it may wait for a slot that
+        // this task claimed too late: for a moment, this task seemed to be in that slot.
         self.queue.wake_first();
         self.wake_alike(insn);
         Some(held)
     }
 
-    /// Waits for a slot that holds what the task wants to execute.
+    /// Waits for a slot that holds the instruction which the task wants to step.
     ///
     /// Sleeps. The current task must be the owner.
     ///
@@ -175,7 +175,7 @@ impl Slots {
         }
     }
 
-    /// Adds a page on the way to the page `index`. May sleep.
+    /// Adds the next page, if the area is allowed to grow to the page `index`. May sleep.
     ///
     /// # Errors
     ///
@@ -197,7 +197,7 @@ impl Slots {
     ///
     /// [`ENOMEM`] when there is no memory.
     pub(crate) fn grow(&self, index: usize) -> Result {
-        // At the limit of its memory cgroup the process goes on with the slots that it has.
+        // At the limit of its memory cgroup, the process uses the slots that it has.
         let page = SlotPage::new(GFP_KERNEL_ACCOUNT | __GFP_NORETRY)?;
         let mut guard = self.inner.lock();
         let inner = &mut *guard;
@@ -213,14 +213,14 @@ impl Slots {
     /// Gets a slot that holds `insn`, unless tasks are in all slots. The area does not grow. Does
     /// not sleep.
     ///
-    /// `turn` is false if other tasks wait and come before this one. Then the last unused slot is
-    /// kept for them.
+    /// `turn` is false if other tasks wait that must get a slot before this task. The last unused
+    /// slot is then left to them.
     pub(crate) fn try_take(&self, entered: &Entered<'_>, insn: &Insn, turn: bool) -> Option<Held> {
         let mut wake = false;
         let mut inner = self.inner.lock();
         let held = loop {
-            // After a collection, this task takes a slot before it releases the lock, so that no
-            // other task comes first.
+            // After a collection, this task takes a slot before it releases the lock. So no other
+            // task can take the slot first.
             let held = inner.take(&self.table, entered, insn, spare(turn));
             if held.is_some() || !inner.gc.begin() {
                 break held;
@@ -260,10 +260,10 @@ impl Slots {
         }
     }
 
-    /// Makes `slot` unused for the tasks that wait, if no task is in it, and wakes the first.
+    /// Recycles `slot` if no task is in it, and wakes the first task in the queue.
     ///
-    /// The first task in the queue could find the slot by itself. But a task that hits probes at a
-    /// high rate would be in the slot again before the first task looks.
+    /// The first task in the queue could recycle the slot itself. But a task that hits probes at a
+    /// high rate would be in the slot again before that.
     #[cold]
     fn hand_over(&self, slot: Option<Slot>) {
         // A task that had no slot cached has none to hand over.
@@ -273,14 +273,14 @@ impl Slots {
         let mut inner = self.inner.lock();
         if inner.free.unused() == 0 {
             if !inner.gc.begin() {
-                // The collector wakes the first task.
+                // The collector wakes the first task when it has finished.
                 return;
             }
             drop(inner);
             let found;
             (inner, found) = self.collect_slot(slot);
             if !inner.gc.end() && !found {
-                // Other tasks are in the slot, and hand it over when they leave it.
+                // Other tasks are in the slot. They do this when they leave it.
                 return;
             }
         }
@@ -288,15 +288,16 @@ impl Slots {
         self.queue.wake_first();
     }
 
-    /// Wakes all tasks that wait for `insn`, for which there is a slot now.
+    /// Wakes all tasks that wait for a slot with `insn`: there is one now.
     fn wake_alike(&self, insn: &Insn) {
         self.queue
             .wake_alike(|| self.table.hasher().insn(insn).key());
     }
 
-    /// Evicts `task`, whose owner is gone. Does not wait for other tasks.
+    /// Evicts `task`, whose owner exits. Does not wait for other tasks.
     ///
-    /// Afterwards the area does not refer to `task`. Its slot keeps the instruction, for others.
+    /// Afterwards the area does not refer to `task`. The slot keeps its instruction, for other
+    /// tasks.
     pub(crate) fn evict(&self, task: &Task) {
         self.inner.lock().evict(task);
         self.queue.wake_first();

@@ -3,11 +3,12 @@
 //! The table in which tasks find the slot that holds an instruction.
 //!
 //! Tasks look here without a lock, and without writing anything that other tasks read. A slot may
-//! be retracted in the moment in which it is found. A task therefore first makes the slot its
+//! be retracted at the moment at which a task finds it. The task therefore first makes the slot its
 //! cached slot, and then checks once more that the slot is offered ([`Entered::claim`]).
 //!
-//! A slot is *unused*, or it is *offered*: tasks find it, and may get into it. An offered slot is
-//! *retracted* before it becomes unused: no task finds it any more, but some may still be in it.
+//! A slot is in one of three states. While it is *offered*, tasks find it, and may get into it.
+//! While it is *retracted*, no task finds it any more, but tasks may still be in it. While it is
+//! *unused*, no task is in it.
 
 use super::{
     ffi,
@@ -27,12 +28,12 @@ use kernel::{
     },
 };
 
-/// The most slots of a chain that a search looks at. The hash function is drawn at random, so
-/// longer chains are rare. If a chain is longer, an instruction at its end may get a second slot.
-/// The limit also ends a search that goes in circles, because the chain changes meanwhile.
+/// The most slots of a chain that a search looks at. The hash function is random, so longer chains
+/// are rare. If a chain is longer, an instruction at its end may get a second slot. The limit also
+/// ends a search that goes in circles because other tasks change the chain.
 const LONGEST_SEARCH: usize = 32;
 
-/// The table of what the slots of an area hold.
+/// The table of an area's slots, by the instructions that they hold.
 pub(crate) struct Table {
     /// The heads of the chains.
     chains: KVBox<[Atomic<u32>; BUCKETS]>,
@@ -41,7 +42,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Makes a table with a first page, in which nothing is found. May sleep.
+    /// Makes an empty table with the page `first`. May sleep.
     ///
     /// # Errors
     ///
@@ -56,7 +57,7 @@ impl Table {
         })
     }
 
-    /// Makes `page` the page with this index. Returns false if there is one already.
+    /// Makes `page` the page with the index `index`. Returns false if the area has that page.
     #[must_use]
     pub(crate) fn add_page(&self, index: usize, page: SlotPage, _: &mut Locked) -> bool {
         self.pages
@@ -89,11 +90,11 @@ impl Table {
 
     /// Finds a slot that holds `insn`, and gets the task into it. Takes no lock.
     ///
-    /// May miss a slot while another task changes the table. The task must be on the list of tasks
-    /// that are asked before a slot becomes unused.
+    /// May miss a slot while another task changes the table. The task must be on the area's list of
+    /// tasks, which the collector checks.
     #[inline]
     pub(crate) fn find(&self, entered: &Entered<'_>, insn: &Insn) -> Option<Held> {
-        // ORDERING: Relaxed: decides nothing. A slot is claimed only if its own record says that it
+        // ORDERING: Relaxed: decides nothing. A task claims a slot only if the slot's own record
         // holds `insn`.
         let mut slot = Slot::new(self.head(insn).load(Relaxed))?;
         for _ in 0..LONGEST_SEARCH {
@@ -114,7 +115,7 @@ impl Table {
         locked: &mut Locked,
     ) -> SlotRef<'a> {
         let record = unused.record();
-        // An instruction that is in the slot already is not written again.
+        // The slot may hold the instruction from an earlier use.
         if !record.holds(insn) {
             unused.write(insn.bytes());
             // INVARIANT: The slot is not offered, and the lock is held.
@@ -139,7 +140,7 @@ impl Table {
         true
     }
 
-    /// Offers a slot that was retracted and did not become unused, or that was written just now.
+    /// Offers a slot that was written just now, or that was retracted but not recycled.
     pub(crate) fn restore(&self, slot: SlotRef<'_>, locked: &mut Locked) {
         let record = slot.record();
         record.open();
@@ -159,7 +160,7 @@ impl Table {
     }
 
     /// Takes a slot out of the chain that begins with `head`. A task that follows the chain at the
-    /// same time may still get to the slot, and go on to the slots behind it.
+    /// same time may still get to the slot, and go on to the slots that follow.
     fn unlink(&self, head: &Atomic<u32>, slot: SlotRef<'_>, _: &mut Locked) {
         let record = slot.record();
         let (prev, next) = (record.prev.load(Relaxed), record.next.load(Relaxed));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The part of slot management that belongs to one task: its cached slot, and a state that decides
-//! whether the task may be vacated.
+//! The data of slot management for one task: its cached slot, and a state that decides whether the
+//! task may be vacated.
 //!
 //! | from | to | operation | ordering | function |
 //! | --- | --- | --- | --- | --- |
@@ -14,9 +14,9 @@
 //!
 //! The [design document] shows the states in a picture.
 //!
-//! Several tasks may have the same slot cached. The slot's memory is written only while no task has
-//! it cached. A task that wants to write a slot first retracts it, so that no task can find it any
-//! more ([`Table::retract`](super::table::Table::retract)), and then asks every task
+//! Several tasks may have the same slot cached. A slot is written only while it is unused. The
+//! collector first retracts the slot, so that no task can find it any more
+//! ([`Table::retract`](super::table::Table::retract)). It then checks every task
 //! ([`Task::vacate`]).
 //!
 //! The comments name litmus tests, in `tools/testing/uprobes-xol/`, which check the orderings
@@ -44,16 +44,15 @@ use kernel::{
     warn_on, //
 };
 
-/// The state of the slot that a task has cached.
+/// The state of a task.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(i32)]
 enum State {
-    /// The collector vacates the task, and holds the area's lock. This state lasts a few
-    /// instructions.
+    /// The collector vacates the task, under the area's lock. This state lasts a few instructions.
     Recycled,
-    /// The owner is not in the slot: the owner may enter, and the collector may vacate the task.
+    /// The owner is not in a slot. It may enter, and the collector may vacate the task.
     Idle,
-    /// The owner executes an instruction in the slot, or is about to, or looks for a slot.
+    /// The owner executes an instruction in its slot, or is about to, or looks for a slot.
     InUse,
 }
 
@@ -62,36 +61,35 @@ unsafe impl AtomicType for State {
     type Repr = i32;
 }
 
-/// No slot, as a number: slot 0 is the trampoline's.
+/// The number that means "no slot": slot 0 holds the trampoline.
 const NO_SLOT: u32 = 0;
 
-/// A `struct uprobe_xol_task`, of which C knows the beginning, and the slot that the task caches.
+/// The data of a task: a `struct uprobe_xol_task`, which C knows, and the cached slot.
 ///
-/// The alignment keeps tasks from sharing cache lines: a step in the cached slot writes no memory
-/// of slot management outside its task's `Task`.
+/// Because of the alignment, tasks share no cache line: a step in the cached slot writes no memory
+/// of slot management except the task's own `Task`.
 ///
 /// # Invariants
 ///
 /// - Only the owner, the task that the `struct uprobe_task` belongs to, makes `Idle` -> `InUse` and
 ///   `InUse` -> `Idle`.
 /// - Only a task that holds the area's lock makes `Idle` -> `Recycled` -> `Idle`.
-/// - `cached` is written by the owner while `InUse`, and by another task while `Recycled`. While
-///   `Idle` no task writes it, except for an owner that exits, under the area's lock.
-/// - If `cached` is a slot, then that slot holds `insn`, while the state is `Idle` and while there
-///   is a [`Held`].
+/// - While `InUse`, only the owner writes `cached`. While `Recycled`, only the holder of the area's
+///   lock does. While `Idle`, no task does, except when the owner exits, under the area's lock.
+/// - While `Idle`, and while there is a [`Held`], the slot that `cached` names holds `insn`.
 #[pin_data]
 #[repr(C, align(64))]
 pub(crate) struct Task {
     /// The first field, so that C's pointer to it also points to the whole `Task`.
     utask: Opaque<uprobe_task>,
-    /// The instruction that the owner executes, or has executed last. C looks here for what to do
-    /// after the step.
+    /// The instruction that the owner steps, or has stepped last. After the step, C reads here
+    /// which fix-ups are needed.
     insn: InsnCell,
     state: Atomic<State>,
-    /// Whether the task is on the area's list of tasks, which the collector asks. Only the owner
+    /// Whether the task is on the area's list of tasks, which the collector checks. Only the owner
     /// reads this.
     listed: Atomic<bool>,
-    /// The number of the slot that the task caches.
+    /// The number of the cached slot, or [`NO_SLOT`].
     cached: Atomic<u32>,
     #[pin]
     tracker: AtomicTracker,
@@ -102,11 +100,12 @@ pub(crate) struct Task {
 static_assert!(offset_of!(Task, utask) == offset_of!(uprobe_xol_task, utask));
 static_assert!(offset_of!(Task, insn) == offset_of!(uprobe_xol_task, arch));
 
-// SAFETY: `utask` is the C core's, which does its own locking. All else may move to other threads.
+// SAFETY: `utask` belongs to the C core, which does its own locking. All other fields may move to
+// other threads.
 unsafe impl Send for Task {}
 
-// SAFETY: `utask` is not touched from here. `links` is used only through a `ListArc`, of which
-// there is one at a time. The rest are atomics.
+// SAFETY: Rust does not use `utask`. `links` is used only through a `ListArc`, of which there is
+// one at a time. The other fields are atomics.
 unsafe impl Sync for Task {}
 
 impl_list_arc_safe! {
@@ -126,7 +125,7 @@ pub(crate) struct Entered<'a> {
     task: ArcBorrow<'a, Task>,
 }
 
-/// A slot that its owner is in.
+/// A slot that the owner of a task is in.
 ///
 /// # Invariants
 ///
@@ -143,7 +142,7 @@ impl Held {
 }
 
 impl<'a> Entered<'a> {
-    /// The task, to be put on the area's list of tasks.
+    /// The task, for the area's list of tasks.
     pub(crate) fn task(&self) -> ArcBorrow<'a, Task> {
         self.task
     }
@@ -151,7 +150,7 @@ impl<'a> Entered<'a> {
     /// Returns whether the task is on the area's list of tasks.
     #[inline]
     pub(crate) fn is_listed(&self) -> bool {
-        // ORDERING: Relaxed: decides nothing but what the owner itself does.
+        // ORDERING: Relaxed: decides nothing for other tasks: only the owner reads this.
         self.task.listed.load(Relaxed)
     }
 
@@ -181,13 +180,13 @@ impl<'a> Entered<'a> {
         self.task.insn.holds(insn).then_some(Held(slot))
     }
 
-    /// Makes `slot` the task's cached slot, and then asks `is_right` whether the slot still holds
-    /// `insn`. If the answer is no, the task has no slot cached afterwards.
+    /// Makes `slot` the task's cached slot, and then checks by `is_right` that the slot still holds
+    /// `insn`. If it does not, the task has no slot cached afterwards.
     ///
-    /// A full barrier lies between the two. A collector first retracts the slot, which makes the
-    /// answer no, and then looks for tasks in it. So either the collector sees this task in the
-    /// slot, or this task gets the answer no. In both cases the task has left its former slot, and
-    /// other tasks can see that before the caller's next memory access.
+    /// A full barrier lies between the two. The collector first retracts the slot, which makes
+    /// `is_right` false, and then looks for tasks in it. So either the collector sees this task in
+    /// the slot, or this task sees that the slot was retracted. In both cases the task has left its
+    /// former slot, and other tasks can see that before the caller's next memory access.
     #[inline]
     pub(crate) fn claim(
         &self,
@@ -197,14 +196,14 @@ impl<'a> Entered<'a> {
     ) -> Option<Held> {
         // INVARIANT: The owner writes while `InUse`.
         //
-        // ORDERING: Full, against what this task does next. First this function calls `is_right`:
-        // pairs with the barrier in `Table::retract` (litmus/claim-retract.litmus). Then the caller
-        // checks the wait queue: pairs with the barrier of a task that joins the queue. Either this
-        // task sees the other one in the queue, or that one sees that this task has left its former
-        // slot (litmus/move-wait.litmus).
+        // ORDERING: Full. It orders this store before the call of `is_right`, and pairs with the
+        // barrier in `Table::retract` (litmus/claim-retract.litmus). It also orders this store
+        // before the caller's check of the wait queue, and pairs with the barrier of a waiting task
+        // that joins the queue. Either this task sees the waiting task in the queue, or the waiting
+        // task sees that this task has left its former slot (litmus/move-wait.litmus).
         //
         // The full barrier in `leave` came after the execution in the former slot. So a collector
-        // that reads the new slot here may write the former one (litmus/claim-rewrite.litmus).
+        // that reads the new slot here may write the former slot (litmus/claim-rewrite.litmus).
         if self.task.cached.xchg(slot.number(), Full) == NO_SLOT {
             events::task_got_slot();
         }
@@ -256,24 +255,23 @@ impl Task {
         })
     }
 
-    /// Enters: the owner is about to use the slot that it has cached, or to look for another one.
+    /// Enters: the owner is about to execute its cached slot, or to look for another slot.
     ///
-    /// Never sleeps. Spins while the task is being vacated: the collector does that with preemption
-    /// disabled, and in a few instructions.
+    /// Never sleeps. Spins while the task is being vacated, which takes the collector a few
+    /// instructions, with preemption disabled.
     #[inline]
     pub(crate) fn enter(task: ArcBorrow<'_, Task>) -> Entered<'_> {
         loop {
             // INVARIANT: The owner makes `Idle` -> `InUse`.
             //
-            // ORDERING: Acquire pairs with the release in `vacate`: an owner that sees the state
-            // which was restored there also sees that the slot is gone
-            // (litmus/vacate-enter.litmus).
+            // ORDERING: Acquire pairs with the release in `vacate`: an owner that sees the restored
+            // state also sees that it has no slot (litmus/vacate-enter.litmus).
             match task.state.cmpxchg(State::Idle, State::InUse, Acquire) {
                 Ok(_) => break,
                 Err(State::Recycled) => cpu_relax(),
                 Err(_) => {
-                    // The core entered twice without leaving. Only the owner gets here, so the slot
-                    // is its own all the same.
+                    // The core entered twice without leaving. Only the owner gets here, so the task
+                    // still has its slot.
                     warn_on!(true);
                     break;
                 }
@@ -298,10 +296,10 @@ impl Task {
         self.state.xchg(State::Idle, Full);
     }
 
-    /// Empties the cache of a task that is `Idle`, if `wanted` returns true for its slot. Returns
-    /// the slot if it was wanted, but the owner may be in it.
+    /// Empties the cache of a task that is `Idle`, if `wanted` returns true for its slot. If the
+    /// slot is wanted but the owner may be in it, returns the slot.
     ///
-    /// The wanted slots are retracted: only tasks that claimed one of them before can be in it.
+    /// The wanted slots are retracted, so only a task that claimed such a slot before can be in it.
     pub(crate) fn vacate(&self, wanted: impl Fn(Slot) -> bool, _: &mut Locked) -> Option<Slot> {
         // ORDERING: Acquire pairs with the full barrier in `leave`: if the task has moved to
         // another slot, the former slot is written after the task executed it
@@ -319,7 +317,7 @@ impl Task {
             return Some(slot);
         }
 
-        // The owner may have cached another slot between the two loads.
+        // The owner may have cached another slot since the first load.
         if Slot::new(self.cached.load(Relaxed)).is_some_and(wanted) {
             events::task_lost_slot();
             // INVARIANT: Another task writes while `Recycled`.
@@ -329,12 +327,12 @@ impl Task {
         // INVARIANT: `Recycled` -> `Idle` under the area's lock.
         //
         // ORDERING: Release pairs with the acquire in `enter`: an owner that enters after this sees
-        // that its slot is gone (litmus/vacate-enter.litmus).
+        // that it has no slot (litmus/vacate-enter.litmus).
         self.state.store(State::Idle, Release);
         None
     }
 
-    /// Resets a task whose owner is gone, and perhaps died in its slot. The caller takes the task
+    /// Resets a task whose owner exits, perhaps in the middle of a step. The caller takes the task
     /// off the list.
     pub(crate) fn evict(&self, _: &mut Locked) {
         if self.slot().is_some() {

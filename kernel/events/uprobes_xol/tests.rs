@@ -52,8 +52,8 @@ mod uprobes_xol {
             Ok(Self(KBox::try_pin_init(slots, GFP_KERNEL)?))
         }
 
-        /// Enters and returns a slot, if the area has one without growing and the task need not
-        /// wait.
+        /// Enters, and returns the slot. Returns `None` if the area would have to grow, or the task
+        /// to wait.
         fn enter(&self, task: &Arc<Task>, insn: &Insn, turn: bool) -> Option<Slot> {
             let entered = Task::enter(task.as_arc_borrow());
             if let Some(held) = entered.cached(insn) {
@@ -81,8 +81,8 @@ mod uprobes_xol {
             held.map(|held| held.slot())
         }
 
-        /// Tasks that are in all slots: the task `n` is in the slot for the instruction of the
-        /// probe `n`.
+        /// Fills all slots: the task `n` is in the slot for the instruction of the probe `n`.
+        /// Returns the tasks.
         fn fill(&self) -> Result<KVec<Arc<Task>>> {
             let mut tasks = KVec::with_capacity(FIRST_SLOTS, GFP_KERNEL)?;
             for probe in 0..FIRST_SLOTS {
@@ -164,8 +164,8 @@ mod uprobes_xol {
         Ok(seen.iter().filter(|seen| **seen).count())
     }
 
-    /// Checks that a set of instructions that differ in a few bits only, wherever these are, is
-    /// spread over the chains.
+    /// Checks that instructions that differ in a few neighbouring bits are spread over the chains,
+    /// wherever these bits are.
     #[test]
     fn instructions_are_spread() -> Result {
         let hasher = Hasher::new();
@@ -183,8 +183,8 @@ mod uprobes_xol {
         Ok(())
     }
 
-    /// A hash function that a program could know: it is the same for all areas, and of the first
-    /// word only.
+    /// A hash function that a program could know. It is the same for all areas, and depends on the
+    /// first word only.
     fn fixed_hash(word: usize) -> usize {
         const FACTOR: usize = 0x9e37_79b9_7f4a_7c15_u64 as usize;
 
@@ -193,8 +193,7 @@ mod uprobes_xol {
         hash.wrapping_mul(FACTOR) >> (usize::BITS - u16::BITS)
     }
 
-    /// Checks that instructions that a program chose for one chain of a known hash function are
-    /// spread over the chains of an area.
+    /// Checks that instructions with the same known hash are spread over the chains of an area.
     #[test]
     fn collisions_cannot_be_chosen() -> Result {
         const NUMBER: usize = 64;
@@ -209,7 +208,7 @@ mod uprobes_xol {
         let most = BUCKETS.min(NUMBER);
         assert!(chains(&Hasher::new(), &insns)? > most / 4);
 
-        // Nor do two areas have the same collisions.
+        // Two areas have different collisions.
         let (one, other) = (Hasher::new(), Hasher::new());
         let mut differ = false;
         for insn in &insns {
@@ -276,7 +275,7 @@ mod uprobes_xol {
         Ok(())
     }
 
-    /// Checks that a task that claims a slot too late has none.
+    /// Checks that a task that claims a slot too late has no slot.
     #[test]
     fn claim_of_a_wrong_slot_leaves_none() -> Result {
         let task = task()?;
@@ -337,7 +336,7 @@ mod uprobes_xol {
         let new = insn(FIRST_SLOTS);
         assert!(slots.enter(&late, &new, true).is_none());
 
-        // The slot of an instruction that a slot holds can still be shared.
+        // A slot that holds the instruction can still be shared.
         assert!(slots.enter(&late, &insn(0), true).is_some());
         slots.leave(&late);
 
@@ -411,7 +410,7 @@ mod uprobes_xol {
         Ok(())
     }
 
-    /// Checks that the collector still asks all tasks after a task without a slot died.
+    /// Checks that the collector still checks all tasks after a task without a slot died.
     #[test]
     fn evicting_a_task_without_a_slot_changes_nothing() -> Result {
         let slots = OnePage::new()?;
@@ -425,7 +424,7 @@ mod uprobes_xol {
 
         let unlisted = task()?;
         slots.evict(&unlisted);
-        // All tasks are asked, also the last one: tasks are in all slots.
+        // The collector checks all tasks, also the last one: tasks are in all slots.
         assert!(slots.enter(&late, &new, true).is_none());
         slots.evict(&late);
         slots.evict_all(&tasks);

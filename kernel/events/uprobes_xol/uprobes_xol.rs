@@ -2,8 +2,8 @@
 
 //! Slots for instructions that uprobes execute out of line (XOL).
 //!
-//! This file has the entry points for the uprobe core, which
-//! [`kernel/events/uprobes_xol.h`](srctree/kernel/events/uprobes_xol.h) declares, and nothing else.
+//! This file has only the entry points for the uprobe core, which
+//! [`kernel/events/uprobes_xol.h`](srctree/kernel/events/uprobes_xol.h) declares.
 //! The [design document] explains how slot management works, and why it is correct.
 //!
 //! [design document]: srctree/Documentation/trace/uprobes-xol-design.rst
@@ -42,8 +42,8 @@ const __LOG_PREFIX: &[u8] = b"uprobes_xol\0";
 
 /// Creates the area of the current process, mapped at `vaddr`, or anywhere if that is 0.
 ///
-/// May sleep; takes the mmap lock. Returns null when there is no memory, or no room in the address
-/// space, when the process has an area already, or when it is being killed.
+/// May sleep; takes the mmap lock. Returns null if there is no memory or no room in the address
+/// space, if the process has an area already, or if it is being killed.
 ///
 /// # Safety
 ///
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn uprobe_xol_alloc_utask() -> *mut uprobe_task {
     }
 }
 
-/// Frees a `struct uprobe_task`, and gives up the slot of `area` that its owner has cached, if any.
+/// Evicts the owner of a `struct uprobe_task` from `area`, and frees the `struct uprobe_task`.
 /// `area` is null if the process has none.
 ///
 /// Does not wait for other tasks. Takes spinlocks, which may sleep on `PREEMPT_RT`.
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn uprobe_xol_alloc_utask() -> *mut uprobe_task {
 pub unsafe extern "C" fn uprobe_xol_free_utask(area: *mut xol_area, utask: *mut uprobe_task) {
     // SAFETY: From `Arc::into_raw` in `uprobe_xol_alloc_utask()`, by the safety requirements.
     let task = unsafe { Arc::from_raw(utask.cast::<Task>()) };
-    // SAFETY: By the safety requirements an area, if there is one, and it outlives its tasks.
+    // SAFETY: By the safety requirements, `area` is null or an area, which outlives its tasks.
     if let Some(area) = unsafe { area.cast::<XolArea>().as_ref() } {
         area.evict(&task);
     }
@@ -134,19 +134,19 @@ pub unsafe extern "C" fn uprobe_xol_get_slot(
     let area = unsafe { &*area.cast::<XolArea>() };
     // SAFETY: From `Arc::into_raw`, and the reference belongs to the current task.
     let task = unsafe { ArcBorrow::from_raw(utask.cast::<Task>()) };
-    // SAFETY: It does not change, by the safety requirements, and was zeroed when it was allocated.
+    // SAFETY: By the safety requirements, `arch` does not change. It was allocated zeroed.
     let insn = unsafe { Insn::from_raw(arch) };
 
     area.get(task, insn).unwrap_or(0)
 }
 
-/// Waits for a slot when `uprobe_xol_get_slot()` had none, and returns the address.
+/// Waits for a slot after `uprobe_xol_get_slot()` found none, and returns the slot's address.
 ///
-/// Sleeps until there is one. Returns 0 when the task got a fatal signal meanwhile.
+/// Sleeps until there is a slot. Returns 0 if the task got a fatal signal meanwhile.
 ///
 /// # Safety
 ///
-/// `area` and `utask` are those of the current task, which asked for a slot and did not get one.
+/// `area` and `utask` are those of the current task, for which `uprobe_xol_get_slot()` returned 0.
 #[export]
 pub unsafe extern "C" fn uprobe_xol_wait_slot(
     area: *mut xol_area,
@@ -175,8 +175,8 @@ pub unsafe extern "C" fn uprobe_xol_put_slot(area: *mut xol_area, utask: *mut up
     area.put(unsafe { &*utask.cast::<Task>() });
 }
 
-/// Returns the page of `area` with the index `index`. If the area does not have that page yet, it
-/// grows. Returns null if it cannot. May sleep; the mmap lock may be held.
+/// Returns the page of `area` with the index `index`. If the area does not have that page yet, the
+/// area grows. Returns null if it cannot grow. May sleep; the mmap lock may be held.
 ///
 /// # Safety
 ///

@@ -9,9 +9,9 @@ use crate::bindings;
 /// Waits for a grace period of RCU Tasks Trace: until each read-side section that was running at
 /// the call has ended.
 ///
-/// Sleeps. A full barrier lies between the call and the end of each such section, and between the
-/// end of each such section and the return. A section that begins later sees what the caller wrote
-/// before the call.
+/// Sleeps. A full barrier lies between the call and the end of each such section. Another one lies
+/// between that end and the return. A section that begins later sees what the caller wrote before
+/// the call.
 ///
 /// # Examples
 ///

@@ -35,8 +35,8 @@ pub use new_wait_queue;
 /// A waiter keeps its place until it leaves the queue. Each waiter has a key. [`wake_all`] wakes
 /// all waiters with a given key, wherever they are in the queue.
 ///
-/// A waiter that leaves does not wake another one. If a waiter is killed after an event has woken
-/// it, the other waiters miss the event, unless the caller wakes one of them.
+/// A waiter that leaves the queue does not wake another waiter. If a waiter is killed after an
+/// event has woken it, the other waiters miss the event, except if the caller wakes one of them.
 ///
 /// # Looking before waking
 ///
@@ -52,7 +52,7 @@ pub use new_wait_queue;
 ///
 /// Without the barrier, the waker may not see the waiter, and the waiter may not see the change:
 /// the wake-up is lost. The barrier may be part of the change, as in an [`Atomic::xchg`] that is
-/// [`Full`]. A lock that protects the change, and that the condition takes, too, also serves.
+/// [`Full`]. Instead of the barrier, both the change and the condition may take the same lock.
 ///
 /// # Examples
 ///
@@ -155,8 +155,9 @@ unsafe extern "C" fn wake_matching(
     if !key.is_null() && key as usize != own.get() {
         return 0;
     }
-    // The entry keeps its place until the task leaves. After `autoremove_wake_function()` a task
-    // that comes later would find an empty queue, and take what this task was woken for.
+    // The entry keeps its place until the task leaves the queue. `autoremove_wake_function()` would
+    // remove it: a task that comes later would then find an empty queue, and could use up the event
+    // before this task runs.
     //
     // SAFETY: By the safety requirements.
     unsafe { bindings::default_wake_function(entry, mode, flags, key) }
@@ -207,12 +208,12 @@ impl WaitQueue {
 
     /// Waits until `condition` returns a value, and returns that value.
     ///
-    /// `condition` is called after the task was enqueued, and after each wake-up. The argument of
-    /// `condition` is whether the task is the first in the queue. `key` is for
-    /// [`wake_all`](Self::wake_all).
+    /// Calls `condition` after the task was enqueued, and after each wake-up. The argument of
+    /// `condition` is whether the task is the first in the queue. [`wake_all`](Self::wake_all)
+    /// finds the task by `key`.
     ///
-    /// `condition` is called with the task's state already set for sleeping: it must not sleep.
-    /// This function itself may, and thus needs process context without spinlocks held.
+    /// When `condition` is called, the task's state is already set for sleeping: `condition` must
+    /// not sleep. This function sleeps, so it needs process context without spinlocks held.
     ///
     /// # Errors
     ///
@@ -262,7 +263,8 @@ impl WaitQueue {
         result
     }
 
-    /// Returns whether `entry` is the first of the queue, as far as can be told without its lock.
+    /// Returns whether `entry` is the first of the queue. Does not take the queue's lock, so the
+    /// answer may be out of date.
     fn is_first(&self, entry: *mut bindings::wait_queue_entry) -> bool {
         // SAFETY: `head` was initialised by the constructor. Other tasks change the link under the
         // queue's lock, by a store that is not torn (`__list_add()`, `__list_del()`).

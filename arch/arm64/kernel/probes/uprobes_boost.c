@@ -33,10 +33,11 @@ void arch_uprobe_boost_fill(void *kaddr, size_t size)
 
 /**
  * arch_uprobe_boost - can this instruction be boosted?
- * @auprobe: as arch_uprobe_analyze_insn() has left it
+ * @auprobe: the instruction, after arch_uprobe_analyze_insn()
  *
- * Returns 0, or the bytes of the instruction in a slot. The load of a literal is
- * stepped, because the slot would need its address in a register.
+ * Returns the bytes of the instruction, or 0 if it cannot be boosted. The load of a
+ * literal is stepped, because the kernel must first put the literal's address into a
+ * register.
  */
 u8 arch_uprobe_boost(const struct arch_uprobe *auprobe)
 {
@@ -60,7 +61,7 @@ u8 arch_uprobe_boost(const struct arch_uprobe *auprobe)
  * @bytes: UPROBE_BOOST_GRANULE bytes
  *
  * Returns false if the next instruction is out of reach, or outside of user space.
- * A return needs no branch to it.
+ * The slot of a return ends with a breakpoint instead of a branch.
  */
 bool arch_uprobe_boost_insn(const struct arch_uprobe *auprobe, unsigned long bp_vaddr,
 			    unsigned long vaddr, u8 *bytes)
@@ -97,16 +98,16 @@ void arch_uprobe_boosted_leave(struct pt_regs *regs, unsigned long next)
  * arch_uprobe_boosted_step - begins a step in a boosted slot
  * @copy: the instruction for arch_uprobe_post_xol() and arch_uprobe_abort_xol()
  * @regs: of the current task, which is at the slot's start
- * @boost: arch_uprobe_boost() of the probe
+ * @boost: the result of arch_uprobe_boost() for the probe
  *
- * The end of a step is the same for all instructions: @copy is not needed.
+ * @copy is not filled, because the end of a step is the same for all instructions.
  */
 void arch_uprobe_boosted_step(struct arch_uprobe *copy, struct pt_regs *regs, u8 boost)
 {
 	arch_uprobe_pre_xol(copy, regs);
 }
 
-/* A step ends with an exception of its own. */
+/* A step ends with a debug exception, never at a breakpoint. */
 bool arch_uprobe_boosted_step_ended(struct pt_regs *regs)
 {
 	return false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of boosted uprobes: what is boosted, and what its slot holds.
+ * KUnit tests of boosted uprobes: which instructions are boosted, and the contents of
+ * their slots.
  *
  * Included by uprobes_boost.c. See uprobes_insn_test.c for the table of instructions.
  */

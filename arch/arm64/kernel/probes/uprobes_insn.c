@@ -16,15 +16,15 @@
  *
  * A UPROBE_INSN_FREE instruction has these properties:
  * - It neither reads nor writes pc.
- * - It depends on no other instruction in memory, as MOVPRFX and the memory copy
+ * - It does not depend on its neighbours in memory. MOVPRFX and the memory copy
  *   instructions do.
- * - It raises no exception on purpose.
- * - If it faults, executing it again is right.
- * - An exception directly before or after it does no harm. Exclusives are not in
- *   the table, because an exception clears the monitor.
+ * - Its purpose is not to raise an exception.
+ * - If it faults, it can be executed again.
+ * - An exception directly before or after it does no harm. For exclusives it does: an
+ *   exception clears the exclusive monitor.
  *
- * Encodings in a row that are not allocated raise an exception at any address.
- * Emulated instructions need no row.
+ * A row may contain encodings that are not allocated, because they raise an exception
+ * at any address. Emulated instructions need no row.
  */
 static const struct uprobe_insn_rule {
 	u32			mask;
@@ -118,9 +118,9 @@ enum uprobe_insn_class uprobe_insn_class(u32 insn)
 }
 
 /*
- * A literal is loaded from the address in the destination register, where
- * simulate_literal_address() has put its address. A prefetch, and a load into XZR,
- * have no effect that a program could rely on.
+ * The step of a literal load reads the literal's address from the destination register,
+ * where simulate_literal_address() has put it. A prefetch, and a load into XZR, are
+ * emulated as NOP: they have no effect that a program could rely on.
  */
 static enum probe_insn decode_literal(struct arch_uprobe *auprobe, u32 insn)
 {
@@ -145,8 +145,9 @@ static enum probe_insn decode_literal(struct arch_uprobe *auprobe, u32 insn)
 }
 
 /*
- * Decodes the instruction of a probe, and makes the one to execute out of line.
- * Programs may do more than the kernel itself, whose rules come first.
+ * Decodes the instruction of a probe, and makes the instruction to execute out of line.
+ * The rules for the kernel's own code come first. If they refuse an instruction, the
+ * table may still accept it for programs.
  */
 enum probe_insn arm_uprobe_decode_insn(struct arch_uprobe *auprobe)
 {

@@ -8,15 +8,15 @@
 
 struct arch_uprobe;
 
-/* How a program's instruction behaves out of line */
+/* Classes of a program's instructions, by their behaviour out of line */
 enum uprobe_insn_class {
-	/* It may need its own address or its neighbours. */
+	/* The instruction may depend on its own address or on its neighbours. */
 	UPROBE_INSN_BOUND,
-	/* It does the same at any address, and the next instruction lies behind it. */
+	/* It does the same at any address, and the program goes on at the next instruction. */
 	UPROBE_INSN_FREE,
-	/* As UPROBE_INSN_FREE, but it goes on at an address in a register. */
+	/* It does the same at any address, and the program goes on at an address in a register. */
 	UPROBE_INSN_RETURN,
-	/* It loads a general register from an address relative to pc. */
+	/* It loads a general register from an address relative to pc, or prefetches from there. */
 	UPROBE_INSN_LITERAL,
 };
 

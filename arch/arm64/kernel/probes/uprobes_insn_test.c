@@ -22,7 +22,7 @@ struct insn_case {
 	enum probe_insn		decoded;
 };
 
-/* Each row of the table has at least one of these. */
+/* Each row of uprobe_insn_rules applies to at least one of these instructions. */
 static const struct insn_case insn_cases[] = {
 	{ "addg x0, x1, #16, #1", 0x91810420, FREE, GOOD },
 	{ "smax x0, x1, #3", 0x91c00c20, FREE, GOOD },
@@ -323,7 +323,7 @@ struct emulate_case {
 	u32		flags;
 };
 
-/* The flags are N and V before. */
+/* Before each instruction, the flags N and V are set. */
 static const struct emulate_case emulate_cases[] = {
 	{ "add x0, x1, #1", 0x91000420, -1, 0, 0, N | V },
 	{ "add x0, x1, #1, lsl #12", 0x91400420, 1, 0, 0x1001, N | V },

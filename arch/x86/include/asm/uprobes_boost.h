@@ -13,13 +13,13 @@
 struct insn;
 
 #ifdef CONFIG_UPROBES_XOL_BOOST
-/* Most instructions and the jump behind them take one granule, the longest ones two. */
+/* Bytes of a granule. A slot is one granule, or two if the instruction is long. */
 enum { UPROBE_BOOST_GRANULE = 16 };
 
-/* Of the jump, and of an operand that is relative to ip */
+/* Bytes that the jump, and an operand relative to ip, reach in both directions */
 #define UPROBE_BOOST_REACH	SZ_2G
 
-/* int3 */
+/* The byte of int3 */
 enum { UPROBE_BOOST_FILL = UPROBE_SWBP_INSN };
 
 static inline void arch_uprobe_boost_fill(void *kaddr, size_t size)
@@ -28,8 +28,7 @@ static inline void arch_uprobe_boost_fill(void *kaddr, size_t size)
 }
 
 /*
- * A debugger that steps the program sets TF. Boosted instructions are those of 64-bit
- * mode.
+ * A debugger that single-steps the program sets TF. Only 64-bit code is boosted.
  */
 static inline bool arch_uprobe_may_boost(struct pt_regs *regs)
 {

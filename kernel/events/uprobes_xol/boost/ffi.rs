@@ -17,21 +17,21 @@ use kernel::{
 
 pub(crate) use kernel::bindings::{pid, uprobe_boost_place, uprobe_boosted};
 
-/// Bytes of a granule: of a slot, or of half a slot.
+/// Bytes of a granule, which is a slot or half a slot.
 pub(crate) const GRANULE: usize = bindings::UPROBE_BOOST_GRANULE as usize;
 /// Bytes that a direct jump reaches in each direction.
 pub(crate) const REACH: usize = bindings::UPROBE_BOOST_REACH as usize;
-/// Bytes of an area, to which it is aligned.
+/// The size and the alignment of an area, in bytes.
 pub(crate) const AREA_SIZE: usize = 1 << bindings::UPROBE_BOOST_AREA_SHIFT;
 /// The most areas of a process.
 pub(crate) const AREAS: usize = bindings::UPROBE_BOOST_AREAS as usize;
-/// The lowest bit of the number in a key. The bits below are what `arch_uprobe_boost()` returned.
+/// The lowest bit of the number in a key. The bits below are the result of `arch_uprobe_boost()`.
 pub(crate) const KEY_SHIFT: u32 = bindings::UPROBE_BOOST_KEY_SHIFT;
 /// The smallest number of a probe.
 pub(crate) const FIRST_KEY: u64 = bindings::UPROBE_BOOST_FIRST_KEY as u64;
-/// In place of an address: the slot would be out of reach.
+/// The value that means, in place of an address, that the slot would be out of reach.
 pub(crate) const STEPPED: usize = bindings::UPROBE_BOOST_STEPPED as usize;
-/// The slot has two granules.
+/// The flag of a slot that has two granules.
 pub(crate) const PAIR: u64 = bindings::UPROBE_BOOST_PAIR as u64;
 /// The bits that `arch_uprobe_boost()` uses.
 pub(crate) const BOOST: u64 = (bindings::UPROBE_BOOST_LENGTH
@@ -46,7 +46,7 @@ pub(crate) fn current_mm() -> Option<ARef<Mm>> {
 }
 
 /// Makes the bytes of the slot at `vaddr` for the probe at `bp_vaddr`. Returns false if the slot
-/// cannot reach what it must. Any context.
+/// would not reach the next instruction or the operand. Any context.
 ///
 /// # Safety
 ///
@@ -61,14 +61,14 @@ pub(crate) unsafe fn boost_insn(
     unsafe { bindings::arch_uprobe_boost_insn(arch, bp_vaddr, vaddr, bytes.as_mut_ptr()) }
 }
 
-/// Fills a page with breakpoints, which no task executes yet. Does not sleep.
+/// Fills a page that no task uses yet with breakpoints. Does not sleep.
 pub(crate) fn fill_page(page: &Page) {
-    // SAFETY: A page, and no task uses what it contains.
+    // SAFETY: `page` is a page, and no task uses its contents.
     unsafe { bindings::uprobe_boost_fill_page(page.as_ptr()) };
 }
 
-/// Maps an area within reach of `bp_vaddr` for the current process, and calls `mapped` with its
-/// address before a task can use it. May sleep; takes the mmap lock.
+/// Maps an area within reach of `bp_vaddr` for the current process. Calls `mapped` with the area's
+/// address before any task can use the area. May sleep; takes the mmap lock.
 ///
 /// # Errors
 ///
@@ -86,14 +86,14 @@ pub(crate) fn map_area<F: FnOnce(usize)>(bp_vaddr: usize, mapped: F) -> Result {
     }
 
     let mut mapped = Some(mapped);
-    // SAFETY: The current task has an `mm`: it hit a probe. `call` gets what it requires, and the
-    // function does not keep it.
+    // SAFETY: The current task has an `mm`: it hit a probe. `mapped` is an `Option<F>`, as `call`
+    // requires, and C does not keep the pointer.
     to_result(unsafe {
         bindings::uprobe_boost_map_area(bp_vaddr, Some(call::<F>), (&raw mut mapped).cast())
     })
 }
 
-/// A mapping of which no task can map a page now.
+/// The mapping of an area, locked: no task can map a page of it now.
 pub(crate) struct LockedMapping(*mut bindings::vm_area_struct);
 
 impl LockedMapping {
@@ -122,7 +122,7 @@ pub(crate) fn lock_area<F: FnMut(LockedMapping)>(mm: &MmWithUser, vaddr: usize, 
         (unsafe { &mut *locked.cast::<F>() })(LockedMapping(vma));
     }
 
-    // SAFETY: `call` gets what it requires, and the function does not keep it.
+    // SAFETY: C passes to `call` what it requires, and does not keep the pointer.
     unsafe {
         bindings::uprobe_boost_lock_area(
             mm.as_raw(),
@@ -139,7 +139,7 @@ pub(crate) fn is_probed(mm: &MmWithUser, bp_vaddr: usize, _: &MmapReadGuard<'_>)
     unsafe { bindings::uprobe_boost_is_probed(mm.as_raw(), bp_vaddr) }
 }
 
-/// Calls `visit` with the instruction pointer of each task of the process, as it is at some moment
+/// Calls `visit` with the instruction pointer that each task of the process has at some moment
 /// during the call. Returns false if it could not look at all tasks.
 ///
 /// Sleeps, but `visit` must not sleep. Waits for other CPUs.
@@ -152,7 +152,7 @@ pub(crate) fn visit_ips<F: FnMut(usize)>(mm: &MmWithUser, mut visit: F) -> bool 
         (unsafe { &mut *visit.cast::<F>() })(ip);
     }
 
-    // SAFETY: `call` gets what it requires, and the function does not keep it.
+    // SAFETY: C passes to `call` what it requires, and does not keep the pointer.
     unsafe {
         bindings::uprobe_boost_visit_ips(
             mm.as_raw(),

@@ -2,12 +2,15 @@
 
 //! Boosted slots, which a task leaves by a jump instead of a debug exception.
 //!
-//! A boosted slot belongs to a probe and its address. It lies in an area of its own kind, within
-//! reach of the probe: a direct jump leads back to the program, and an operand that is relative to
-//! the instruction pointer is within reach, too. A process has several such areas.
+//! A boosted slot belongs to a probe and an address of the probe. It lies in a boosted area within
+//! reach of this address: a direct jump leads back to the program, and the slot can reach an
+//! operand that is relative to the instruction pointer. A process may have several boosted areas.
 //!
-//! A hit finds the slot in a table, without a lock. A slot whose probe is gone is *retired*. When no
-//! task is in it, it is *reclaimed*; see [`reclaim`].
+//! A hit finds the slot in a table, without a lock. A slot whose probe is gone is *retired*, and
+//! *reclaimed* when no task is in it; see [`reclaim`].
+//!
+//! In this directory, *slot* and *area* mean boosted slot and boosted area. *The lock* is
+//! [`BoostedSlots::inner`].
 
 mod ffi;
 mod reclaim;
@@ -37,33 +40,33 @@ use kernel::{
 use slots::{Inner, NewArea, NoSlot};
 use table::{flags, Key, Table};
 
-/// Milliseconds for which hits do not ask for a slot, after there was no memory or no room. Asking
+/// Milliseconds for which hits make no slot after there was no memory or no room. Another attempt
 /// takes a lock, which does not matter at this rate.
 const RETRY_AFTER: Msecs = 100;
 
-/// Regions of the address space, as large as a jump reaches, for which hits are told apart when
-/// there is no room. Each is used again after as many others.
+/// The number of entries of `not_before`. A region of the address space is as large as a jump
+/// reaches. Regions whose numbers are equal modulo this share an entry.
 const REGIONS: usize = 16;
 
 /// The boosted slots of a process.
 ///
-/// The first hit that needs one makes it. The process's `mm` has a reference, and the work item has
-/// one while it is queued.
+/// The first hit that needs a boosted slot creates this. The process's `mm` has a reference, and
+/// the work item has one while it is queued.
 #[pin_data]
 #[repr(C)]
 pub(crate) struct BoostedSlots {
-    /// The parts that C knows are the first fields. C alone uses `tgid`.
+    /// C knows the first two fields. Only C uses `tgid`.
     filter: Atomic<u64>,
     tgid: Atomic<*mut pid>,
-    /// For each region, the time in ticks before which hits do not ask for a slot.
+    /// For each region, the time in ticks before which hits make no slot.
     not_before: [Atomic<usize>; REGIONS],
     table: Table,
     /// `None` in tests without a process.
     mm: Option<ARef<Mm>>,
-    /// Held by the task that adds an area. It is taken before the mmap lock.
+    /// Held by a task that adds an area. Taken before the mmap lock.
     #[pin]
     adding: Mutex<()>,
-    /// It is taken after the mmap lock. No task waits for a grace period while it holds this lock.
+    /// Taken after the mmap lock. No task waits for a grace period while it holds this lock.
     #[pin]
     inner: Mutex<Inner>,
     #[pin]
@@ -98,12 +101,13 @@ unsafe extern "C" fn uprobe_boosted_free(boosted: *mut uprobe_boosted) {
     drop(unsafe { Arc::from_raw(boosted.cast::<BoostedSlots>()) });
 }
 
-/// Finds the slot of a probe, and returns its address, or 0. Takes no lock, and writes nothing.
+/// Finds the slot of a probe, and returns the slot's address, or 0. Takes no lock, and writes
+/// nothing.
 ///
 /// # Safety
 ///
-/// `boosted` is that of the current process. The current task is an RCU Tasks Trace reader until it
-/// has the address for its instruction pointer.
+/// `boosted` is that of the current process. The current task is an RCU Tasks Trace reader until
+/// its instruction pointer is the slot's address.
 #[export]
 unsafe extern "C" fn uprobe_boosted_find(
     boosted: *mut uprobe_boosted,
@@ -116,14 +120,15 @@ unsafe extern "C" fn uprobe_boosted_find(
     unsafe { slots.table.find(Key::new(key), bp_vaddr) }.unwrap_or(0)
 }
 
-/// Finds the slot of a probe, or makes one, and returns its address. Returns 0 if the instruction
-/// must be stepped, or `UPROBE_BOOST_STEPPED` if this is recorded from now on.
+/// Finds the slot of a probe, or makes one, and returns the slot's address. Returns 0 if the
+/// instruction must be stepped. Returns `UPROBE_BOOST_STEPPED` if the slot would be out of reach,
+/// and a record says so from now on.
 ///
 /// May sleep; takes the mmap lock. Does not wait for hits.
 ///
 /// # Safety
 ///
-/// As for `uprobe_boosted_find()`. `arch` is that of the probe, whose key is `key`.
+/// As for `uprobe_boosted_find()`. `arch` and `key` are those of the probe.
 #[export]
 unsafe extern "C" fn uprobe_boosted_make(
     boosted: *mut uprobe_boosted,
@@ -150,8 +155,8 @@ unsafe extern "C" fn uprobe_boosted_make(
     }
 }
 
-/// Retires the slot of a probe, if there is one, and has it reclaimed. May sleep. The mmap lock may
-/// be held.
+/// Retires the slot of a probe, if there is one, and queues the work item that reclaims it. May
+/// sleep. The mmap lock may be held.
 ///
 /// # Safety
 ///
@@ -167,8 +172,8 @@ unsafe extern "C" fn uprobe_boosted_remove(
     BoostedSlots::remove(slots, Key::new(key), bp_vaddr);
 }
 
-/// Finds the boosted slot that `ip` is in, and writes what that means to `place`. Returns false if
-/// `ip` is in no boosted slot.
+/// Finds the boosted slot that `ip` is in, and describes it in `place`. Returns false if `ip` is in
+/// no boosted slot.
 ///
 /// Any context.
 ///
@@ -198,8 +203,8 @@ unsafe extern "C" fn uprobe_boosted_at(
     true
 }
 
-/// Returns the page of the area at `vaddr` with the index `index`, which it adds if it is not there
-/// yet. Returns null when there is no memory. May sleep. The mmap lock may be held.
+/// Returns the page with the index `index` of the area at `vaddr`. Adds the page if the area does
+/// not have it yet. Returns null if there is no memory. May sleep. The mmap lock may be held.
 ///
 /// # Safety
 ///
@@ -255,14 +260,15 @@ impl BoostedSlots {
             return Err(NoSlot::NotNow);
         }
         for _ in 0..2 {
-            // Very many tasks may need a slot at the same time, which the others get later.
+            // Many tasks may need a slot at the same time. A task that does not get the lock at
+            // once steps, and makes a slot at a later hit.
             let made = {
                 let mut inner = this.inner.try_lock().ok_or(NoSlot::NotNow)?;
                 inner.make(&this.table, key, bp_vaddr, &write)
             };
             match made {
                 Err(NoSlot::NoArea { full }) => {
-                    // Maybe with slots for text that was unmapped.
+                    // The areas may be full of slots for text that was unmapped.
                     if full && this.inner.lock().ask_for_sweep() {
                         Arc::<Self>::from(this).reclaim_later();
                     }
@@ -302,16 +308,16 @@ impl BoostedSlots {
         ffi::map_area(bp_vaddr, |vaddr| self.mapped(area, vaddr))
     }
 
-    /// Takes a new area into use, which is mapped at `vaddr`.
+    /// Adds the new area `area`, which was mapped at `vaddr`.
     fn mapped(&self, area: NewArea, vaddr: usize) {
         // ORDERING: Relaxed: a task that gets into a slot of the area saw the slot's key, which is
-        // published later (litmus/boost-find.litmus). Only the task that adds an area writes this.
+        // published later (litmus/boost-find.litmus). Only the holder of `adding` writes this.
         let filter = self.filter.load(Relaxed) | (1 << (vaddr / AREA_SIZE % 64));
         self.filter.store(filter, Relaxed);
         self.inner.lock().add_area(&self.table, area, vaddr);
     }
 
-    /// The page with this index of the area at `vaddr`. May sleep.
+    /// Returns the page with the index `index` of the area at `vaddr`. May sleep.
     fn page(&self, vaddr: usize, index: usize) -> Option<*mut page> {
         let mut guard = self.inner.lock();
         let area = guard.area_at(&self.table, vaddr)?;
@@ -325,7 +331,7 @@ impl BoostedSlots {
         }
     }
 
-    /// Marks the slot that a task is in, if it waits to be reclaimed.
+    /// Marks the slot at `ip`, which a task is in, if the slot is about to be reclaimed.
     ///
     /// # Safety
     ///
@@ -341,14 +347,14 @@ impl BoostedSlots {
         &self.not_before[bp_vaddr / REACH % REGIONS]
     }
 
-    /// Returns whether hits in the region of `bp_vaddr` must not ask for a slot now. Takes no lock.
+    /// Returns whether hits in the region of `bp_vaddr` must not make a slot now. Takes no lock.
     fn is_forbidden(&self, bp_vaddr: usize) -> bool {
-        // ORDERING: Relaxed: decides nothing but how soon a change is noticed.
+        // ORDERING: Relaxed: decides nothing except how soon a hit notices a change.
         let not_before = self.not_before(bp_vaddr).load(Relaxed);
         not_before.wrapping_sub(jiffies::now()) as isize > 0
     }
 
-    /// Makes hits in the region of `bp_vaddr` not ask for a slot, for [`RETRY_AFTER`] milliseconds.
+    /// Keeps hits in the region of `bp_vaddr` from making slots, for [`RETRY_AFTER`] milliseconds.
     fn forbid(&self, bp_vaddr: usize) {
         let until = jiffies::now().wrapping_add(msecs_to_jiffies(RETRY_AFTER));
         self.not_before(bp_vaddr).store(until, Relaxed);

@@ -2,9 +2,9 @@
 
 //! Reclaiming of boosted slots whose probes are gone.
 //!
-//! A task leaves a boosted slot by the slot's jump, without the kernel's notice. The task's
-//! instruction pointer shows whether it is in the slot. It can be read while the task does not run,
-//! or is interrupted:
+//! The kernel does not notice when a task leaves a boosted slot by the slot's jump. But the task's
+//! instruction pointer shows whether the task is in the slot. The kernel can read it while the task
+//! does not run, or is interrupted:
 //!
 //! ```text
 //!   the probe   .-------.   a work item   .---------.   no task was seen
@@ -18,10 +18,10 @@
 //!
 //! A hit finds a slot and sets the instruction pointer of its task to the slot's address within one
 //! read-side section of RCU Tasks Trace. So after a grace period, each task that had found a
-//! retired slot has got into it, and may have left it. No other task gets into it
+//! retired slot is in the slot or has left it. No other task gets into it
 //! (litmus/boost-grace.litmus). A task whose instruction pointer is elsewhere after that does not
-//! come back: only the slot's address in the instruction pointer leads there, and neither a signal
-//! nor a debugger ever gets to know that address.
+//! come back: neither a signal handler nor a debugger ever sees an address in the slot that it
+//! could restore.
 
 use super::{
     ffi::{is_probed, lock_area, visit_ips},
@@ -37,10 +37,11 @@ use kernel::{
     workqueue::{self, impl_has_delayed_work, WorkItem}, //
 };
 
-/// Milliseconds from the first removal of a probe until its slot is reclaimed: others follow.
+/// Milliseconds from the removal of a probe until the work item runs. Meanwhile, more probes may be
+/// removed.
 const DELAY: Msecs = 20;
 
-/// Milliseconds until a slot that a task was in is looked at again.
+/// Milliseconds until the work item runs again, if slots are still retired.
 const RETRY: Msecs = 500;
 
 impl_has_delayed_work! {
@@ -59,21 +60,21 @@ impl WorkItem for BoostedSlots {
 }
 
 impl BoostedSlots {
-    /// Has slots reclaimed, unless this is about to happen. Any context in which a spinlock may be
-    /// taken.
+    /// Queues the work item that reclaims slots, unless it is queued. Any context in which a
+    /// spinlock may be taken.
     pub(crate) fn reclaim_later(self: &Arc<Self>) {
         self.enqueue(DELAY);
     }
 
     fn enqueue(self: &Arc<Self>, delay: Msecs) {
-        // An error means that the work item is queued.
+        // An error means that the work item is queued already.
         let _ = workqueue::system_long().enqueue_delayed(self.clone(), msecs_to_jiffies(delay));
     }
 
-    /// Reclaims the slots whose probes are gone. May sleep for long; holds no lock for long. Returns
-    /// false if the process is gone.
+    /// Reclaims retired slots. May sleep for long; holds no lock for long. Returns false if the
+    /// process is gone.
     fn reclaim(&self) -> bool {
-        // The last reference must not be put here: the `mm` frees these slots.
+        // The last reference must not be dropped here, because that frees these slots.
         let mm = || {
             Some(MmWithUser::into_mmput_async(
                 self.mm.as_ref()?.mmget_not_zero()?,
@@ -96,24 +97,24 @@ impl BoostedSlots {
         let complete = visit_ips(&mm, |ip| unsafe { self.occupy(ip) });
         self.finish(complete);
         let pages = self.give_back(&mm);
-        // The process's files are not kept open meanwhile.
+        // A process that exits meanwhile can release its mappings and files.
         drop(mm);
         if !pages.is_empty() {
-            // Interrupts look at records, too.
+            // Interrupts may still read the records of these pages.
             rcu::synchronize_rcu();
         }
         true
     }
 
-    /// Makes the retired slots wait for a grace period, which begins later.
+    /// Makes the retired slots wait for a grace period, which begins after this.
     pub(crate) fn begin(&self) {
         self.inner
             .lock()
             .for_retired(|page| page.change(Retired::Fresh, Retired::Waiting));
     }
 
-    /// Makes the slots unused that waited for a grace period which is over, and in which no task was
-    /// seen. Makes none unused unless all tasks were seen, which `complete` says.
+    /// Ends the wait for a grace period. If `complete`, all tasks were seen: reclaims the slots
+    /// that waited and in which no task was seen. Makes all other retired slots `Fresh`.
     pub(crate) fn finish(&self, complete: bool) {
         self.inner.lock().for_retired(|page| {
             if complete {
@@ -124,8 +125,8 @@ impl BoostedSlots {
         });
     }
 
-    /// Takes the pages without slots from their areas. They may be freed after a grace period of
-    /// RCU.
+    /// Takes the pages without slots from their areas. The caller may free them after a grace
+    /// period of RCU.
     fn give_back(&self, mm: &MmWithUser) -> KVec<SlotPage> {
         let mut pages: KVec<SlotPage> = KVec::new();
         let areas = self.inner.lock().areas.len();
@@ -140,9 +141,9 @@ impl BoostedSlots {
                 let mut inner = self.inner.lock();
                 for page in 0..PAGES {
                     if let Some(empty) = inner.take_empty(&self.table, index, page) {
-                        // Before another task can add the page again.
+                        // The lock is still held: no other task can add the page again before this.
                         mapping.unmap_page(page);
-                        // There is room.
+                        // There is room: it was reserved above.
                         let _ = pages.push_within_capacity(empty);
                     }
                 }
@@ -151,7 +152,7 @@ impl BoostedSlots {
         pages
     }
 
-    /// Retires the slots whose text has no breakpoint any more.
+    /// Sweeps: retires the slots whose text has no breakpoint any more.
     fn sweep(&self, mm: &MmWithUser) {
         let areas = self.inner.lock().areas.len();
         for (area, page) in (0..areas).flat_map(|area| (0..PAGES).map(move |page| (area, page))) {
@@ -168,7 +169,7 @@ impl BoostedSlots {
                     }
                 }
             }
-            // This lock is taken before that of the slots.
+            // The mmap lock is taken before the lock of the slots.
             let locked = mm.mmap_read_lock();
             for (key, bp_vaddr) in probes {
                 if !is_probed(mm, bp_vaddr, &locked) {

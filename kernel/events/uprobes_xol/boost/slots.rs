@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The memory of boosted slots, which the lock protects.
+//! The memory of boosted slots, and the data that the lock protects.
 
 use super::{
     super::ffi::{arch_uprobe, count, write_insn, Counter},
@@ -15,7 +15,7 @@ use kernel::{
 };
 use pin_init::init_array_from_fn;
 
-/// Milliseconds between two sweeps. Each looks at all slots of the process.
+/// Milliseconds between two sweeps, at least. A sweep looks at all slots of the process.
 const SWEEP_AFTER: Msecs = 5000;
 
 /// Proof that the lock of boosted slots is held. There is one `Locked`, which the lock protects.
@@ -29,13 +29,13 @@ static_assert!(align_of::<Bytes>() >= align_of::<arch_uprobe>());
 
 /// The reason why a probe gets no slot.
 pub(crate) enum NoSlot {
-    /// No area in reach has room. `full` is true if there is one in reach.
+    /// No area in reach has room. `full` is true if there is an area in reach.
     NoArea { full: bool },
-    /// The slot would not reach what it must.
+    /// The slot would not reach the next instruction or the operand.
     Unreachable,
     /// There is no memory, or the chain is too long.
     NoMemory,
-    /// A later hit may get one.
+    /// A later hit may get a slot.
     NotNow,
 }
 
@@ -43,13 +43,14 @@ pub(crate) enum NoSlot {
 pub(crate) struct SlotPage {
     memory: Page,
     records: KBox<Records>,
-    /// Granules that are not unused.
+    /// The number of granules that are not unused.
     used: usize,
-    /// Slots.
+    /// The number of slots that are not unused, retired slots included.
     slots: usize,
-    /// Slots that are retired.
+    /// The number of retired slots.
     pub(crate) retired: usize,
-    /// For slots of one granule and of two, the first granule that may be unused.
+    /// The granule from which a search for an unused slot begins, for slots of one granule and of
+    /// two.
     from: [usize; 2],
 }
 
@@ -79,7 +80,7 @@ impl SlotPage {
         self.used == 0
     }
 
-    /// The first granule of an unused slot of this size.
+    /// Returns the first granule of an unused slot of `granules` granules.
     fn unused(&self, granules: usize) -> Option<usize> {
         if self.used + granules > GRANULES {
             return None;
@@ -92,14 +93,14 @@ impl SlotPage {
             })
     }
 
-    /// Finds an unused slot of this size, and does not look again before the place where it is.
+    /// Finds an unused slot of `granules` granules. The next search begins there.
     fn find(&mut self, granules: usize) -> Option<usize> {
         let first = self.unused(granules);
         self.from[granules - 1] = first.unwrap_or(GRANULES);
         first
     }
 
-    /// Counts a slot that has got a probe.
+    /// Counts a slot that was assigned to a probe.
     fn take(&mut self, first: usize, granules: usize) {
         if granules == 2 {
             self.records[first + 1].set_second();
@@ -109,7 +110,7 @@ impl SlotPage {
         count(Counter::Boosted, 1);
     }
 
-    /// Makes the granules of a slot unused, which no task is in.
+    /// Makes a slot unused that no task is in.
     pub(crate) fn put(&mut self, first: usize) {
         let granules = self.records[first].granules();
         for record in &self.records[first..first + granules] {
@@ -136,16 +137,16 @@ impl Drop for SlotPage {
 pub(crate) struct Inner {
     /// The pages of each area.
     pub(crate) areas: KVec<KBox<[Option<SlotPage>; PAGES]>>,
-    /// Records that are in chains.
+    /// The number of records in chains.
     linked: usize,
-    /// Whether some probes may be gone without notice, because their text was unmapped.
+    /// Whether a sweep was asked for.
     sweep: bool,
-    /// The time in ticks before which there is no other sweep.
+    /// The time in ticks before which no sweep may begin.
     no_sweep_before: Jiffies,
     pub(crate) locked: Locked,
 }
 
-/// Room for an area, which the process gets when the area is mapped.
+/// The data of an area that is not mapped yet.
 pub(crate) struct NewArea {
     area: KBox<Area>,
     pages: KBox<[Option<SlotPage>; PAGES]>,
@@ -165,8 +166,7 @@ impl NewArea {
     }
 }
 
-/// Returns whether every slot of an area can reach every byte of the instruction at `bp_vaddr`, and
-/// back.
+/// Returns whether every slot of an area is within reach of the instruction at `bp_vaddr`.
 fn in_reach(table: &Table, area: usize, bp_vaddr: usize) -> bool {
     table
         .area(area)
@@ -174,7 +174,7 @@ fn in_reach(table: &Table, area: usize, bp_vaddr: usize) -> bool {
 }
 
 impl Inner {
-    /// The data of a process without areas. May sleep.
+    /// Creates the data of a process without areas. May sleep.
     ///
     /// # Errors
     ///
@@ -189,13 +189,13 @@ impl Inner {
         })
     }
 
-    /// Asks for a sweep. Returns false if there was one lately.
+    /// Asks for a sweep. Returns false if the last sweep was less than [`SWEEP_AFTER`] ago.
     pub(crate) fn ask_for_sweep(&mut self) -> bool {
         self.sweep = self.no_sweep_before.wrapping_sub(jiffies::now()) as isize <= 0;
         self.sweep
     }
 
-    /// Returns whether a sweep was asked for. Then the caller does it.
+    /// Returns whether a sweep was asked for. If so, the caller sweeps.
     pub(crate) fn begin_sweep(&mut self) -> bool {
         if self.sweep {
             self.no_sweep_before = jiffies::now().wrapping_add(msecs_to_jiffies(SWEEP_AFTER));
@@ -208,8 +208,8 @@ impl Inner {
         self.areas.len() < AREAS
     }
 
-    /// Adds an area, which is mapped at `vaddr`. If the process has unmapped an area there, that
-    /// area's pages are in the new mapping.
+    /// Adds an area, which is mapped at `vaddr`. If the process has unmapped an earlier area at
+    /// this address, the new mapping serves the earlier area instead.
     pub(crate) fn add_area(&mut self, table: &Table, new: NewArea, vaddr: usize) {
         if self.area_at(table, vaddr).is_some() {
             return;
@@ -217,7 +217,7 @@ impl Inner {
         let NewArea { mut area, pages } = new;
         area.vaddr = vaddr;
         let index = self.areas.len();
-        // The capacity is there.
+        // There is capacity for all areas.
         if self.areas.push_within_capacity(pages).is_ok() {
             table.add_area(index, area, &mut self.locked);
             count(Counter::BoostAreas, 1);
@@ -242,8 +242,8 @@ impl Inner {
         })
     }
 
-    /// Finds the slot of a probe, or makes one. `write` makes the bytes of a slot at an address, and
-    /// returns false if the slot would not reach what it must. Returns the slot's address.
+    /// Finds the slot of a probe, or makes one. Returns the slot's address. `write` makes the bytes
+    /// of a slot at an address, and returns false if that slot would be out of reach.
     ///
     /// May sleep.
     pub(crate) fn make(
@@ -291,8 +291,8 @@ impl Inner {
         }
     }
 
-    /// Finds an unused slot within reach of `bp_vaddr`: its area, page and granule. Adds a page if
-    /// there is none.
+    /// Finds an unused slot within reach of `bp_vaddr`. Adds a page if no page has one. Returns the
+    /// slot's area, page and granule.
     fn find_unused(
         &mut self,
         table: &Table,
@@ -326,11 +326,11 @@ impl Inner {
         Ok((area, index, 0))
     }
 
-    /// Adds a page to an area, unless the page is there. May sleep.
+    /// Returns a page of an area, and adds it if the area does not have it yet. May sleep.
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`] when there is no memory, or no such page.
+    /// [`ENOMEM`] when there is no memory, or when the area cannot have such a page.
     pub(crate) fn add_page(&mut self, table: &Table, area: usize, index: usize) -> Result<&Page> {
         let of = table.area(area).ok_or(ENOMEM)?;
         let place = self.areas[area].get_mut(index).ok_or(ENOMEM)?;
@@ -346,7 +346,7 @@ impl Inner {
         Ok(&page.memory)
     }
 
-    /// Retires the slot of a probe that is gone, if it has one. Returns whether it had.
+    /// Retires the slot of a probe that is gone. Returns whether the probe had a slot.
     pub(crate) fn retire(&mut self, table: &Table, key: Key, bp_vaddr: usize) -> bool {
         let Some(granule) = table.retire(key, bp_vaddr, &mut self.locked) else {
             return false;
@@ -378,8 +378,8 @@ impl Inner {
         }
     }
 
-    /// Takes a page from an area if no granule is in use. Hits do not find the page's records any
-    /// more; the page must be unmapped before the lock is released.
+    /// Takes a page from an area if all granules of the page are unused. The caller must unmap the
+    /// page before it releases the lock.
     pub(crate) fn take_empty(
         &mut self,
         table: &Table,
@@ -392,7 +392,7 @@ impl Inner {
         Some(page)
     }
 
-    /// The memory of a page, which exists until it is taken from the area.
+    /// The memory of a page, which exists until the page is taken from the area.
     #[cfg(CONFIG_UPROBES_XOL_RUST_KUNIT_TEST)]
     pub(crate) fn memory(&self, area: usize, page: usize) -> Option<*const Page> {
         let page = self.areas.get(area)?.get(page)?.as_ref()?;
@@ -404,7 +404,7 @@ impl Inner {
         self.areas[area].iter().flatten().any(SlotPage::is_empty)
     }
 
-    /// Returns whether slots are retired.
+    /// Returns whether there are retired slots.
     pub(crate) fn has_retired(&self) -> bool {
         let mut pages = self.areas.iter().flat_map(|area| area.iter()).flatten();
         pages.any(|page| page.retired != 0)
@@ -412,7 +412,7 @@ impl Inner {
 }
 
 impl SlotPage {
-    /// Changes the state of the retired slots that have this one.
+    /// Changes the state of retired slots from `from` to `to`.
     pub(crate) fn change(&mut self, from: Retired, to: Retired) {
         for record in self
             .records()
@@ -423,7 +423,7 @@ impl SlotPage {
         }
     }
 
-    /// Makes the slots unused for which a grace period is over, and in which no task was seen.
+    /// Reclaims the slots that have waited for a grace period and in which no task was seen.
     pub(crate) fn reclaim(&mut self) {
         for first in 0..GRANULES {
             if self.records[first].is_retired(Retired::Waiting) {

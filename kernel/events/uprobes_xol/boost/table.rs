@@ -3,8 +3,8 @@
 //! The table in which a hit finds the boosted slot of its probe.
 //!
 //! A hit follows a chain of records without a lock, and writes nothing. It judges each record by
-//! what the record says, so that a link which another task changes meanwhile can only make it miss
-//! the slot. It then asks again under the lock.
+//! the record itself. If another task changes a link meanwhile, the hit may miss its slot, and then
+//! looks again under the lock.
 
 use super::{
     super::ffi::random,
@@ -24,7 +24,8 @@ use kernel::{
 };
 use pin_init::init_array_from_fn;
 
-/// How memory is allocated. At the limit of its memory cgroup the process goes on with steps.
+/// The flags of allocations. If the process is at the limit of its memory cgroup, the allocation
+/// fails and hits are stepped.
 pub(crate) fn flags() -> Flags {
     GFP_KERNEL_ACCOUNT | __GFP_NORETRY
 }
@@ -38,42 +39,42 @@ pub(crate) const PAGES: usize = AREA_SIZE / PAGE_SIZE;
 /// The most records of a chain that a search looks at. No chain gets longer.
 pub(crate) const LONGEST_SEARCH: usize = 16;
 
-/// The binary logarithm of the number of chains, at first. Each further level has four times as
-/// many.
+/// The binary logarithm of the number of chains of the first level. Each further level has four
+/// times as many chains.
 const FIRST_BITS: u32 = 5;
 const BITS_PER_LEVEL: u32 = 2;
 
-/// Levels, of which the last has one chain for each granule that a process can have.
+/// The number of levels. The last level has one chain for each granule that a process can have.
 const LEVELS: usize = {
     let most = (AREAS * (AREA_SIZE / GRANULE)).ilog2();
     ((most - FIRST_BITS).div_ceil(BITS_PER_LEVEL) + 1) as usize
 };
 
-/// No record, as a number: the end of a chain.
+/// The number that means "no record": the end of a chain.
 const END: u32 = 0;
 
 /// The second granule of a pair.
 const SECOND: u64 = 0x40;
-/// The probe is stepped: its slot would not reach what it must.
+/// The probe is stepped: its slot would be out of reach.
 const STEPPED: u64 = 0x80;
 
 static_assert!((BOOST | SECOND | STEPPED) >> KEY_SHIFT == 0);
 static_assert!(BOOST & (SECOND | STEPPED) == 0);
 
-/// What a granule is used for: the number of a probe and what `arch_uprobe_boost()` returned for
-/// its instruction. No two probes have the same number.
+/// The use of a granule: the number of a probe, and the result of `arch_uprobe_boost()` for its
+/// instruction. No two probes have the same number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Key(u64);
 
-/// What becomes of a slot that no hit finds any more, in place of a probe's number.
+/// The state of a retired slot, which replaces the number of the probe in the key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Retired {
-    /// Its probe is gone.
+    /// The slot waits for a grace period that has not begun yet.
     Fresh = 0,
-    /// Hits that found it may be on their way to it until the grace period is over.
+    /// The slot waits for the end of a grace period: hits that found it may not be in it yet.
     Waiting = 1,
-    /// A task was seen in it.
+    /// A task was seen in the slot.
     Occupied = 2,
 }
 
@@ -87,12 +88,12 @@ impl Key {
         Self(key)
     }
 
-    /// The key of a record by which the probe is known to be stepped.
+    /// The key of a record that says that the probe is stepped.
     pub(crate) fn stepped(self) -> Self {
         Self(self.0 | STEPPED)
     }
 
-    /// What `arch_uprobe_boost()` returned.
+    /// The result of `arch_uprobe_boost()`.
     pub(crate) fn boost(self) -> u8 {
         (self.0 & BOOST) as u8
     }
@@ -106,7 +107,7 @@ impl Key {
         }
     }
 
-    /// Returns whether a probe has the slot.
+    /// Returns whether the slot belongs to a probe.
     fn is_live(self) -> bool {
         self.0 >> KEY_SHIFT >= FIRST_KEY
     }
@@ -163,7 +164,7 @@ impl Record {
         self.key() == Key::UNUSED
     }
 
-    /// Returns whether a probe has the slot of which this is the first granule. Under the lock.
+    /// Returns whether this is the first granule of a slot that belongs to a probe. Under the lock.
     pub(crate) fn is_live(&self) -> bool {
         self.key().is_live()
     }
@@ -173,7 +174,7 @@ impl Record {
         self.key().is_retired(state)
     }
 
-    /// The number of granules of the slot of which this is the first.
+    /// The number of granules of the slot. This must be the first granule.
     pub(crate) fn granules(&self) -> usize {
         self.key().granules()
     }
@@ -189,7 +190,7 @@ impl Record {
         self.key.store(Key::UNUSED.0, Relaxed);
     }
 
-    /// Makes the slot the one of the probe at `bp_vaddr`. Under the lock.
+    /// Assigns the slot to the probe at `bp_vaddr`. Under the lock.
     fn publish(&self, key: Key, bp_vaddr: usize, vaddr: usize) {
         self.rel.store(vaddr.wrapping_sub(bp_vaddr) as i32, Relaxed);
         // INVARIANT: The memory of an unused slot was written before this.
@@ -200,8 +201,8 @@ impl Record {
 
     /// Retires the slot, or changes the state of a retired one.
     pub(crate) fn retire(&self, state: Retired) {
-        // Hits that start after the next grace period has begun see that the slot has no probe.
-        // The others are waited for (litmus/boost-grace.litmus).
+        // A hit that starts after the next grace period has begun sees that the slot has no probe.
+        // The grace period waits for all other hits (litmus/boost-grace.litmus).
         self.key.store(self.key().retired(state).0, Relaxed);
     }
 
@@ -219,9 +220,9 @@ pub(crate) type Records = [Record; GRANULES];
 ///
 /// # Invariants
 ///
-/// A pointer to records is null, or valid until a grace period of RCU after it was made null. A
-/// granule's record is in no chain then, and has not been in one for a grace period of RCU Tasks
-/// Trace.
+/// A pointer to records is null, or valid. Records are freed a grace period of RCU after their
+/// pointer was made null. It is made null only when the records have been in no chain for a grace
+/// period of RCU Tasks Trace.
 pub(crate) struct Area {
     pub(crate) vaddr: usize,
     pub(crate) records: [Atomic<*mut Records>; PAGES],
@@ -239,18 +240,18 @@ impl Area {
         )
     }
 
-    /// The record of a granule, if its page is there.
+    /// The record of a granule, if the area has the granule's page.
     ///
     /// # Safety
     ///
-    /// The lock is held; or the current task reads in RCU; or it is an RCU Tasks Trace reader and
-    /// followed a chain to the granule.
+    /// The lock is held; or the current task is an RCU reader; or it is an RCU Tasks Trace reader
+    /// that followed a chain to the granule.
     #[inline(always)]
     unsafe fn record(&self, granule: usize) -> Option<&Record> {
         // ORDERING: Acquire pairs with the release in `set_records`: the records are initialised.
         let records = self.records.get(granule / GRANULES)?.load(Acquire);
-        // SAFETY: Valid, by the type's invariants: a reader is waited for before they are freed,
-        // and only the holder of the lock frees records.
+        // SAFETY: Valid, by the type's invariants: records are freed only after a grace period for
+        // both kinds of readers. They are made unreachable only under the lock.
         Some(unsafe { &(*records.as_ref()?)[granule % GRANULES] })
     }
 
@@ -306,12 +307,12 @@ impl Place<'_> {
         self.record.bp_vaddr(self.vaddr)
     }
 
-    /// What `arch_uprobe_boost()` returned.
+    /// The result of `arch_uprobe_boost()`.
     pub(crate) fn boost(&self) -> u8 {
         self.record.key().boost()
     }
 
-    /// Marks a slot as one that a task is in, if it waits to be reclaimed.
+    /// Marks the slot, which a task is in, if the slot is about to be reclaimed.
     pub(crate) fn occupy(&self) {
         if self.record.is_retired(Retired::Waiting) {
             self.record.retire(Retired::Occupied);
@@ -340,13 +341,13 @@ pub(crate) const fn chains_of(level: u32) -> usize {
 
 /// The heads of the chains of a level.
 struct Chains {
-    /// The chain of a hash is the number that is left without these bits.
+    /// The number of low bits of a hash that do not belong to the number of its chain.
     shift: u32,
     heads: KVVec<Atomic<u32>>,
 }
 
 impl Chains {
-    /// The chains of a level, which are empty. May sleep.
+    /// Creates the empty chains of a level. May sleep.
     fn new(level: u32) -> Result<KBox<Self>> {
         let number = chains_of(level);
         let mut heads = KVVec::with_capacity(number, flags())?;
@@ -359,13 +360,13 @@ impl Chains {
 }
 
 impl Table {
-    /// Returns an initialiser for a table in which nothing is found. May sleep.
+    /// Returns an initialiser for an empty table. May sleep.
     ///
     /// # Errors
     ///
     /// [`ENOMEM`] when there is no memory.
     pub(crate) fn new() -> impl Init<Self, Error> {
-        // Nothing is moved: each process with a probe needs a table.
+        // Initialised in place, without a copy: each process with a boosted probe needs a table.
         try_init!(Self {
             chains: Atomic::new(ptr::null()),
             factor: random() | 1,
@@ -412,7 +413,8 @@ impl Table {
     #[inline(always)]
     pub(crate) fn bucket(&self, bp_vaddr: usize, shift: u32) -> usize {
         let product = (bp_vaddr as u64).wrapping_mul(self.factor);
-        // Products of addresses that follow each other are as regular. This scatters them.
+        // The products of consecutive addresses are as regular as the addresses. This scatters
+        // them.
         let scattered = (product ^ (product >> (u64::BITS / 2))).wrapping_mul(self.factor);
         (scattered >> (shift % u64::BITS)) as usize
     }
@@ -431,13 +433,13 @@ impl Table {
         Some((record, area.vaddr.wrapping_add(index * GRANULE)))
     }
 
-    /// Finds the slot of a probe, and returns its address. Takes no lock, and writes nothing. May
-    /// miss a slot while another task changes the table.
+    /// Finds the slot of a probe, and returns the slot's address. Takes no lock, and writes
+    /// nothing. May miss a slot while another task changes the table.
     ///
     /// # Safety
     ///
-    /// The current task is an RCU Tasks Trace reader, until the address is its instruction pointer;
-    /// or the lock is held.
+    /// The current task is an RCU Tasks Trace reader until its instruction pointer is the slot's
+    /// address; or the lock is held.
     #[inline(always)]
     pub(crate) unsafe fn find(&self, key: Key, bp_vaddr: usize) -> Option<usize> {
         let mut link = self.head(bp_vaddr)?.load(Relaxed);
@@ -458,8 +460,7 @@ impl Table {
     ///
     /// # Safety
     ///
-    /// As for [`Area::record`], and only the meaning of the current task's instruction pointer is
-    /// stable.
+    /// As for [`Area::record`]. The result is stable only while a task is in the slot.
     pub(crate) unsafe fn at_ip(&self, ip: usize) -> Option<Place<'_>> {
         let mut areas = self.areas.iter().map_while(|area| area.as_ref());
         let area = areas.find(|area| ip.wrapping_sub(area.vaddr) < AREA_SIZE)?;
@@ -490,7 +491,7 @@ impl Table {
         length < LONGEST_SEARCH
     }
 
-    /// Makes the slot that begins with `granule` the one of the probe at `bp_vaddr`.
+    /// Assigns the slot that begins with `granule` to the probe at `bp_vaddr`.
     pub(crate) fn publish(&self, granule: Granule, key: Key, bp_vaddr: usize, _: &mut Locked) {
         // SAFETY: The lock is held.
         if let Some((record, vaddr)) = unsafe { self.at(granule) } {
@@ -507,8 +508,8 @@ impl Table {
         }
     }
 
-    /// Retires the slot of a probe: no hit that begins after this finds it. Returns the slot's
-    /// granule.
+    /// Retires the slot of a probe: no hit that begins after this finds the slot. Returns the
+    /// slot's first granule.
     pub(crate) fn retire(&self, key: Key, bp_vaddr: usize, _: &mut Locked) -> Option<Granule> {
         let mut link = self.head(bp_vaddr)?;
         loop {
@@ -518,8 +519,9 @@ impl Table {
             let found = record.key();
             if (found == key || found == key.stepped()) && record.bp_vaddr(vaddr) == bp_vaddr {
                 link.store(record.next.load(Relaxed), Relaxed);
-                // The record may be used again when the following ones are freed: a hit that comes
-                // to it then must not go on to them. A hit that is here now asks under the lock.
+                // When this record is used again, the records that followed it may have been freed:
+                // a hit must not go on to them. A hit that is at this record now looks again under
+                // the lock.
                 record.next.store(END, Relaxed);
                 record.retire(Retired::Fresh);
                 return Some(granule);
@@ -528,8 +530,8 @@ impl Table {
         }
     }
 
-    /// Spreads the records over more chains, if `records` are too many for those that there are.
-    /// May sleep.
+    /// Spreads the records over more chains, if there are too many of them, `records`, for the
+    /// present chains. May sleep.
     pub(crate) fn spread(&self, records: usize, _: &mut Locked) {
         let number = self.chains().heads.len();
         let Some(level) = self
@@ -542,7 +544,7 @@ impl Table {
         if records < 2 * number {
             return;
         }
-        // Without memory, the chains get longer.
+        // If there is no memory, the chains get longer.
         let Ok(chains) = Chains::new(level as u32) else {
             return;
         };
@@ -571,7 +573,7 @@ impl Table {
         }
     }
 
-    /// The probe that has the slot of which `granule` is the first granule, and its address.
+    /// The probe whose slot begins with `granule`, and the probe's address.
     pub(crate) fn probe_of(&self, granule: Granule, _: &mut Locked) -> Option<(Key, usize)> {
         // SAFETY: The lock is held.
         let (record, vaddr) = unsafe { self.at(granule) }?;

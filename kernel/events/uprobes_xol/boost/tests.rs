@@ -51,7 +51,7 @@ mod uprobes_xol_boosted {
         unsafe { slots.table.at_ip(ip) }
     }
 
-    /// Finds or makes a slot that reaches what it must.
+    /// Finds or makes a slot that is within reach.
     fn make(slots: &Arc<BoostedSlots>, key: Key, bp_vaddr: usize) -> Option<usize> {
         // SAFETY: Nothing is reclaimed meanwhile.
         unsafe { BoostedSlots::make(slots.as_arc_borrow(), key, bp_vaddr, |_, _| true) }.ok()
@@ -62,7 +62,7 @@ mod uprobes_xol_boosted {
         slots.inner.lock().retire(&slots.table, key, bp_vaddr)
     }
 
-    /// Reclaims slots as after a grace period, `seen` being where a task was seen.
+    /// Reclaims slots as the work item does after a grace period. A task was seen at `seen`.
     fn reclaim(slots: &BoostedSlots, seen: Option<usize>) {
         slots.begin();
         if let Some(ip) = seen {
@@ -145,8 +145,8 @@ mod uprobes_xol_boosted {
         Ok(())
     }
 
-    /// Checks that a probe whose slot would not reach what it must is stepped, and needs no lock for
-    /// that.
+    /// Checks that a probe whose slot would be out of reach is stepped, and that the next hit makes
+    /// no slot.
     #[test]
     fn probe_out_of_reach_is_stepped() -> Result {
         let slots = slots()?;
@@ -169,7 +169,7 @@ mod uprobes_xol_boosted {
         Ok(())
     }
 
-    /// Checks that a slot is made only in an area that the probe can be reached from.
+    /// Checks that a slot is made only in an area within reach of the probe.
     #[test]
     fn slot_is_within_reach() -> Result {
         let slots = BoostedSlots::new(None)?;
@@ -205,7 +205,7 @@ mod uprobes_xol_boosted {
         }
         assert!(!slots.inner.lock().has_room(&slots.table, BP));
 
-        // The last ones are the first in their chains, whatever chain that is.
+        // The slots that were made last are the first in their chains.
         for probe in (0..most).rev() {
             assert!(retire(&slots, key(probe as u64), BP + probe));
         }
@@ -261,7 +261,7 @@ mod uprobes_xol_boosted {
         Ok(())
     }
 
-    /// Checks that a retired slot is not found, and is used again only after no task was seen in it.
+    /// Checks that a retired slot is not found, and is used again only when no task was seen in it.
     #[test]
     fn slot_is_reclaimed_when_no_task_is_in_it() -> Result {
         let slots = slots()?;
@@ -284,7 +284,7 @@ mod uprobes_xol_boosted {
         Ok(())
     }
 
-    /// Checks that a slot which is retired while others wait for a grace period waits for the next.
+    /// Checks that a slot that is retired during a grace period waits for the next grace period.
     #[test]
     fn slot_waits_for_a_grace_period_of_its_own() -> Result {
         let slots = slots()?;
