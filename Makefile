@@ -100,7 +100,7 @@ Use it:
 
 Work on it:
   make refresh         writes edits of the patched tree in the cache back to this checkout
-  make series          writes the series as git format-patch files
+  make series          writes the patches as series for git am, each with a cover letter
   make clean           removes builds, reports and logs; keeps source, ccache, crates and
                        sandbox
 

@@ -239,7 +239,7 @@ mod tests {
             this.write("pristine/k/other", "x\n");
             this.write(
                 "checkout/patches/series",
-                "0001-a.patch\n0002-b.patch\n\tkernel/new\n",
+                "[1]\n0001-a.patch\n0002-b.patch\n\tkernel/new\n",
             );
             this.write("checkout/kernel/new", "new\n");
             let hunk = |line, [from, to]: [&str; 2]| {

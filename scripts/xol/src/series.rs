@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `make series`: overlay and patches as one bisectable `git format-patch`
-//! series, proved to give the same tree.
+//! `make series`: overlay and patches as bisectable `git format-patch` series, one for
+//! each tree that takes patches, proved to give the same files.
 //!
 //! `patches/series` lists the commits: a patch at the start of a line, then, indented,
 //! the new files that come with it; a directory stands for all that is in it. `#` starts
-//! a comment. A patch that changes no existing file has a message only.
+//! a comment. A patch that changes no existing file has a message only. `[NAME]` begins a
+//! part, which is sent as a series of its own, with the cover letter
+//! `patches/covers/NAME.txt`.
 
 pub mod check;
 
@@ -19,19 +21,22 @@ use anyhow::{Result, bail};
 use crate::apply::{self, Feature, Patch, update};
 use crate::repository::{BASE, Repository};
 use crate::source::{self, Pristine};
-use crate::stage::{Fingerprint, Progress, Runner, read_text};
+use crate::stage::{Fingerprint, Progress, Runner, files_below, read_text};
 
 const LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// A patch, and the new files (or directories) that come with it, as listed.
 #[derive(Debug, PartialEq, Eq)]
 struct Entry {
+    part: String,
     patch: String,
     paths: Vec<PathBuf>,
 }
 
 /// One commit of the series.
 pub struct Commit<'a> {
+    /// The part of the series that the commit is sent with.
+    pub part: String,
     pub patch: &'a Patch,
     /// Where each new file is, and its path in the kernel tree.
     pub files: Vec<&'a (PathBuf, PathBuf)>,
@@ -69,6 +74,7 @@ pub fn commits_of<'a>(checkout: &Path, feature: &'a Feature) -> Result<Vec<Commi
 
 fn parse(text: &str) -> Result<Vec<Entry>> {
     let mut entries: Vec<Entry> = Vec::new();
+    let mut part = None;
     for line in text.lines() {
         let line = line.split('#').next().unwrap_or_default().trim_end();
         if line.is_empty() {
@@ -79,8 +85,14 @@ fn parse(text: &str) -> Result<Vec<Entry>> {
                 bail!("patches/series starts with a file, not with a patch");
             };
             entry.paths.push(line.trim().into());
+        } else if let Some(name) = line.strip_prefix('[') {
+            part = Some(name.trim_end_matches(']').to_owned());
         } else {
+            let Some(part) = &part else {
+                bail!("patches/series: {line} stands before the first [part]");
+            };
             entries.push(Entry {
+                part: part.clone(),
                 patch: line.to_owned(),
                 paths: Vec::new(),
             });
@@ -118,7 +130,11 @@ fn commits<'a>(entries: &[Entry], feature: &'a Feature) -> Result<Vec<Commit<'a>
             files.extend(named);
             rest = others;
         }
-        commits.push(Commit { patch, files });
+        commits.push(Commit {
+            part: entry.part.clone(),
+            patch,
+            files,
+        });
     }
     if let Some(patch) = patches.keys().next() {
         bail!("patches/series lacks the patch {patch}");
@@ -148,6 +164,9 @@ pub fn run(runner: &Runner) -> Result<()> {
         .text(&pristine.identity)
         .file(&checkout.join("patches/series"))?;
     let inputs = feature.fingerprint(inputs)?;
+    let inputs = files_below(&checkout.join("patches/covers"))?
+        .iter()
+        .try_fold(inputs, |inputs, cover| inputs.file(cover))?;
     runner.stage("series", &inputs, &[&folder], |progress| {
         let part = folder.with_extension("part");
         for old in [&part, &folder] {
@@ -158,18 +177,50 @@ pub fn run(runner: &Runner) -> Result<()> {
         fs::create_dir_all(&part)?;
         let repository = Repository::new(&pristine.path, &feature.paths(), progress)?;
         repository.commit_series(&commits, checkout)?;
-        let mut format = repository.command(&["format-patch", "-q", "--no-signature", "-o"]);
-        repository.run(format.arg(&part).arg(BASE))?;
+        write_parts(&repository, &commits, checkout, &part)?;
         prove(&pristine, &feature, &part, progress)?;
         checkpatch(&pristine, &part, progress)?;
         fs::rename(&part, &folder)?;
         Ok(())
     })?;
     println!(
-        "{} patches in {}; applied to the pristine tree they give what make apply gives",
+        "{} patches in {} series in {}; git am --empty=drop of all gives what make apply gives",
         commits.len(),
+        commits.chunk_by(|a, b| a.part == b.part).count(),
         runner.paths.outside(&folder).display()
     );
+    Ok(())
+}
+
+/// Writes the patches and the cover letter of each part to a folder of its own.
+fn write_parts(
+    repository: &Repository<'_>,
+    commits: &[Commit<'_>],
+    checkout: &Path,
+    to: &Path,
+) -> Result<()> {
+    let mut hashes = repository.series()?.into_iter();
+    let mut start = BASE.to_owned();
+    for part in commits.chunk_by(|a, b| a.part == b.part) {
+        let Some(end) = hashes.nth(part.len() - 1) else {
+            bail!("git has fewer commits than patches/series");
+        };
+        let name = &part[0].part;
+        let cover = checkout.join(format!("patches/covers/{name}.txt"));
+        if !cover.exists() {
+            bail!("patches/covers/{name}.txt is missing: [{name}] needs a cover letter");
+        }
+        let mut format = repository.command(&["format-patch", "-q", "--no-signature"]);
+        format
+            .args(["--cover-letter", "--cover-from-description=subject"])
+            .arg("--description-file")
+            .arg(cover)
+            .arg("-o")
+            .arg(to.join(name))
+            .arg(format!("{start}..{end}"));
+        repository.run(&mut format)?;
+        start = end;
+    }
     Ok(())
 }
 
@@ -177,8 +228,9 @@ pub fn run(runner: &Runner) -> Result<()> {
 /// `make apply` makes of it.
 fn prove(pristine: &Pristine, feature: &Feature, series: &Path, progress: &Progress) -> Result<()> {
     let repository = Repository::new(&pristine.path, &feature.paths(), progress)?;
-    let mut am = repository.command(&["am", "-q"]);
-    repository.run(am.args(apply::patch_files(series)?))?;
+    // A cover letter is an empty patch.
+    let mut am = repository.command(&["am", "-q", "--empty=drop"]);
+    repository.run(am.args(files_below(series)?))?;
 
     let applied = feature.stage(&pristine.path)?;
     for path in feature.paths() {
@@ -209,11 +261,13 @@ fn checkpatch(pristine: &Pristine, series: &Path, progress: &Progress) -> Result
         // The code that the series changes returns ENOTSUPP.
         "ENOTSUPP",
     ];
+    let mut patches = files_below(series)?;
+    patches.retain(|file| !file.ends_with("0000-cover-letter.patch"));
     let mut perl = Command::new("perl");
     perl.arg("scripts/checkpatch.pl")
         .args(["--no-signoff", &format!("--ignore={}", ignored.join(","))])
         .args(["--terse", "--no-summary", "--color=never"])
-        .args(apply::patch_files(series)?)
+        .args(patches)
         .current_dir(&pristine.path);
     progress.run(&mut perl, "checkpatch", LIMIT)
 }
@@ -235,16 +289,18 @@ mod tests {
 
     #[test]
     fn series_is_parsed() {
-        let entries = parse("# order\n\na.patch\n\tx/y\n  z # why\nb.patch\n").unwrap();
+        let entries = parse("# order\n\n[1]\na.patch\n\tx/y\n  z # why\n[2]\nb.patch\n").unwrap();
         assert_eq!(entries.len(), 2);
+        assert_eq!([&*entries[0].part, &*entries[1].part], ["1", "2"]);
         assert_eq!(entries[0].paths, [Path::new("x/y"), Path::new("z")]);
         assert!(entries[1].paths.is_empty());
         assert!(parse("\tx\n").is_err());
+        assert!(parse("a.patch\n").is_err());
     }
 
     #[test]
     fn series_must_be_complete() {
-        let entries = parse("a.patch\n\tx\n\td\n").unwrap();
+        let entries = parse("[1]\na.patch\n\tx\n\td\n").unwrap();
         let good = feature(&["a.patch"], &["x", "d/1", "d/2"]);
         let commits_of_good = commits(&entries, &good).unwrap();
         assert_eq!(commits_of_good[0].files.len(), 3);
@@ -258,14 +314,14 @@ mod tests {
             let error = commits(&entries, &feature(patches, files)).err().unwrap();
             assert!(error.to_string().contains(named), "{error}");
         }
-        let twice = parse("a.patch\n\tx\n\tx\n\td\n").unwrap();
+        let twice = parse("[1]\na.patch\n\tx\n\tx\n\td\n").unwrap();
         assert!(commits(&twice, &good).is_err());
     }
 
     /// Checks that what can be sent today comes first.
     #[test]
     fn fixes_come_first() {
-        let entries = parse("a.patch\nb.patch\n").unwrap();
+        let entries = parse("[1]\na.patch\nb.patch\n").unwrap();
         let mut feature = feature(&["a.patch", "b.patch"], &[]);
         let fix = "Subject: x\n\nFixes: 012345678901 (\"y\")\n\n---\n";
         feature.patches[0].text = fix.to_owned();
@@ -282,6 +338,7 @@ mod tests {
         let message = |text: &str| {
             let patch = &Patch::new("p", text.to_owned());
             Commit {
+                part: String::new(),
                 patch,
                 files: Vec::new(),
             }
