@@ -119,7 +119,7 @@ impl Probe {
     fn new(number: usize) -> Self {
         let number_of_key = u64::from(UPROBE_BOOST_FIRST_KEY + 1) + number as u64;
         Self {
-            key: number_of_key << UPROBE_BOOST_KEY_SHIFT | arch_uprobe::LENGTH as u64,
+            key: (number_of_key << UPROBE_BOOST_KEY_SHIFT) | arch_uprobe::LENGTH as u64,
             bp_vaddr: TEXT + 16 * number,
             text: TEXT + 16 * number,
             arch: arch_uprobe::of_probe(number),
@@ -248,7 +248,7 @@ impl Process {
     fn probe_at(&self, ip: usize) -> Option<usize> {
         let filter = self.slots().filter.load(Relaxed);
         let mut place = uprobe_boost_place::default();
-        let is_slot = filter >> (ip / AREA_SIZE % 64) & 1 != 0
+        let is_slot = (filter >> (ip / AREA_SIZE % 64)) & 1 != 0
             // SAFETY: The process is there.
             && unsafe { boost::uprobe_boosted_at(self.boosted, ip, &mut place) };
         is_slot.then_some(place.bp_vaddr)
