@@ -4,6 +4,7 @@
 
 use super::{
     area::XolArea,
+    gc::BATCH,
     insn::Insn,
     slot::{Slot, PAGES, SLOTS_PER_PAGE, SLOT_COUNT, SLOT_SIZE},
     slots::Locked,
@@ -36,6 +37,15 @@ const TASK_SLOTS: usize = SLOT_COUNT - 1;
 /// Slots of the first page that tasks can be in.
 const FIRST_SLOTS: usize = SLOTS_PER_PAGE - 1;
 
+/// Whether collections take small steps (`small-steps.patch`).
+///
+/// The collector then releases the area's lock after each task. If there is a crowd, the schedules
+/// of two tasks that collect are too many: in `claim-retract`, 16 thousand with one preemption, 234
+/// thousand with two. Three preemptions are explored with large steps, and with small steps where
+/// tasks have one slot. What stays unexplored is a defect that needs a second preemption as well as
+/// a lock that is released between two tasks of which one is of the crowd.
+const SMALL_STEPS: bool = BATCH == 2;
+
 /// Probes that only those hit who are to fill the area.
 const CROWD: usize = 100;
 
@@ -57,7 +67,7 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "claim-retract",
         about: "a task finds a slot while another one takes it out of the table",
         run: claim_retract,
-        preemptions: Some(3),
+        preemptions: Some(if SMALL_STEPS && TASK_SLOTS > 1 { 1 } else { 3 }),
     },
     Scenario {
         name: "two-tasks",
