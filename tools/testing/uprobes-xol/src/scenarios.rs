@@ -226,6 +226,13 @@ pub const SCENARIOS: &[Scenario] = &[
         run: grown_for_waiter,
         preemptions: Some(3),
     },
+    #[cfg(any(not(feature = "loom"), feature = "two-pages"))]
+    Scenario {
+        name: "read-for-waiter",
+        about: "a task waits because there is no memory, and another one reads the missing page",
+        run: read_for_waiter,
+        preemptions: Some(3),
+    },
 ];
 
 /// The instruction of a probe.
@@ -980,6 +987,22 @@ fn grown_for_waiter() {
     waiter.join().unwrap();
     thread.end(step);
     thread.exit();
+    disperse(crowd);
+    process.is_left_clean();
+}
+
+#[cfg(any(not(feature = "loom"), feature = "two-pages"))]
+fn read_for_waiter() {
+    if PAGES < 2 {
+        return;
+    }
+    let process = Process::new();
+    let crowd = crowd(&process, FIRST_SLOTS);
+    let waiter = spawn_without_memory(&process, |thread| thread.hit(1));
+    // This task takes no slot: only the page that it adds wakes the waiter.
+    Property::GrowsWhereMapped.holds_if(process.area.page_or_grow(1).is_some());
+    Property::GrowsWhereMapped.holds_if(process.area.page_or_grow(PAGES).is_none());
+    waiter.join().unwrap();
     disperse(crowd);
     process.is_left_clean();
 }
