@@ -63,8 +63,8 @@ pub type Scenarios = [&'static [explore::Scenario]; 2];
 /// All scenarios.
 pub const SCENARIOS: Scenarios = [scenarios::SCENARIOS, boosted::SCENARIOS];
 
-/// The mutants of this build, and their scenarios.
-#[cfg(mutants)]
+/// The mutants of this build, and their scenarios. The library's own tests do without.
+#[cfg(all(mutants, not(test)))]
 pub mod mutated {
     use crate::Scenarios;
 
