@@ -26,12 +26,12 @@ mod uprobes_xol_boosted {
 
     /// The key of a probe.
     fn key(probe: u64) -> Key {
-        Key::new((FIRST_KEY + 1 + probe) << KEY_SHIFT | LENGTH)
+        Key::new(((FIRST_KEY + 1 + probe) << KEY_SHIFT) | LENGTH)
     }
 
     /// The key of a probe whose slot has two granules.
     fn pair(probe: u64) -> Key {
-        Key::new((FIRST_KEY + 1 + probe) << KEY_SHIFT | LENGTH | PAIR)
+        Key::new(((FIRST_KEY + 1 + probe) << KEY_SHIFT) | LENGTH | PAIR)
     }
 
     /// Boosted slots with one area. No task is in a slot.
