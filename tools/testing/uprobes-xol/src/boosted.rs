@@ -32,6 +32,12 @@ pub const SCENARIOS: &[Scenario] = &[
         preemptions: Some(2),
     },
     Scenario {
+        name: "boost-written",
+        about: "two tasks are the first that hit a probe whose slot is on a page that is mapped",
+        run: written,
+        preemptions: Some(2),
+    },
+    Scenario {
         name: "boost-stepped",
         about: "two tasks are the first that hit a probe, which is out of reach",
         run: stepped,
@@ -347,6 +353,17 @@ fn made() {
     let [.., slots, _, areas] = bindings::counted();
     Property::MadeOnce.holds_if(slots == 1 && areas == 1);
     thread.hit(Probe::new(1));
+    thread.hit_unlocked(probe, 1);
+    process.is_left_clean(2);
+}
+
+fn written() {
+    let (process, thread) = Process::with(&[Probe::new(0)]);
+    let probe = Probe::new(1);
+    // No page fault, which takes the lock, orders these.
+    let other = process.spawn_hit(probe);
+    thread.hit(probe);
+    other.join().unwrap();
     thread.hit_unlocked(probe, 1);
     process.is_left_clean(2);
 }

@@ -18,11 +18,11 @@ const CAUGHT: &[(&str, &str)] = &[
     ),
     (
         "boost-table-key-load-relaxed",
-        "boost-made: no write while anyone is inside",
+        "two-slots/boost-written: no write while anyone is inside",
     ),
     (
         "boost-table-publish-store-relaxed",
-        "boost-made: no write while anyone is inside",
+        "two-slots/boost-written: no write while anyone is inside",
     ),
     (
         "boost-table-record-load-relaxed",
