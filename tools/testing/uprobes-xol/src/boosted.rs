@@ -104,6 +104,12 @@ pub const SCENARIOS: &[Scenario] = &[
         preemptions: None,
     },
     Scenario {
+        name: "boost-gone",
+        about: "a process goes after a probe was removed, before its slot is reclaimed",
+        run: gone,
+        preemptions: None,
+    },
+    Scenario {
         name: "boost-exit",
         about: "a process goes while its slots are reclaimed",
         run: exit,
@@ -522,6 +528,15 @@ fn full() {
     process.mm.pass_time();
     Property::Boosted.holds_if(thread.hit(more) == 1);
     process.is_left_clean(SLOTS as isize);
+}
+
+fn gone() {
+    let probe = Probe::new(0);
+    let (process, _) = Process::with(&[probe]);
+    process.remove(probe);
+    // What is queued must not be queued again for ever.
+    process.mm.mmput();
+    process.is_gone();
 }
 
 fn exit() {
