@@ -335,9 +335,9 @@ impl BoostedSlots {
     ///
     /// # Safety
     ///
-    /// No other task frees records.
+    /// The current task is the one that reclaims the process's slots: no other task frees records.
     unsafe fn occupy(&self, ip: usize) {
-        // SAFETY: Records are not freed meanwhile, by the function's requirements.
+        // SAFETY: By the function's requirements.
         if let Some(place) = unsafe { self.table.at_ip(ip) } {
             place.occupy();
         }

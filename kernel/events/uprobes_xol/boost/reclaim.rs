@@ -93,7 +93,7 @@ impl BoostedSlots {
         let Some(mm) = mm() else {
             return false;
         };
-        // SAFETY: No other task frees records.
+        // SAFETY: This task reclaims the slots: the work item runs on one CPU at a time.
         let complete = visit_ips(&mm, |ip| unsafe { self.occupy(ip) });
         self.finish(complete);
         let pages = self.give_back(&mm);

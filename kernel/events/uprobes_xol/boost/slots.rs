@@ -7,7 +7,7 @@ use super::{
     ffi::{fill_page, AREAS, AREA_SIZE, GRANULE, REACH},
     table::{flags, Area, Granule, Key, Record, Records, Retired, Table, GRANULES, PAGES}, //
 };
-use core::mem;
+use core::{mem, ptr};
 use kernel::{
     page::{Page, PAGE_SIZE},
     prelude::*,
@@ -338,8 +338,9 @@ impl Inner {
             Some(page) => page,
             None => {
                 let page = place.insert(SlotPage::new()?);
-                // The memory of a box does not move with the box.
-                of.set_records(index, &raw mut *page.records);
+                // The memory of a box does not move with the box. All users of the records share
+                // them: none gets a mutable reference.
+                of.set_records(index, ptr::from_ref(&*page.records).cast_mut());
                 page
             }
         };
@@ -388,7 +389,7 @@ impl Inner {
     ) -> Option<SlotPage> {
         let place = self.areas.get_mut(area)?.get_mut(index)?;
         let page = place.take_if(|page| page.is_empty())?;
-        table.area(area)?.set_records(index, core::ptr::null_mut());
+        table.area(area)?.set_records(index, ptr::null_mut());
         Some(page)
     }
 

@@ -244,14 +244,19 @@ impl Area {
     ///
     /// # Safety
     ///
-    /// The lock is held; or the current task is an RCU reader; or it is an RCU Tasks Trace reader
-    /// that followed a chain to the granule.
+    /// One of these holds:
+    ///
+    /// - The lock is held.
+    /// - The current task is an RCU reader.
+    /// - It is an RCU Tasks Trace reader that followed a chain to the granule.
+    /// - It is the task that reclaims the process's slots. Only this task frees records.
     #[inline(always)]
     unsafe fn record(&self, granule: usize) -> Option<&Record> {
         // ORDERING: Acquire pairs with the release in `set_records`: the records are initialised.
         let records = self.records.get(granule / GRANULES)?.load(Acquire);
         // SAFETY: Valid, by the type's invariants: records are freed only after a grace period for
-        // both kinds of readers. They are made unreachable only under the lock.
+        // both kinds of readers, by the task that reclaims slots. They are made unreachable only
+        // under the lock.
         Some(unsafe { &(*records.as_ref()?)[granule % GRANULES] })
     }
 
