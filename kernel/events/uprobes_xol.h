@@ -100,14 +100,14 @@ void uprobe_xol_put_slot(struct xol_area *area, struct uprobe_task *utask);
  * uprobe_leave_boosted() takes the current task out of a boosted slot before it handles
  * a signal, or begins a step in the slot.
  *
- * uprobe_is_wanted() and vma_has_uprobes() are in uprobes.c. The first returns whether a
- * consumer wants @uprobe in the current process, the second whether @vma has a uprobe in
- * a range. The caller of the second holds mmap_lock.
+ * uprobe_is_wanted() and vma_uprobe_key() are in uprobes.c. The first returns whether a
+ * consumer wants @uprobe in the current process, the second the key of the probe at
+ * @vaddr in @vma, or 0. The caller of the second holds mmap_lock.
  */
 struct uprobe;
 
 bool uprobe_is_wanted(struct uprobe *uprobe);
-bool vma_has_uprobes(struct vm_area_struct *vma, unsigned long start, unsigned long end);
+u64 vma_uprobe_key(struct vm_area_struct *vma, unsigned long vaddr);
 
 #ifdef CONFIG_UPROBES_XOL_BOOST
 extern bool uprobe_boost_enabled;
@@ -238,8 +238,8 @@ struct page *uprobe_boosted_page(struct uprobe_boosted *boosted, unsigned long v
  * moment during the call. It sleeps, and waits for other CPUs. It returns false if it
  * could not look at all tasks.
  *
- * uprobe_boost_is_probed() returns whether there may be a breakpoint at @bp_vaddr.
- * mmap_lock is held.
+ * uprobe_boost_key_at() returns the key of the probe at @bp_vaddr, or 0. mmap_lock is
+ * held.
  */
 void uprobe_boost_fill_page(struct page *page);
 int uprobe_boost_map_area(unsigned long bp_vaddr,
@@ -250,7 +250,7 @@ void uprobe_boost_lock_area(struct mm_struct *mm, unsigned long vaddr,
 void uprobe_boost_unmap_page(struct vm_area_struct *vma, unsigned long index);
 bool uprobe_boost_visit_ips(struct mm_struct *mm,
 			    void (*visit)(void *data, unsigned long ip), void *data);
-bool uprobe_boost_is_probed(struct mm_struct *mm, unsigned long bp_vaddr);
+u64 uprobe_boost_key_at(struct mm_struct *mm, unsigned long bp_vaddr);
 
 /* Counts over all areas. */
 enum uprobe_xol_counter {

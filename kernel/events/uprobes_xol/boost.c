@@ -208,11 +208,11 @@ void uprobe_leave_boosted(void)
 	utask->state = UTASK_SSTEP;
 }
 
-bool uprobe_boost_is_probed(struct mm_struct *mm, unsigned long bp_vaddr)
+u64 uprobe_boost_key_at(struct mm_struct *mm, unsigned long bp_vaddr)
 {
 	struct vm_area_struct *vma = vma_lookup(mm, bp_vaddr);
 
-	return vma && vma->vm_file && vma_has_uprobes(vma, bp_vaddr, bp_vaddr + 1);
+	return vma && vma->vm_file ? vma_uprobe_key(vma, bp_vaddr) : 0;
 }
 
 /* A look at the tasks of a process */

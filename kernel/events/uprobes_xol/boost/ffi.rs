@@ -133,10 +133,10 @@ pub(crate) fn lock_area<F: FnMut(LockedMapping)>(mm: &MmWithUser, vaddr: usize, 
     }
 }
 
-/// Returns whether there may be a breakpoint at `bp_vaddr`. `_` proves that the mmap lock is held.
-pub(crate) fn is_probed(mm: &MmWithUser, bp_vaddr: usize, _: &MmapReadGuard<'_>) -> bool {
+/// The key of the probe at `bp_vaddr`, or 0. `_` proves that the mmap lock is held.
+pub(crate) fn key_at(mm: &MmWithUser, bp_vaddr: usize, _: &MmapReadGuard<'_>) -> u64 {
     // SAFETY: The `mm` has users, and its lock is held.
-    unsafe { bindings::uprobe_boost_is_probed(mm.as_raw(), bp_vaddr) }
+    unsafe { bindings::uprobe_boost_key_at(mm.as_raw(), bp_vaddr) }
 }
 
 /// Calls `visit` with the instruction pointer that each task of the process has at some moment

@@ -34,11 +34,14 @@ use kernel::{
         ArcBorrow,
         Mutex, //
     },
-    time::{jiffies, msecs_to_jiffies, Msecs},
+    time::{jiffies, msecs_to_jiffies, Jiffies, Msecs},
     workqueue::{new_delayed_work, DelayedWork}, //
 };
 use slots::{Inner, NewArea, NoSlot};
 use table::{flags, Key, Table};
+
+/// Milliseconds between two sweeps, at least. A sweep looks at all slots of the process.
+const SWEEP_AFTER: Msecs = 5000;
 
 /// Milliseconds for which hits make no slot after there was no memory or no room. Another attempt
 /// takes a lock, which does not matter at this rate.
@@ -60,6 +63,8 @@ pub(crate) struct BoostedSlots {
     tgid: Atomic<*mut pid>,
     /// For each region, the time in ticks before which hits make no slot.
     not_before: [Atomic<usize>; REGIONS],
+    /// The time in ticks before which no hit asks for a sweep.
+    no_sweep_before: Atomic<usize>,
     table: Table,
     /// `None` in tests without a process.
     mm: Option<ARef<Mm>>,
@@ -233,6 +238,7 @@ impl BoostedSlots {
                 filter: Atomic::new(0),
                 tgid: Atomic::new(ptr::null_mut()),
                 not_before: array::from_fn(|_| Atomic::new(jiffies::now())),
+                no_sweep_before: Atomic::new(jiffies::now()),
                 table <- Table::new(),
                 mm,
                 adding <- new_mutex!((), "uprobes_xol::boost::adding"),
@@ -259,6 +265,11 @@ impl BoostedSlots {
         if stepped.is_some() || this.is_forbidden(bp_vaddr) {
             return Err(NoSlot::NotNow);
         }
+        // SAFETY: By the function's requirements.
+        if !unsafe { this.table.has_room(bp_vaddr) } {
+            Self::ask_for_sweep(this);
+            return Err(NoSlot::NotNow);
+        }
         for _ in 0..2 {
             // Many tasks may need a slot at the same time. A task that does not get the lock at
             // once steps, and makes a slot at a later hit.
@@ -268,9 +279,8 @@ impl BoostedSlots {
             };
             match made {
                 Err(NoSlot::NoArea { full }) => {
-                    // The areas may be full of slots for text that was unmapped.
-                    if full && this.inner.lock().ask_for_sweep() {
-                        Arc::<Self>::from(this).reclaim_later();
+                    if full {
+                        Self::ask_for_sweep(this);
                     }
                     match this.add_area(bp_vaddr) {
                         Ok(()) => {}
@@ -284,6 +294,18 @@ impl BoostedSlots {
         }
         this.forbid(bp_vaddr);
         Err(NoSlot::NotNow)
+    }
+
+    /// Asks for a sweep: slots of probes that are gone may be in the way. Does nothing if the last
+    /// hit that asked did so less than [`SWEEP_AFTER`] ago. May sleep.
+    fn ask_for_sweep(this: ArcBorrow<'_, Self>) {
+        // ORDERING: Relaxed: decides nothing except how often the process is swept.
+        if is_future(this.no_sweep_before.load(Relaxed)) {
+            return;
+        }
+        this.no_sweep_before.store(after(SWEEP_AFTER), Relaxed);
+        this.inner.lock().sweep = true;
+        Arc::<Self>::from(this).reclaim_later();
     }
 
     /// Adds an area within reach of a probe, unless another task has done so. May sleep; takes the
@@ -350,13 +372,21 @@ impl BoostedSlots {
     /// Returns whether hits in the region of `bp_vaddr` must not make a slot now. Takes no lock.
     fn is_forbidden(&self, bp_vaddr: usize) -> bool {
         // ORDERING: Relaxed: decides nothing except how soon a hit notices a change.
-        let not_before = self.not_before(bp_vaddr).load(Relaxed);
-        not_before.wrapping_sub(jiffies::now()) as isize > 0
+        is_future(self.not_before(bp_vaddr).load(Relaxed))
     }
 
     /// Keeps hits in the region of `bp_vaddr` from making slots, for [`RETRY_AFTER`] milliseconds.
     fn forbid(&self, bp_vaddr: usize) {
-        let until = jiffies::now().wrapping_add(msecs_to_jiffies(RETRY_AFTER));
-        self.not_before(bp_vaddr).store(until, Relaxed);
+        self.not_before(bp_vaddr).store(after(RETRY_AFTER), Relaxed);
     }
+}
+
+/// The time in ticks that is `millis` milliseconds from now.
+fn after(millis: Msecs) -> Jiffies {
+    jiffies::now().wrapping_add(msecs_to_jiffies(millis))
+}
+
+/// Returns whether a time in ticks is in the future.
+fn is_future(time: Jiffies) -> bool {
+    time.wrapping_sub(jiffies::now()) as isize > 0
 }

@@ -24,7 +24,7 @@
 //! could restore.
 
 use super::{
-    ffi::{is_probed, lock_area, visit_ips},
+    ffi::{key_at, lock_area, visit_ips},
     slots::SlotPage,
     table::{Granule, Key, Retired, GRANULES, PAGES},
     BoostedSlots, //
@@ -83,7 +83,11 @@ impl BoostedSlots {
 
         if self.inner.lock().begin_sweep() {
             if let Some(mm) = mm() {
-                self.sweep(&mm);
+                self.sweep(|bp_vaddr| {
+                    // The mmap lock is taken before the lock of the slots.
+                    let locked = mm.mmap_read_lock();
+                    Key::new(key_at(&mm, bp_vaddr, &locked))
+                });
             }
         }
 
@@ -152,8 +156,9 @@ impl BoostedSlots {
         pages
     }
 
-    /// Sweeps: retires the slots whose text has no breakpoint any more.
-    fn sweep(&self, mm: &MmWithUser) {
+    /// Sweeps: retires the slots whose probe is not at its address any more. `key_at` returns the
+    /// key of the probe at an address, or that of no probe. The lock is not held meanwhile.
+    pub(crate) fn sweep(&self, key_at: impl Fn(usize) -> Key) {
         let areas = self.inner.lock().areas.len();
         for (area, page) in (0..areas).flat_map(|area| (0..PAGES).map(move |page| (area, page))) {
             let Ok(mut probes) = KVec::<(Key, usize)>::with_capacity(GRANULES, GFP_KERNEL) else {
@@ -169,10 +174,9 @@ impl BoostedSlots {
                     }
                 }
             }
-            // The mmap lock is taken before the lock of the slots.
-            let locked = mm.mmap_read_lock();
             for (key, bp_vaddr) in probes {
-                if !is_probed(mm, bp_vaddr, &locked) {
+                // If the probe has come back since, its next hit makes another slot.
+                if !key.is_of(key_at(bp_vaddr)) {
                     self.inner.lock().retire(&self.table, key, bp_vaddr);
                 }
             }

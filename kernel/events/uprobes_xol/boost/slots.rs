@@ -10,13 +10,9 @@ use super::{
 use core::{mem, ptr};
 use kernel::{
     page::{Page, PAGE_SIZE},
-    prelude::*,
-    time::{jiffies, msecs_to_jiffies, Jiffies, Msecs}, //
+    prelude::*, //
 };
 use pin_init::init_array_from_fn;
-
-/// Milliseconds between two sweeps, at least. A sweep looks at all slots of the process.
-const SWEEP_AFTER: Msecs = 5000;
 
 /// Proof that the lock of boosted slots is held. There is one `Locked`, which the lock protects.
 pub(crate) struct Locked(());
@@ -33,8 +29,10 @@ pub(crate) enum NoSlot {
     NoArea { full: bool },
     /// The slot would not reach the next instruction or the operand.
     Unreachable,
-    /// There is no memory, or the chain is too long.
+    /// There is no memory.
     NoMemory,
+    /// The chain is full.
+    ChainFull,
     /// A later hit may get a slot.
     NotNow,
 }
@@ -140,9 +138,7 @@ pub(crate) struct Inner {
     /// The number of records in chains.
     linked: usize,
     /// Whether a sweep was asked for.
-    sweep: bool,
-    /// The time in ticks before which no sweep may begin.
-    no_sweep_before: Jiffies,
+    pub(crate) sweep: bool,
     pub(crate) locked: Locked,
 }
 
@@ -184,22 +180,12 @@ impl Inner {
             areas: KVec::with_capacity(AREAS, flags())?,
             linked: 0,
             sweep: false,
-            no_sweep_before: jiffies::now(),
             locked: Locked(()),
         })
     }
 
-    /// Asks for a sweep. Returns false if the last sweep was less than [`SWEEP_AFTER`] ago.
-    pub(crate) fn ask_for_sweep(&mut self) -> bool {
-        self.sweep = self.no_sweep_before.wrapping_sub(jiffies::now()) as isize <= 0;
-        self.sweep
-    }
-
     /// Returns whether a sweep was asked for. If so, the caller sweeps.
     pub(crate) fn begin_sweep(&mut self) -> bool {
-        if self.sweep {
-            self.no_sweep_before = jiffies::now().wrapping_add(msecs_to_jiffies(SWEEP_AFTER));
-        }
         mem::take(&mut self.sweep)
     }
 
@@ -262,8 +248,9 @@ impl Inner {
             return Err(NoSlot::Unreachable);
         }
         table.spread(self.linked, &mut self.locked);
-        if !table.has_room(bp_vaddr, &mut self.locked) {
-            return Err(NoSlot::NoMemory);
+        // SAFETY: The lock is held.
+        if !unsafe { table.has_room(bp_vaddr) } {
+            return Err(NoSlot::ChainFull);
         }
         let (area, page, first) = self.find_unused(table, key.granules(), bp_vaddr)?;
         let (Some(of), Some(slots)) = (table.area(area), &mut self.areas[area][page]) else {

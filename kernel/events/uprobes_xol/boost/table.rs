@@ -93,6 +93,11 @@ impl Key {
         Self(self.0 | STEPPED)
     }
 
+    /// Returns whether a slot with this key belongs to the probe with the key `probe`.
+    pub(crate) fn is_of(self, probe: Self) -> bool {
+        self.0 & !STEPPED == probe.0
+    }
+
     /// The result of `arch_uprobe_boost()`.
     pub(crate) fn boost(self) -> u8 {
         (self.0 & BOOST) as u8
@@ -483,17 +488,23 @@ impl Table {
         })
     }
 
-    /// Returns whether the chain for this address can get another record.
-    pub(crate) fn has_room(&self, bp_vaddr: usize, _: &mut Locked) -> bool {
-        let mut length = 0;
+    /// Returns whether the chain for this address can get another record. Takes no lock, and may
+    /// be wrong while another task changes the table.
+    ///
+    /// # Safety
+    ///
+    /// As for [`find`](Self::find).
+    pub(crate) unsafe fn has_room(&self, bp_vaddr: usize) -> bool {
         let mut link = self.head(bp_vaddr).map_or(END, |head| head.load(Relaxed));
-        while let Some(number) = NonZeroU32::new(link) {
-            length += 1;
-            // SAFETY: The lock is held.
+        for _ in 0..LONGEST_SEARCH {
+            let Some(number) = NonZeroU32::new(link) else {
+                return true;
+            };
+            // SAFETY: By the function's requirements.
             let next = unsafe { self.at(Granule(number)) };
             link = next.map_or(END, |(record, _)| record.next.load(Relaxed));
         }
-        length < LONGEST_SEARCH
+        false
     }
 
     /// Assigns the slot that begins with `granule` to the probe at `bp_vaddr`.

@@ -241,6 +241,44 @@ mod uprobes_xol_boosted {
             assert!(find(&slots, key(probe), BP).is_some());
         }
         assert!(make(&slots, key(LONGEST_SEARCH as u64), BP).is_none());
+        // Other probes are boosted at once.
+        let elsewhere = (1..=64).map(|offset| make(&slots, key(0), BP + offset));
+        assert!(elsewhere.flatten().count() > 32);
+        Ok(())
+    }
+
+    /// Checks that a sweep retires the slots of probes that are gone, even if another probe is at
+    /// their address, and no other slot.
+    #[test]
+    fn sweep_makes_room_in_a_chain() -> Result {
+        let slots = slots()?;
+        let elsewhere = make(&slots, key(0), BP + 1).ok_or(ENOMEM)?;
+        // SAFETY: Nothing is reclaimed meanwhile.
+        let stepped = |probe| unsafe {
+            let slots = slots.as_arc_borrow();
+            BoostedSlots::make(slots, probe, BP + 2, |_, _| false)
+        };
+        assert!(stepped(key(1)).is_err());
+        let gone = LONGEST_SEARCH as u64;
+        for probe in 0..gone {
+            make(&slots, key(probe), BP);
+        }
+        assert!(make(&slots, key(gone), BP).is_none());
+        slots.sweep(|bp_vaddr| match bp_vaddr - BP {
+            0 => key(gone),
+            1 => key(0),
+            _ => key(1),
+        });
+        assert!((0..gone).all(|probe| find(&slots, key(probe), BP).is_none()));
+        assert_eq!(find(&slots, key(0), BP + 1), Some(elsewhere));
+        assert!(find(&slots, key(1).stepped(), BP + 2).is_some());
+        assert!(make(&slots, key(gone), BP).is_some());
+
+        slots.sweep(|_| Key::new(0));
+        assert!(find(&slots, key(0), BP + 1).is_none());
+        assert!(find(&slots, key(1).stepped(), BP + 2).is_none());
+        reclaim(&slots, None);
+        assert!(slots.inner.lock().has_empty(0));
         Ok(())
     }
 

@@ -18,6 +18,8 @@ const AREA_SIZE: usize = 1 << UPROBE_BOOST_AREA_SHIFT;
 const GRANULE: usize = UPROBE_BOOST_GRANULE as usize;
 /// Slots of an area that have one granule.
 const SLOTS: usize = AREA_SIZE / GRANULE;
+/// The most records of a chain.
+const LONGEST_CHAIN: usize = 16;
 
 /// Where areas are mapped, and where probed instructions are.
 const AREAS: usize = 0x1000_0000;
@@ -107,6 +109,12 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "boost-gone",
         about: "a process goes after a probe was removed, before its slot is reclaimed",
         run: gone,
+        preemptions: None,
+    },
+    Scenario {
+        name: "boost-crowded",
+        about: "a chain is full of slots for probes that another probe has replaced",
+        run: crowded,
         preemptions: None,
     },
     Scenario {
@@ -291,6 +299,7 @@ impl Thread {
     fn boost(&self, probe: Probe) -> Option<Step> {
         let Process { mm, boosted } = &*self.process;
         let Probe { key, bp_vaddr, .. } = probe;
+        mm.set_key(bp_vaddr, key);
         // As in boost.c.
         let find = || {
             // SAFETY: The process is there. The task is a reader while this is called.
@@ -537,6 +546,24 @@ fn gone() {
     // What is queued must not be queued again for ever.
     process.mm.mmput();
     process.is_gone();
+}
+
+fn crowded() {
+    let gone: Vec<_> = (0..LONGEST_CHAIN).map(Probe::alike).collect();
+    let process = Process::new(gone.len().div_ceil(SLOTS) + 1);
+    let thread = process.thread();
+    for &probe in &gone {
+        Property::Boosted.holds_if(thread.hit(probe) == 1);
+    }
+    let (new, other) = (Probe::alike(gone.len()), Probe::new(1));
+    Property::Boosted.holds_if(thread.hit(new) == 0);
+    thread.hit_unlocked(new, 0);
+    // It may be in the same chain.
+    let boosted = thread.hit(other);
+    Property::Boosted.holds_if(boosted == 1 || cfg!(not(feature = "loom")));
+    bindings::run_work();
+    Property::Boosted.holds_if(thread.hit(new) == 1);
+    process.is_left_clean(1 + boosted);
 }
 
 fn exit() {

@@ -165,7 +165,7 @@ pub unsafe fn uprobe_boost_visit_ips(
 /// # Safety
 ///
 /// `mm` is valid, and its lock is held.
-pub unsafe fn uprobe_boost_is_probed(mm: *mut mm_struct, bp_vaddr: usize) -> bool {
+pub unsafe fn uprobe_boost_key_at(mm: *mut mm_struct, bp_vaddr: usize) -> u64 {
     // SAFETY: By the function's requirements.
-    unsafe { &*mm }.is_probed(bp_vaddr)
+    unsafe { &*mm }.key_at(bp_vaddr)
 }

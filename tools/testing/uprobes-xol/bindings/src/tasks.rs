@@ -40,6 +40,8 @@ pub struct mm_struct {
     /// Areas that can still be mapped, and where the next one is.
     pub room: AtomicUsize,
     pub next_area: AtomicUsize,
+    /// The key of the probe that was hit last at each address.
+    keys: Hidden<HashMap<usize, u64>>,
     /// Pages that are mapped, by their address.
     pub pages: Hidden<HashMap<usize, *const page>>,
     /// Those who keep the process from being gone.
@@ -71,6 +73,7 @@ impl mm_struct {
             out_of_sight: AtomicBool::new(false),
             room: AtomicUsize::new(room),
             next_area: AtomicUsize::new(first_area),
+            keys: Hidden::default(),
             pages: Hidden::default(),
             users: AtomicUsize::new(1),
             exit: Hidden::default(),
@@ -98,6 +101,18 @@ impl mm_struct {
 
     pub fn is_probed(&self, bp_vaddr: usize) -> bool {
         self.gone.load(Relaxed) & Self::bit_of(bp_vaddr) == 0
+    }
+
+    /// A probe is at an address, and no other probe any more.
+    pub fn set_key(&self, bp_vaddr: usize, key: u64) {
+        self.keys.lock().unwrap().insert(bp_vaddr, key);
+    }
+
+    /// The key of the probe at an address, or 0.
+    pub fn key_at(&self, bp_vaddr: usize) -> u64 {
+        let keys = self.keys.lock().unwrap();
+        let key = keys.get(&bp_vaddr).filter(|_| self.is_probed(bp_vaddr));
+        key.copied().unwrap_or(0)
     }
 
     /// Time passes for the tasks of this process, as much as anybody lets pass.
