@@ -209,7 +209,7 @@ struct uprobe_boost_place {
  * uprobe_boosted_at() finds the boosted slot that @ip is in. Any context.
  *
  * uprobe_boosted_page() returns the page number @index of the area at @vaddr, or NULL
- * if there is no memory. It may sleep. mmap_lock may be held.
+ * if there is no memory. It may sleep. mmap_lock is held, so that the page is not freed.
  */
 struct uprobe_boosted *uprobe_boosted_create(void);
 void uprobe_boosted_free(struct uprobe_boosted *boosted);

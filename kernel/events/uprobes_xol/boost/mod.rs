@@ -20,7 +20,11 @@ mod table;
 mod tests;
 
 use super::ffi::{arch_uprobe, count, page, Counter};
-use core::{array, mem::offset_of, ptr};
+use core::{
+    array,
+    mem::offset_of,
+    ptr::{self, NonNull}, //
+};
 use ffi::{pid, uprobe_boost_place, uprobe_boosted, AREA_SIZE, GRANULE, REACH, STEPPED};
 use kernel::{
     mm::Mm,
@@ -209,7 +213,8 @@ unsafe extern "C" fn uprobe_boosted_at(
 }
 
 /// Returns the page with the index `index` of the area at `vaddr`. Adds the page if the area does
-/// not have it yet. Returns null if there is no memory. May sleep. The mmap lock may be held.
+/// not have it yet. Returns null if there is no memory. May sleep. The mmap lock is held: the page
+/// is not freed before it is released.
 ///
 /// # Safety
 ///
@@ -222,7 +227,9 @@ unsafe extern "C" fn uprobe_boosted_page(
 ) -> *mut page {
     // SAFETY: By the safety requirements.
     let slots = unsafe { &*boosted.cast::<BoostedSlots>() };
-    slots.page(vaddr, index).unwrap_or(ptr::null_mut())
+    slots
+        .page(vaddr, index)
+        .map_or(ptr::null_mut(), NonNull::as_ptr)
 }
 
 impl BoostedSlots {
@@ -339,11 +346,15 @@ impl BoostedSlots {
         self.inner.lock().add_area(&self.table, area, vaddr);
     }
 
-    /// Returns the page with the index `index` of the area at `vaddr`. May sleep.
-    fn page(&self, vaddr: usize, index: usize) -> Option<*mut page> {
-        let mut guard = self.inner.lock();
-        let area = guard.area_at(&self.table, vaddr)?;
-        Some(guard.add_page(&self.table, area, index).ok()?.as_ptr())
+    /// Returns the page with the index `index` of the area at `vaddr`. May sleep. Takes the lock
+    /// only if the area does not have the page yet: many threads may need a new page at once.
+    fn page(&self, vaddr: usize, index: usize) -> Option<NonNull<page>> {
+        let (number, area) = self.table.area_at(vaddr)?;
+        area.page(index).or_else(|| {
+            let mut inner = self.inner.lock();
+            let page = inner.add_page(&self.table, number, index).ok()?;
+            NonNull::new(page.as_ptr())
+        })
     }
 
     /// Retires the slot of a probe that is gone.

@@ -197,7 +197,7 @@ impl Inner {
     /// Adds an area, which is mapped at `vaddr`. If the process has unmapped an earlier area at
     /// this address, the new mapping serves the earlier area instead.
     pub(crate) fn add_area(&mut self, table: &Table, new: NewArea, vaddr: usize) {
-        if self.area_at(table, vaddr).is_some() {
+        if table.area_at(vaddr).is_some() {
             return;
         }
         let NewArea { mut area, pages } = new;
@@ -208,12 +208,6 @@ impl Inner {
             table.add_area(index, area, &mut self.locked);
             count(Counter::BoostAreas, 1);
         }
-    }
-
-    /// The index of the area at `vaddr`.
-    pub(crate) fn area_at(&self, table: &Table, vaddr: usize) -> Option<usize> {
-        (0..self.areas.len())
-            .find(|&index| table.area(index).is_some_and(|area| area.vaddr == vaddr))
     }
 
     /// Returns whether an area in reach has room for a slot.
@@ -328,6 +322,7 @@ impl Inner {
                 // The memory of a box does not move with the box. All users of the records share
                 // them: none gets a mutable reference.
                 of.set_records(index, ptr::from_ref(&*page.records).cast_mut());
+                of.set_page(index, page.memory.as_ptr());
                 page
             }
         };
@@ -366,8 +361,8 @@ impl Inner {
         }
     }
 
-    /// Takes a page from an area if all granules of the page are unused. The caller must unmap the
-    /// page before it releases the lock.
+    /// Takes a page from an area if all granules of the page are unused. The caller holds the mmap
+    /// lock for writing, and must unmap the page before it releases the lock.
     pub(crate) fn take_empty(
         &mut self,
         table: &Table,
@@ -376,7 +371,9 @@ impl Inner {
     ) -> Option<SlotPage> {
         let place = self.areas.get_mut(area)?.get_mut(index)?;
         let page = place.take_if(|page| page.is_empty())?;
-        table.area(area)?.set_records(index, ptr::null_mut());
+        let of = table.area(area)?;
+        of.set_records(index, ptr::null_mut());
+        of.set_page(index, ptr::null_mut());
         Some(page)
     }
 

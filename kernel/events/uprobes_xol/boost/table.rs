@@ -7,11 +7,14 @@
 //! looks again under the lock.
 
 use super::{
-    super::ffi::random,
+    super::ffi::{page, random},
     ffi::{AREAS, AREA_SIZE, BOOST, FIRST_KEY, GRANULE, KEY_SHIFT, PAIR},
     slots::Locked, //
 };
-use core::{num::NonZeroU32, ptr};
+use core::{
+    num::NonZeroU32,
+    ptr::{self, NonNull}, //
+};
 use kernel::{
     alloc::Flags,
     page::PAGE_SIZE,
@@ -221,16 +224,19 @@ impl Record {
 /// The records of a page.
 pub(crate) type Records = [Record; GRANULES];
 
-/// An area: where it is mapped, and the records of its pages.
+/// An area: where it is mapped, its pages, and their records.
 ///
 /// # Invariants
 ///
-/// A pointer to records is null, or valid. Records are freed a grace period of RCU after their
-/// pointer was made null. It is made null only when the records have been in no chain for a grace
-/// period of RCU Tasks Trace.
+/// - A pointer to records is null, or valid. Records are freed a grace period of RCU after their
+///   pointer was made null. It is made null only when the records have been in no chain for a
+///   grace period of RCU Tasks Trace.
+/// - A pointer to a page is null, or valid. It is made null only while the mmap lock is held for
+///   writing, and the page is freed after that.
 pub(crate) struct Area {
     pub(crate) vaddr: usize,
-    pub(crate) records: [Atomic<*mut Records>; PAGES],
+    records: [Atomic<*mut Records>; PAGES],
+    pages: [Atomic<*mut page>; PAGES],
 }
 
 impl Area {
@@ -240,6 +246,7 @@ impl Area {
             try_init!(Self {
                 vaddr: 0,
                 records <- init_array_from_fn(|_| Atomic::new(ptr::null_mut())),
+                pages <- init_array_from_fn(|_| Atomic::new(ptr::null_mut())),
             }),
             flags(),
         )
@@ -269,6 +276,21 @@ impl Area {
     pub(crate) fn set_records(&self, page: usize, records: *mut Records) {
         // ORDERING: Release pairs with the acquire in `record`.
         self.records[page].store(records, Release);
+    }
+
+    /// The page with this index, if the area has it. The page is not freed while the mmap lock is
+    /// held.
+    pub(crate) fn page(&self, index: usize) -> Option<NonNull<page>> {
+        // ORDERING: Acquire pairs with the release in `set_page`: the page was filled before. The
+        // litmus test is the same as for a key, boost-find.litmus.
+        NonNull::new(self.pages.get(index)?.load(Acquire))
+    }
+
+    /// Makes a page reachable, or unreachable if `page` is null. Under the lock; in the latter
+    /// case, the mmap lock is held for writing.
+    pub(crate) fn set_page(&self, index: usize, page: *mut page) {
+        // ORDERING: Release pairs with the acquire in `page`.
+        self.pages[index].store(page, Release);
     }
 }
 
@@ -401,6 +423,13 @@ impl Table {
     #[inline(always)]
     pub(crate) fn area(&self, index: usize) -> Option<&Area> {
         Some(self.areas.get(index)?.as_ref()?)
+    }
+
+    /// The area at `vaddr`. Takes no lock. An area exists as long as the table does.
+    pub(crate) fn area_at(&self, vaddr: usize) -> Option<(usize, &Area)> {
+        let areas = self.areas.iter().map_while(|area| area.as_ref());
+        let mut areas = areas.map(|area| &**area).enumerate();
+        areas.find(|(_, area)| area.vaddr == vaddr)
     }
 
     /// The chains in use.

@@ -100,6 +100,18 @@ pub const SCENARIOS: &[Scenario] = &[
         preemptions: Some(2),
     },
     Scenario {
+        name: "boost-read",
+        about: "a task reads a page that is just added",
+        run: read,
+        preemptions: Some(2),
+    },
+    Scenario {
+        name: "boost-read-freed",
+        about: "a task reads a page that is given back",
+        run: read_freed,
+        preemptions: Some(2),
+    },
+    Scenario {
         name: "boost-full",
         about: "an area is full, with a slot for text that was unmapped",
         run: full,
@@ -264,6 +276,27 @@ impl Process {
         unsafe { boost::uprobe_boosted_remove(self.boosted, probe.key, probe.bp_vaddr) };
     }
 
+    /// The page at this address, which is mapped now.
+    fn page_at(&self, vaddr: usize) -> &bindings::page {
+        let (area, offset) = (vaddr & !(AREA_SIZE - 1), vaddr % AREA_SIZE);
+        let fault = || {
+            let index = offset / PAGE_SIZE;
+            // SAFETY: The process is there.
+            let page = unsafe { boost::uprobe_boosted_page(self.boosted, area, index) };
+            page.cast_const()
+        };
+        // SAFETY: A page that is unmapped stays valid for the model's sake.
+        unsafe { self.mm.page_at(vaddr & !(PAGE_SIZE - 1), fault) }
+    }
+
+    /// Starts a task that reads the last slot of the page at this address.
+    fn spawn_read(self: &Shared<Self>, vaddr: usize) -> thread::JoinHandle<()> {
+        let process = self.clone();
+        thread::spawn(move || {
+            process.page_at(vaddr).byte(PAGE_SIZE - GRANULE);
+        })
+    }
+
     /// The address of the probe whose slot `ip` is in, as an interrupt asks for it.
     fn probe_at(&self, ip: usize) -> Option<usize> {
         let filter = self.slots().filter.load(Relaxed);
@@ -316,14 +349,7 @@ impl Thread {
         };
         let vaddr = self.user.hit(find)?;
 
-        let (area, offset) = (vaddr & !(AREA_SIZE - 1), vaddr % AREA_SIZE);
-        let fault = || {
-            // SAFETY: The process is there.
-            let page = unsafe { boost::uprobe_boosted_page(*boosted, area, offset / PAGE_SIZE) };
-            page.cast_const()
-        };
-        // SAFETY: A page that is unmapped stays valid for the model's sake.
-        let page = unsafe { mm.page_at(vaddr & !(PAGE_SIZE - 1), fault) };
+        let page = self.process.page_at(vaddr);
         page.begin_bytes(vaddr % PAGE_SIZE / GRANULE, &probe.bytes(vaddr));
         Some(Step { probe, vaddr, page })
     }
@@ -515,6 +541,36 @@ fn asked() {
         let process = process.clone();
         move || process.probe_at(vaddr)
     });
+    bindings::run_work();
+    // On another page, at the same address.
+    thread.hit(new);
+    other.join().unwrap();
+    process.is_left_clean(probes.len() as isize + 1);
+}
+
+fn read() {
+    let probes = page_of_slots();
+    let (process, thread) = Process::with(&probes);
+    let vaddr = AREAS + PAGE_SIZE;
+    let other = process.spawn_read(vaddr);
+    thread.hit(Probe::alike(2));
+    other.join().unwrap();
+    let before = model::locks();
+    // SAFETY: The process is there.
+    let page = unsafe { boost::uprobe_boosted_page(process.boosted, AREAS, 1) };
+    Property::Boosted.holds_if(!page.is_null());
+    Property::FoundUnlocked.holds_if(model::locks() == before);
+    process.is_left_clean(probes.len() as isize + 1);
+}
+
+fn read_freed() {
+    let probes = page_of_slots();
+    let (process, thread) = Process::with(&probes);
+    let [gone, new] = [2, 3].map(Probe::alike);
+    thread.hit(gone);
+    process.remove(gone);
+
+    let other = process.spawn_read(AREAS + PAGE_SIZE);
     bindings::run_work();
     // On another page, at the same address.
     thread.hit(new);

@@ -21,12 +21,20 @@ const CAUGHT: &[(&str, &str)] = &[
         "two-slots/boost-written: no write while anyone is inside",
     ),
     (
+        "boost-table-page-load-relaxed",
+        "boost-read: no write while anyone is inside",
+    ),
+    (
         "boost-table-publish-store-relaxed",
         "two-slots/boost-written: no write while anyone is inside",
     ),
     (
         "boost-table-record-load-relaxed",
         "boost-grown: memory is used while it is there",
+    ),
+    (
+        "boost-table-set_page-store-relaxed",
+        "boost-read: no write while anyone is inside",
     ),
     (
         "boost-table-set_records-store-relaxed",

@@ -92,12 +92,13 @@ pub unsafe fn arch_uprobe_boost_insn(
     arch.ixol[0] >> 32 == 0
 }
 
-/// Breakpoints, as a page has them that was never written.
-///
 /// # Safety
 ///
-/// Always safe.
-pub unsafe fn uprobe_boost_fill_page(_: *mut page) {}
+/// `page` is valid.
+pub unsafe fn uprobe_boost_fill_page(page: *mut page) {
+    // SAFETY: By the function's requirements.
+    unsafe { &*page }.fill();
+}
 
 /// # Safety
 ///

@@ -121,6 +121,14 @@ impl page {
         }
     }
 
+    /// Fills a page that no task uses yet with breakpoints.
+    pub fn fill(&self) {
+        for memory in &self.slots {
+            // SAFETY: Nobody reads or writes, or loom tells.
+            memory.bytes.with_mut(|held| unsafe { (*held).clear() });
+        }
+    }
+
     /// Writes an instruction into a slot.
     pub fn write(&self, slot: usize, insn: &arch_uprobe) {
         self.write_bytes(slot, &insn.bytes());
