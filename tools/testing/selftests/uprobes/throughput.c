@@ -11,7 +11,7 @@
  * only returns 0, and the loop around the instruction (a call, the return, the
  * loop's own instructions) is part of the figure. On QEMU's instruction clock
  * (-icount shift=0,sleep=off) a nanosecond is an instruction, so that --cost
- * prints instructions per hit.
+ * prints instructions per hit, and those of a process's first hit.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kselftest.h"
@@ -38,6 +39,8 @@
 #define MAPPINGS	40
 /* The cheapest counts: in one of them nothing else runs beside the hits. */
 #define COST_ROUNDS	4
+/* The children whose first hit is measured. The least counts, for the same reason. */
+#define FIRST_HITS	40
 #define TIME_LIMIT	120
 
 static struct {
@@ -245,6 +248,50 @@ static int measure_cost(const void *argument)
 	return KSFT_PASS;
 }
 
+/* The nanoseconds of a child process that executes @function, or does nothing, and exits */
+static uint64_t ns_of_child(void (*function)(void))
+{
+	uint64_t start = now();
+	pid_t child = fork();
+	int status;
+
+	if (!child) {
+		if (function)
+			function();
+		_exit(0);
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child || status)
+		ksft_exit_fail_msg("a child process failed: %s\n", strerror(errno));
+	return now() - start;
+}
+
+/*
+ * A process's first hit creates what the slots need. The pages of the program that the
+ * child touches are the same with a hit as without, except that of the instruction.
+ */
+static int measure_first_hit(const void *argument)
+{
+	const struct run *run = argument;
+	void (*function)(void) = run->insn->function;
+	uint64_t ns, with = UINT64_MAX, without = UINT64_MAX;
+	unsigned int i;
+
+	map_as_much_as_others_do();
+	probe_attach(run->insn->function_site, program_empty());
+	for (i = 0; i < FIRST_HITS; i++) {
+		ns = ns_of_child(function);
+		if (ns < with)
+			with = ns;
+		ns = ns_of_child(NULL);
+		if (ns < without)
+			without = ns;
+	}
+	printf("{\"metric\":\"ns_per_first_hit\",\"labels\":{\"instruction\":\"%s\"},",
+	       run->insn->key);
+	printf("\"value\":%.1f}\n", (double)(with - without));
+	return KSFT_PASS;
+}
+
 static bool selected(const struct insn *insn)
 {
 	const char *key = options.instructions;
@@ -274,7 +321,8 @@ __noreturn void usage(const char *name)
 		"\n"
 		"  --json            print hits per second as JSON lines, no TAP\n"
 		"  --cost HITS       print nanoseconds per hit of one thread, the least of some\n"
-		"                    rounds of HITS hits, as JSON lines\n"
+		"                    rounds of HITS hits, as JSON lines; of instructions that\n"
+		"                    need a slot also those of a process's first hit\n"
 		"  --unprobed        measure without a probe, for comparison\n"
 		"  --instructions    a comma separated list, default is all\n"
 		"  --threads         numbers of threads, default is 1,2,4,64\n"
@@ -352,6 +400,10 @@ int main(int argc, char **argv)
 			struct run run = { insn, 1, 0 };
 
 			if (run_isolated(measure_cost, &run, TIME_LIMIT))
+				result = KSFT_FAIL;
+			/* What is emulated needs no slot. */
+			if (!options.unprobed && insn->flags & INSN_STEPS &&
+			    run_isolated(measure_first_hit, &run, TIME_LIMIT))
 				result = KSFT_FAIL;
 			continue;
 		}
