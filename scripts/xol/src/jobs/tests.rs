@@ -11,7 +11,7 @@ use crate::arch::Arch;
 use crate::flavour::{Flavour, Tree};
 use crate::guest::Guest;
 use crate::qemu::{self, Boot, Engine, Outcome};
-use crate::report::metric::costs;
+use crate::report::metric::{costs, first_hits};
 use crate::report::requirements::{EMULATED, one_exception};
 use crate::report::tap::{self, Case, Verdict};
 use crate::stage::{Progress, Runner, files_below, read_text};
@@ -322,6 +322,11 @@ impl Tests<'_> {
             let mut cases = self.judge(trial, &outcome);
             for figures in figures_of_stress(&outcome.report) {
                 progress.say(&format!("{stage}: {figures}"));
+            }
+            for (instruction, cost) in first_hits(&outcome.report) {
+                progress.say(&format!(
+                    "{stage}: a process's first hit of {instruction}: {cost:.0} instructions"
+                ));
             }
             for race in outcome.races_elsewhere() {
                 progress.say(&format!("{stage}: not by uprobes: {race}"));

@@ -85,9 +85,18 @@ impl Metric {
 
 /// Instructions per hit by instruction, from a report on the instruction clock.
 pub fn costs(report: &[String]) -> BTreeMap<String, f64> {
+    by_instruction(report, "instructions_per_hit")
+}
+
+/// The same of a process's first hit.
+pub fn first_hits(report: &[String]) -> BTreeMap<String, f64> {
+    by_instruction(report, "instructions_per_first_hit")
+}
+
+fn by_instruction(report: &[String], name: &str) -> BTreeMap<String, f64> {
     let metrics = report.iter().filter_map(|line| Metric::parse(line).ok()?);
     let metrics = metrics.map(Metric::of_instruction_clock);
-    let costs = metrics.filter(|of| of.metric == "instructions_per_hit");
+    let costs = metrics.filter(|of| of.metric == name);
     let pair = |of: Metric| (of.label("instruction").to_owned(), of.value);
     costs.map(pair).collect()
 }
@@ -211,5 +220,8 @@ pub mod tests {
         let line = r#"{"metric":"ns_per_hit","labels":{"instruction":"ret"},"value":7.5}"#;
         let report = ["words".to_owned(), line.to_owned()];
         assert_eq!(costs(&report), BTreeMap::from([("ret".into(), 7.5)]));
+        assert!(first_hits(&report).is_empty());
+        let line = line.replace("per_hit", "per_first_hit");
+        assert_eq!(first_hits(&[line]), BTreeMap::from([("ret".into(), 7.5)]));
     }
 }
