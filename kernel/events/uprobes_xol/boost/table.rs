@@ -155,7 +155,8 @@ impl Record {
     pub(crate) const fn new() -> Self {
         Self {
             key: Atomic::new(Key::UNUSED.0),
-            rel: Atomic::new(0),
+            // Without a meaning. A page of zeroes would be written byte by byte, by `rep stosb`.
+            rel: Atomic::new(-1),
             next: Atomic::new(END),
         }
     }
@@ -384,7 +385,8 @@ impl Chains {
         let number = chains_of(level);
         let mut heads = KVVec::with_capacity(number, flags())?;
         for _ in 0..number {
-            heads.push(Atomic::new(END), flags())?;
+            // There is capacity for all heads.
+            let _ = heads.push_within_capacity(Atomic::new(END));
         }
         let shift = u64::BITS - number.ilog2();
         Ok(KBox::new(Self { shift, heads }, flags())?)
