@@ -118,8 +118,9 @@ static bool boost_at(unsigned long ip, struct uprobe_boost_place *place)
 	return true;
 }
 
-/* The ip of the program for a task in a slot at @ip; 0 if no task can be at @ip. */
-static unsigned long boost_program_ip(const struct uprobe_boost_place *place, unsigned long ip)
+/* Finds the ip of the program for a task in a slot at @ip. False if no task can be at @ip. */
+static bool boost_program_ip(const struct uprobe_boost_place *place, unsigned long ip,
+			     unsigned long *program_ip)
 {
 	unsigned int length = place->boost & UPROBE_BOOST_LENGTH;
 	unsigned long offset = ip - place->vaddr;
@@ -127,7 +128,8 @@ static unsigned long boost_program_ip(const struct uprobe_boost_place *place, un
 	/* The second granule holds the same instruction. */
 	if (place->boost & UPROBE_BOOST_REP && offset >= UPROBE_BOOST_GRANULE)
 		offset -= UPROBE_BOOST_GRANULE;
-	return offset == 0 || offset == length ? place->bp_vaddr + offset : 0;
+	*program_ip = place->bp_vaddr + offset;
+	return offset == 0 || offset == length;
 }
 
 static bool boost_is_stepping(void)
@@ -138,25 +140,27 @@ static bool boost_is_stepping(void)
 /* During a step, this is the address in the slot, whatever kind of slot it is. */
 unsigned long uprobe_boosted_ip(struct pt_regs *regs)
 {
-	unsigned long ip = instruction_pointer(regs);
+	unsigned long ip = instruction_pointer(regs), program_ip;
 	struct uprobe_boost_place place;
 
-	if (!user_mode(regs) || !boost_at(ip, &place) || boost_is_stepping())
+	if (!user_mode(regs) || !boost_at(ip, &place) || boost_is_stepping() ||
+	    !boost_program_ip(&place, ip, &program_ip))
 		return ip;
-	return boost_program_ip(&place, ip) ?: ip;
+	return program_ip;
 }
 
 void __uprobe_boost_fault(void)
 {
 	struct pt_regs *regs = task_pt_regs(current);
-	unsigned long ip = instruction_pointer(regs);
+	unsigned long ip = instruction_pointer(regs), program_ip;
 	struct uprobe_boost_place place;
 
 	/* The end of a step does the same. */
 	if (boost_is_stepping() || (current->utask && current->utask->boosted))
 		return;
-	if (boost_at(ip, &place) && boost_program_ip(&place, ip) == place.bp_vaddr)
-		instruction_pointer_set(regs, place.bp_vaddr);
+	if (boost_at(ip, &place) && boost_program_ip(&place, ip, &program_ip) &&
+	    program_ip == place.bp_vaddr)
+		instruction_pointer_set(regs, program_ip);
 }
 
 /*
@@ -176,11 +180,7 @@ void uprobe_leave_boosted(void)
 	/* Not SIGSEGV: an error of the sequence would then be fatal. */
 	struct ksignal ksig = { };
 
-	if (!boost_at(ip, &place))
-		return;
-
-	program_ip = boost_program_ip(&place, ip);
-	if (!program_ip)
+	if (!boost_at(ip, &place) || !boost_program_ip(&place, ip, &program_ip))
 		return;
 
 	if (program_ip != place.bp_vaddr) {
