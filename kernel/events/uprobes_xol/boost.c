@@ -280,7 +280,6 @@ struct boost_walk {
 	void			*data;
 	struct task_struct	**running;
 	unsigned int		number, room;
-	unsigned int		seen;
 	bool			all;
 };
 
@@ -297,7 +296,6 @@ static void boost_walk_threads(struct boost_walk *walk, struct task_struct *p)
 		/* All threads of a process have the same mm. */
 		if (mm != walk->look.mm)
 			return;
-		walk->seen++;
 		seen = task_call_func(t, boost_look_fixed, &walk->look);
 		if (seen == SEEN_IP)
 			walk->visit(walk->data, walk->look.ip);
@@ -308,6 +306,38 @@ static void boost_walk_threads(struct boost_walk *walk, struct task_struct *p)
 	}
 }
 
+/* Threads that are counted with interrupts disabled, at most */
+#define BOOST_COUNTED	1024
+
+/*
+ * Do only the caller and threads of @p have references to @mm? Then no other process has
+ * this memory. May be false although it is so: a task that looks at the memory has a
+ * reference, and so has a thread that is being created.
+ *
+ * A thread has its reference before it joins the process, which it does under siglock.
+ */
+static bool boost_is_alone(struct task_struct *p, struct mm_struct *mm)
+{
+	unsigned int users, own = 0;
+	struct task_struct *t;
+	unsigned long flags;
+
+	if (get_nr_threads(p) > BOOST_COUNTED || !lock_task_sighand(p, &flags))
+		return false;
+
+	/* One of the users is the caller. */
+	users = atomic_read(&mm->mm_users) - 1;
+	/*
+	 * Pairs with the full barrier in mmput(). A thread that exits clears its mm first, so
+	 * that it is not counted here unless its reference is among the users.
+	 */
+	smp_rmb();
+	for_each_thread(p, t)
+		own += READ_ONCE(t->mm) == mm;
+	unlock_task_sighand(p, &flags);
+	return own == users;
+}
+
 /*
  * A task that is created during the call begins at the return from the system call that
  * creates it, not in a slot. The tasks that run are looked at last, outside of the
@@ -316,25 +346,22 @@ static void boost_walk_threads(struct boost_walk *walk, struct task_struct *p)
 bool uprobe_boost_visit_ips(struct mm_struct *mm,
 			    void (*visit)(void *data, unsigned long ip), void *data)
 {
-	/* One of the users is the caller, not a task of the process. */
-	unsigned int users = atomic_read(&mm->mm_users) - 1;
 	struct boost_walk walk = {
-		.look.mm = mm, .visit = visit, .data = data, .room = users, .all = true,
+		.look.mm = mm, .visit = visit, .data = data, .all = true,
+		/* More tasks may run meanwhile. If there is no room, the caller tries again. */
+		.room = atomic_read(&mm->mm_users) + num_online_cpus(),
 	};
-	struct task_struct *p;
+	struct task_struct *own, *p;
 
-	walk.running = kvmalloc_array(users, sizeof(*walk.running), GFP_KERNEL);
+	walk.running = kvmalloc_array(walk.room, sizeof(*walk.running), GFP_KERNEL);
 	if (!walk.running)
 		return false;
 
 	rcu_read_lock();
-	p = pid_task(mm->uprobes_state.boosted->tgid, PIDTYPE_TGID);
-	if (p)
-		boost_walk_threads(&walk, p);
-	/* Other processes may have the same memory. */
-	if (walk.seen < users) {
-		struct task_struct *own = p;
-
+	own = pid_task(mm->uprobes_state.boosted->tgid, PIDTYPE_TGID);
+	if (own)
+		boost_walk_threads(&walk, own);
+	if (!own || !boost_is_alone(own, mm)) {
 		for_each_process(p) {
 			if (p != own)
 				boost_walk_threads(&walk, p);
