@@ -72,7 +72,7 @@ static unsigned long boost_lowest(unsigned long end)
 static unsigned long boost_find_hole(struct mm_struct *mm, struct vm_area_struct *vma,
 				     unsigned long bp_vaddr)
 {
-	unsigned long start = vma->vm_start, end = vma->vm_end, vaddr;
+	unsigned long start = vma->vm_start, end = vma->vm_end, vaddr = -ENOMEM;
 	struct vm_unmapped_area_info info = {
 		.flags		= VM_UNMAPPED_AREA_TOPDOWN,
 		.length		= BOOST_AREA_SIZE,
@@ -87,7 +87,8 @@ static unsigned long boost_find_hole(struct mm_struct *mm, struct vm_area_struct
 
 	info.low_limit = boost_lowest(end);
 	info.high_limit = start;
-	vaddr = vm_unmapped_area(&info);
+	if (info.low_limit < info.high_limit)
+		vaddr = vm_unmapped_area(&info);
 	if (!IS_ERR_VALUE(vaddr))
 		return vaddr;
 
@@ -97,9 +98,9 @@ static unsigned long boost_find_hole(struct mm_struct *mm, struct vm_area_struct
 		info.low_limit = max(end, mm->brk + BOOST_HEAP_GAP);
 	info.high_limit = min3(start + UPROBE_BOOST_REACH - BOOST_AREA_SIZE, DEFAULT_MAP_WINDOW,
 			       mm->task_size);
-	if (info.low_limit >= info.high_limit)
-		return -ENOMEM;
-	return vm_unmapped_area(&info);
+	if (info.low_limit < info.high_limit)
+		vaddr = vm_unmapped_area(&info);
+	return vaddr;
 }
 
 int uprobe_boost_map_area(unsigned long bp_vaddr,
@@ -124,7 +125,8 @@ int uprobe_boost_map_area(unsigned long bp_vaddr,
 		goto unlock;
 
 	vaddr = boost_find_hole(mm, vma, bp_vaddr);
-	if (IS_ERR_VALUE(vaddr))
+	/* An error is greater, too. */
+	if (vaddr > mm->task_size - BOOST_AREA_SIZE)
 		goto unlock;
 
 	vma = _install_special_mapping(mm, vaddr, BOOST_AREA_SIZE, flags, &boost_mapping);
