@@ -100,6 +100,9 @@ void uprobe_xol_put_slot(struct xol_area *area, struct uprobe_task *utask);
  * uprobe_leave_boosted() takes the current task out of a boosted slot before it handles
  * a signal, or begins a step in the slot.
  *
+ * uprobe_boosted_step_is_lost() returns whether the current task, which steps, has gone
+ * elsewhere. This happens if its process maps other code over the slot.
+ *
  * uprobe_is_wanted() and vma_uprobe_key() are in uprobes.c. The first returns whether a
  * consumer wants @uprobe in the current process, the second the key of the probe at
  * @vaddr in @vma, or 0. The caller of the second holds mmap_lock.
@@ -143,6 +146,13 @@ static inline bool uprobe_boost(struct uprobe *uprobe, u64 key,
 	instruction_pointer_set(regs, vaddr);
 	return true;
 }
+
+static inline bool uprobe_boosted_step_is_lost(const struct uprobe_task *utask,
+					       struct pt_regs *regs)
+{
+	return utask->boosted &&
+	       instruction_pointer(regs) - utask->xol_vaddr > UPROBE_BOOST_LENGTH;
+}
 #else
 static inline u64 uprobe_boost_key(const struct arch_uprobe *arch)
 {
@@ -166,6 +176,12 @@ static inline void uprobe_free_boosted(struct mm_struct *mm)
 
 static inline void uprobe_leave_boosted(void)
 {
+}
+
+static inline bool uprobe_boosted_step_is_lost(const struct uprobe_task *utask,
+					       struct pt_regs *regs)
+{
+	return false;
 }
 #endif
 

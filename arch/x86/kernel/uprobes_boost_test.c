@@ -789,6 +789,28 @@ static void boost_test_step(struct kunit *test)
 	boost_expect_stepped(test, &utask, &copy, &regs, 3);
 }
 
+/* Checks that ip stays where other code that was mapped over the slot has gone. */
+static void boost_test_step_goes_elsewhere(struct kunit *test)
+{
+	const unsigned long elsewhere[] = { boost_slot - 1, boost_slot + 4, 0x1000 };
+	struct uprobe_task utask;
+	struct arch_uprobe copy;
+	struct pt_regs regs;
+
+	KUNIT_ASSERT_NULL(test, current->utask);
+	KUNIT_ASSERT_EQ(test, kunit_attach_mm(), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(elsewhere); i++) {
+		boost_begin_step(test, &utask, &copy, &regs, 3);
+		regs.ip = elsewhere[i];
+		KUNIT_EXPECT_EQ(test, boost_trap(&regs, DIE_DEBUG), NOTIFY_STOP);
+		clear_thread_flag(TIF_UPROBE);
+		KUNIT_EXPECT_EQ(test, arch_uprobe_post_xol(&copy, &regs), 0);
+		current->utask = NULL;
+		KUNIT_EXPECT_EQ(test, regs.ip, elsewhere[i]);
+		KUNIT_EXPECT_EQ(test, regs.flags, X86_EFLAGS_FIXED);
+	}
+}
+
 /* Checks that a string instruction with rep runs to the int3 of the second granule. */
 static void boost_test_step_of_rep(struct kunit *test)
 {
@@ -862,6 +884,7 @@ static struct kunit_case boost_test_cases[] = {
 	KUNIT_CASE(boost_test_keeps_what_may_be_executed),
 	KUNIT_CASE(boost_test_not_this_time),
 	KUNIT_CASE(boost_test_step),
+	KUNIT_CASE(boost_test_step_goes_elsewhere),
 	KUNIT_CASE(boost_test_step_of_rep),
 	KUNIT_CASE(boost_test_fault_in_step),
 	KUNIT_CASE(boost_test_leave_clears_rf),
