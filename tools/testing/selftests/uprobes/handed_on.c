@@ -4,6 +4,9 @@
  * probes, but not while a thread is in one. Every execution is counted once, has its
  * effect, and goes on where it should.
  */
+#include <pthread.h>
+#include <sched.h>
+
 #include "kselftest_harness.h"
 #include "blocked.h"
 #include "functions.h"
@@ -24,6 +27,17 @@
 #define RUNNERS		64
 #define PATIENCE	120
 #define TIME_LIMIT	600
+/*
+ * Threads of a process that shares its memory: before the probe is removed, and at last.
+ * If there were more than 1024, the kernel would not count them.
+ */
+#define SLEEPERS	300
+#define MOST_SLEEPERS	1000
+/* Microseconds from one thread to the next */
+#define PAUSE		300
+#define STACK_SIZE	65536
+/* Seconds in which a slot that is reclaimed too early is reclaimed */
+#define RECLAIMED	4
 /* Bytes that are copied by one instruction before it blocks, and in all */
 #define COPIED_FIRST	48
 #define COPIED		64
@@ -173,8 +187,83 @@ TEST_F_TIMEOUT(handed_on, but_one_with_a_thread_in_it, TIME_LIMIT)
 	EXPECT_EQ(run_isolated(all_but_one_are_handed_on, NULL, 3 * PATIENCE), KSFT_PASS);
 }
 
-#if defined(__x86_64__)
+static bool stop;
+static unsigned int sleepers;
 static struct blocked *server;
+
+static void *sleep_for_ever(void *unused)
+{
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void *make_threads(void *unused)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	if (pthread_attr_init(&attr) || pthread_attr_setstacksize(&attr, STACK_SIZE))
+		ksft_exit_fail_msg("no memory for an attribute\n");
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED) && sleepers < MOST_SLEEPERS &&
+	       !pthread_create(&thread, &attr, sleep_for_ever, NULL))
+		if (__atomic_add_fetch(&sleepers, 1, __ATOMIC_RELAXED) > SLEEPERS)
+			usleep(PAUSE);
+	return NULL;
+}
+
+static int load_in_process(void *page)
+{
+	_exit(call_load(0, page) ? KSFT_FAIL : KSFT_PASS);
+}
+
+static int one_of_another_process_is_left_alone(const void *unused)
+{
+	int probe = blocked_attach(1, counters, 1), status;
+	unsigned long boosted = count("boosted");
+	static char stack[STACK_SIZE];
+	bool left_alone = true;
+	pthread_t maker;
+	pid_t pid;
+
+	if (!blocked_start(&server, 0, 1, PATIENCE))
+		return KSFT_FAIL;
+	/* The slots are those of this process. */
+	call_load(0, blocked_page(server) - sizeof(uint64_t));
+	/* Without CLONE_FILES the child would keep the probe. */
+	pid = clone(load_in_process, stack + sizeof(stack), CLONE_VM | CLONE_FILES | SIGCHLD,
+		    (void *)blocked_page(server));
+	if (pid < 0 || !blocked_wait(server, PATIENCE) || count("boosted") != boosted + 1 ||
+	    pthread_create(&maker, NULL, make_threads, NULL))
+		return KSFT_FAIL;
+	while (__atomic_load_n(&sleepers, __ATOMIC_RELAXED) < SLEEPERS)
+		give_way();
+	close(probe);
+	for (unsigned int i = 0; i < RECLAIMED && left_alone; i++) {
+		sleep(1);
+		left_alone = count("boosted") == boosted + 1;
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	blocked_serve(server);
+	ksft_print_msg("%u threads; the slot was %s\n", sleepers,
+		       left_alone ? "left alone" : "reclaimed");
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status))
+		return KSFT_FAIL;
+	return left_alone && counters_read(counters, 1) == 2 && reaches("boosted", boosted) ?
+	       KSFT_PASS : KSFT_FAIL;
+}
+
+/*
+ * Checks that a slot is not reclaimed while a task of another process with the same
+ * memory is in it, whatever threads are created meanwhile.
+ */
+TEST_F_TIMEOUT(handed_on, but_one_with_another_process_in_it, TIME_LIMIT)
+{
+	EXPECT_EQ(run_isolated(one_of_another_process_is_left_alone, NULL, PATIENCE),
+		  KSFT_PASS);
+}
+
+#if defined(__x86_64__)
 static char copy[COPIED];
 
 static void copy_from_blocked_page(unsigned int index)
@@ -221,8 +310,6 @@ TEST_F_TIMEOUT(handed_on, but_one_with_a_thread_that_copies, TIME_LIMIT)
 	EXPECT_EQ(result, KSFT_PASS);
 }
 #endif
-
-static bool stop;
 
 static void call_until_stopped(unsigned int index)
 {
