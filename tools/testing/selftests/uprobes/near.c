@@ -1120,6 +1120,114 @@ TEST_F_TIMEOUT(operand, not_mapped, TIME_LIMIT)
 		EXPECT_EQ(counters_read(self->counters, i), 1);
 	}
 }
+
+/* Text at address 0, which root may map */
+
+/* Another copy of the text is here, and has slots that the one at address 0 can use. */
+#define REACHES_0	0x60000000UL
+/* The kernel has higher addresses. */
+#define MOST_OF_USER	(1UL << 56)
+
+/* mov (%rdi), %rax; ret */
+static const uint8_t load_code[] = { 0x48, 0x8b, 0x07, 0xc3 };
+#define LOAD_NEXT	3
+
+static uint64_t load_by(const void *at, const void *data)
+{
+	const void *volatile text = at;
+
+	return ((uint64_t (*)(const void *))text)(data);
+}
+
+static bool map_load_code(struct code *code, uintptr_t at)
+{
+	return mmap((void *)at, NEAR_PAGE, PROT_READ | PROT_EXEC,
+		    MAP_PRIVATE | MAP_FIXED_NOREPLACE, code->file, 0) == (void *)at;
+}
+
+FIXTURE(at_0) {
+	struct code code;
+	int counters, probe;
+};
+
+FIXTURE_SETUP(at_0)
+{
+	struct probe_at at = { .path = self->code.path };
+
+	write_file(&self->code, load_code, sizeof(load_code));
+	if (!map_load_code(&self->code, 0)) {
+		code_remove(&self->code);
+		SKIP(return, "address 0 cannot be mapped: %s", strerror(errno));
+	}
+	self->counters = counters_create(1);
+	self->probe = probe_attach_at(&at, program_count(self->counters, 0));
+}
+
+FIXTURE_TEARDOWN(at_0)
+{
+	close(self->probe);
+	munmap(NULL, NEAR_PAGE);
+	code_remove(&self->code);
+}
+
+/* Checks that slots for this text are mapped where user space may map something. */
+TEST_F_TIMEOUT(at_0, has_slots_in_user_space, TIME_LIMIT)
+{
+	const uint64_t data = DATA;
+	struct xol_mappings areas;
+
+	for (unsigned int i = 0; i < FEW; i++)
+		EXPECT_EQ(load_by(NULL, &data), DATA);
+	EXPECT_EQ(counters_read(self->counters, 0), FEW);
+	EXPECT_TRUE(xol_mappings_find(getpid(), &areas));
+	for (unsigned int i = 0; i < areas.number; i++)
+		EXPECT_LT(areas.of[i].end, MOST_OF_USER);
+}
+
+static void *load_at_0(void *page)
+{
+	operand_result = load_by(NULL, page);
+	return NULL;
+}
+
+/* Checks that a signal handler is never shown the slot of a breakpoint at address 0. */
+TEST_F_TIMEOUT(at_0, signal_at_the_slot, TIME_LIMIT)
+{
+	struct sigaction action = {
+		.sa_sigaction = note_signal,
+		.sa_flags = SA_SIGINFO,
+	};
+	const uint64_t data = DATA;
+	unsigned long boosted;
+	pthread_t thread;
+	char *page;
+	int uffd;
+
+	ASSERT_EQ(sigaction(SIGUSR1, &action, NULL), 0);
+	page = mmap(NULL, NEAR_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(page, MAP_FAILED);
+	ASSERT_TRUE(map_load_code(&self->code, REACHES_0));
+	EXPECT_EQ(load_by((void *)REACHES_0, &data), DATA);
+	boosted = count("boosted");
+	EXPECT_EQ(load_by(NULL, &data), DATA);
+	if (boost_is_on())
+		EXPECT_EQ(count("boosted"), boosted + 1);
+
+	uffd = leave_to_userfaultfd(page);
+	if (uffd < 0)
+		SKIP(return, "needs CONFIG_USERFAULTFD");
+	handled = 0;
+	ASSERT_EQ(pthread_create(&thread, NULL, load_at_0, page), 0);
+	ASSERT_TRUE(wait_for_fault(uffd));
+	ASSERT_EQ(pthread_kill(thread, SIGUSR1), 0);
+	sleep_milliseconds(2);
+	serve(uffd, page);
+	ASSERT_EQ(pthread_join(thread, NULL), 0);
+	EXPECT_EQ(handled, 1);
+	EXPECT_EQ(handler_ip, LOAD_NEXT);
+	EXPECT_EQ(memcmp(&operand_result, page, sizeof(operand_result)), 0);
+	EXPECT_EQ(counters_read(self->counters, 0), 3);
+}
 #endif
 
 int main(int argc, char **argv)
