@@ -5,6 +5,7 @@
  * not hang, and other processes' probes go on.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -15,6 +16,7 @@
 #include "kselftest_harness.h"
 #include "blocked.h"
 #include "functions.h"
+#include "kernel_log.h"
 #include "probe.h"
 #include "registers.h"
 #include "slots.h"
@@ -515,6 +517,163 @@ TEST_F_TIMEOUT(in_a_step, loses_the_area, TIME_LIMIT)
 		  KSFT_PASS);
 	EXPECT_EQ(counters_read(self->counters, 0), 1);
 }
+
+#if defined(__x86_64__)
+/*
+ * Other code comes over the slot in the middle of a step that has no trap: a copy of
+ * bytes, whose source is missing and then interrupted by a signal.
+ */
+
+static struct blocked *server;
+static struct xol_mappings areas;
+static sigjmp_buf over;
+/* The signal by which the thread leaves the other code, and whether it was there then */
+static int over_signal;
+static bool seen_there;
+static char copied[16];
+
+static void leave_thread(int signal, siginfo_t *info, void *context)
+{
+	over_signal = signal;
+	seen_there = xol_mappings_hold(&areas, *context_ip(context));
+	siglongjmp(over, 1);
+}
+
+static void ignore(int signal)
+{
+}
+
+static void *copy_blocked(void *unused)
+{
+	if (!sigsetjmp(over, 1))
+		copy_function(copied, blocked_page(server), sizeof(copied));
+	return NULL;
+}
+
+struct other_code {
+	uint8_t fill;			/* up to the last bytes of each mapping */
+	uint8_t last[16];
+	unsigned int size;
+	int send;			/* a signal to the thread, or 0 */
+	int expected;			/* the signal that it leaves the code by, or 0 */
+};
+
+static bool map_over(const struct other_code *code)
+{
+	xol_mappings_find(getpid(), &areas);
+	for (unsigned int i = 0; i < areas.number; i++) {
+		size_t size = areas.of[i].end - areas.of[i].start;
+		uint8_t *start = (uint8_t *)areas.of[i].start;
+
+		if (mmap(start, size, PROT_READ | PROT_WRITE | PROT_EXEC,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+			return false;
+		memset(start, code->fill, size);
+		memcpy(start + size - code->size, code->last, code->size);
+	}
+	return areas.number;
+}
+
+static int run_other_code(const void *argument)
+{
+	const struct other_code *code = argument;
+	struct sigaction action = { .sa_sigaction = leave_thread, .sa_flags = SA_SIGINFO };
+	pthread_t copier;
+
+	signal(SIGUSR1, ignore);
+	sigaction(SIGUSR2, &action, NULL);
+	sigaction(SIGTRAP, &action, NULL);
+	sigaction(SIGILL, &action, NULL);
+	if (!blocked_start(&server, 0, 1, PATIENCE) ||
+	    pthread_create(&copier, NULL, copy_blocked, NULL) ||
+	    !blocked_wait(server, PATIENCE))
+		return KSFT_FAIL;
+	/* The step begins, and comes to the page again. */
+	pthread_kill(copier, SIGUSR1);
+	if (!blocked_wait(server, PATIENCE))
+		return KSFT_FAIL;
+	if (!map_over(code))
+		return errno == EPERM ? KSFT_SKIP : KSFT_FAIL;
+	blocked_serve(server);
+	if (code->send) {
+		usleep(100000);
+		pthread_kill(copier, code->send);
+	}
+	pthread_join(copier, NULL);
+	if (over_signal != code->expected || seen_there != !!code->expected)
+		ksft_print_msg("signal %d instead of %d, %s the code\n", over_signal,
+			       code->expected, seen_there ? "in" : "not in");
+	return over_signal == code->expected && seen_there == !!code->expected ? KSFT_PASS :
+										 KSFT_FAIL;
+}
+
+FIXTURE(other_code) {
+	int counters;
+	int probe;
+	int log;
+};
+
+FIXTURE_VARIANT(other_code) {
+	struct other_code code;
+};
+
+/* int3 everywhere */
+FIXTURE_VARIANT_ADD(other_code, breaks) {
+	.code = { .fill = 0xcc, .expected = SIGTRAP },
+};
+
+/* nops and ud2 */
+FIXTURE_VARIANT_ADD(other_code, faults) {
+	.code = { .fill = 0x90, .last = { 0x0f, 0x0b }, .size = 2, .expected = SIGILL },
+};
+
+/* nops and a jump to itself */
+FIXTURE_VARIANT_ADD(other_code, loops) {
+	.code = { .fill = 0x90, .last = { 0xeb, 0xfe }, .size = 2, .send = SIGUSR2,
+		  .expected = SIGUSR2 },
+};
+
+/* nops; mov $60, %eax; xor %edi, %edi; syscall: the thread exits */
+FIXTURE_VARIANT_ADD(other_code, exits) {
+	.code = { .fill = 0x90, .last = { 0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05 }, .size = 9 },
+};
+
+/* nops; mov $59, %eax; xor %esi, %esi; xor %edx, %edx; syscall; ud2: nothing to execute */
+FIXTURE_VARIANT_ADD(other_code, calls_the_kernel) {
+	.code = { .fill = 0x90, .last = { 0xb8, 59, 0, 0, 0, 0x31, 0xf6, 0x31, 0xd2, 0x0f, 0x05,
+					  0x0f, 0x0b }, .size = 13, .expected = SIGILL },
+};
+
+FIXTURE_SETUP(other_code)
+{
+	if (!boost_is_on())
+		SKIP(return, "all steps have a trap: needs CONFIG_UPROBES_XOL_BOOST");
+	self->counters = counters_create(1);
+	self->probe = probe_attach(copy_site, program_count(self->counters, 0));
+	self->log = kernel_log_open();
+}
+
+FIXTURE_TEARDOWN(other_code)
+{
+	close(self->probe);
+	close(self->log);
+}
+
+/* Checks that the thread goes on where the code goes, and that the kernel does not warn. */
+TEST_F_TIMEOUT(other_code, is_mapped_over_a_step, TIME_LIMIT)
+{
+	struct kernel_log told;
+	int result = run_isolated(run_other_code, &variant->code, PATIENCE);
+
+	if (result == KSFT_SKIP)
+		SKIP(return, "nothing can be mapped over [uprobes]");
+	EXPECT_EQ(result, KSFT_PASS);
+	EXPECT_EQ(counters_read(self->counters, 0), 1);
+	kernel_log_read(self->log, &told);
+	EXPECT_EQ(told.splats, 0)
+		TH_LOG("%s", told.splat);
+}
+#endif
 
 static pid_t start_traced(void)
 {
