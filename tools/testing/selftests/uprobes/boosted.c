@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "kselftest_harness.h"
@@ -635,6 +636,100 @@ TEST_F_TIMEOUT(switched, boosts_or_not, TIME_LIMIT)
 	EXPECT_EQ(run_isolated(count_boosted, &none, PATIENCE), KSFT_PASS);
 	EXPECT_COUNTED(0);
 }
+
+#if defined(__x86_64__)
+/* An instruction that faults, and what the kernel logs of it if there is no handler */
+
+static void load_from_nowhere(void)
+{
+	call_load(0, (void *)8);
+}
+
+static void divide_by_zero(void)
+{
+	divide_function(0);
+}
+
+FIXTURE(logged) {
+};
+
+FIXTURE_VARIANT(logged) {
+	const void *site;
+	void (*fault)(void);
+	int signal;
+};
+
+FIXTURE_VARIANT_ADD(logged, page_fault) {
+	.site = numbered_loads, .fault = load_from_nowhere, .signal = SIGSEGV,
+};
+
+FIXTURE_VARIANT_ADD(logged, division_by_zero) {
+	.site = divide_site, .fault = divide_by_zero, .signal = SIGFPE,
+};
+
+FIXTURE_SETUP(logged)
+{
+	if (!boost_is_on())
+		SKIP(return, "the log shows the slot of an instruction that is stepped");
+}
+
+FIXTURE_TEARDOWN(logged)
+{
+}
+
+/* The ip in the line about that process: "name[pid]: segfault at 8 ip 401000 sp ..." */
+static bool find_logged_ip(int log, pid_t pid, unsigned long *ip)
+{
+	char record[4096], name[16];
+
+	snprintf(name, sizeof(name), "[%d]", pid);
+	for (;;) {
+		ssize_t size = read(log, record, sizeof(record) - 1);
+		const char *found;
+
+		if (size < 0 && errno == EPIPE)
+			continue;	/* overwritten: on with the oldest left */
+		if (size <= 0)
+			return false;
+		record[size] = 0;
+		found = strstr(record, name);
+		found = found ? strstr(found, " ip") : NULL;
+		if (found && (sscanf(found, " ip %lx", ip) == 1 ||
+			      sscanf(found, " ip:%lx", ip) == 1))
+			return true;
+	}
+}
+
+/* Checks that the log shows the ip of the program, not that of a slot. */
+TEST_F_TIMEOUT(logged, with_the_programs_ip, TIME_LIMIT)
+{
+	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC), status;
+	int counters = counters_create(1), probe;
+	struct rlimit no_core = {};
+	unsigned long ip;
+	pid_t pid;
+
+	ASSERT_GE(log, 0);
+	ASSERT_GE(lseek(log, 0, SEEK_END), 0);
+	probe = probe_attach(variant->site, program_count(counters, 0));
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		signal(variant->signal, SIG_DFL);
+		setrlimit(RLIMIT_CORE, &no_core);
+		variant->fault();
+		_exit(KSFT_FAIL);
+	}
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_EQ(counters_read(counters, 0), 1);
+	if (!find_logged_ip(log, pid, &ip))
+		SKIP(return, "nothing is logged: needs debug.exception-trace=1");
+	EXPECT_EQ(ip, (uintptr_t)variant->site);
+	close(probe);
+	close(log);
+}
+#endif
 
 int main(int argc, char **argv)
 {
