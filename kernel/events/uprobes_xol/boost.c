@@ -329,7 +329,8 @@ static bool boost_is_alone(struct task_struct *p, struct mm_struct *mm)
 	users = atomic_read(&mm->mm_users) - 1;
 	/*
 	 * Pairs with the full barrier in mmput(). A thread that exits clears its mm first, so
-	 * that it is not counted here unless its reference is among the users.
+	 * that it is not counted here unless its reference is among the users
+	 * (litmus/boost-alone.litmus).
 	 */
 	smp_rmb();
 	for_each_thread(p, t)
