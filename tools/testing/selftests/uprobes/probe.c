@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -72,21 +73,37 @@ static unsigned int possible_cpus(void)
 	return cpus;
 }
 
-int counters_create(unsigned int number)
+static int map_create(enum bpf_map_type type, unsigned int number, unsigned int flags)
 {
 	union bpf_attr attr;
 	int fd;
 
 	memset(&attr, 0, sizeof(attr));
-	attr.map_type = BPF_MAP_TYPE_PERCPU_ARRAY;
+	attr.map_type = type;
 	attr.key_size = sizeof(uint32_t);
 	attr.value_size = sizeof(uint64_t);
 	attr.max_entries = number;
+	attr.map_flags = flags;
 	fd = sys_bpf(BPF_MAP_CREATE, &attr);
 	if (fd < 0)
 		give_up(KSFT_FAIL, "bpf(BPF_MAP_CREATE): %s: needs root and CONFIG_BPF_SYSCALL",
 			strerror(errno));
 	return fd;
+}
+
+int counters_create(unsigned int number)
+{
+	return map_create(BPF_MAP_TYPE_PERCPU_ARRAY, number, 0);
+}
+
+int counters_create_mapped(unsigned int number, const uint64_t **values)
+{
+	int counters = map_create(BPF_MAP_TYPE_ARRAY, number, BPF_F_MMAPABLE);
+
+	*values = mmap(NULL, number * sizeof(**values), PROT_READ, MAP_SHARED, counters, 0);
+	if (*values == MAP_FAILED)
+		give_up(KSFT_FAIL, "mmap of a BPF map: %s", strerror(errno));
+	return counters;
 }
 
 uint64_t counters_read(int counters, unsigned int index)
@@ -319,10 +336,10 @@ uint64_t probe_file_offset(const void *address)
 	return found;
 }
 
-int probe_attach_at(const struct probe_at *at, int program)
+/* Opens an event without a program; -1 if the kernel refuses it. */
+static int event_open(const struct probe_at *at)
 {
 	struct perf_event_attr attr;
-	int event;
 
 	memset(&attr, 0, sizeof(attr));
 	attr.size = sizeof(attr);
@@ -336,8 +353,23 @@ int probe_attach_at(const struct probe_at *at, int program)
 	attr.probe_offset = at->offset;
 
 	/* Any CPU will do: the program runs on whichever has the hit. */
-	event = syscall(__NR_perf_event_open, &attr, -1, 0, -1,
-			PERF_FLAG_FD_CLOEXEC);
+	return syscall(__NR_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+int probe_refusal_at(const struct probe_at *at)
+{
+	int event = event_open(at);
+
+	if (event < 0)
+		return errno;
+	close(event);
+	return 0;
+}
+
+int probe_attach_at(const struct probe_at *at, int program)
+{
+	int event = event_open(at);
+
 	if (event < 0)
 		give_up(KSFT_FAIL,
 			"perf_event_open(uprobe at %#" PRIx64 " of %s): error %d (%s): needs root",

@@ -29,6 +29,9 @@ uint64_t counters_read(int counters, unsigned int index);
 /* Waits until a counter is at least that; returns what it is then. */
 uint64_t counters_wait_for(int counters, unsigned int index, uint64_t least);
 
+/* Counters that this process and its children can read at @values, without a system call */
+int counters_create_mapped(unsigned int number, const uint64_t **values);
+
 /* BPF programs: file descriptors to attach */
 int program_empty(void);
 int program_count(int counters, unsigned int index);
@@ -78,6 +81,8 @@ struct probe_at {
 };
 
 int probe_attach_at(const struct probe_at *at, int program);
+/* The error with which the kernel refuses to attach a program there, or 0 */
+int probe_refusal_at(const struct probe_at *at);
 
 /*
  * Whether this process has a mapping [uprobes]: the proof that not everything was
