@@ -7,7 +7,7 @@ export KSRC XOL_CACHE CONFIG BASE FILE
 
 .DEFAULT_GOAL := help
 .PHONY: run bench bench-here coverage test test-off test-debug test-mutations test-upstream test-host
-.PHONY: test-distro shell kernel apply refresh series deb clean help
+.PHONY: test-distro fuzz shell kernel apply refresh series deb clean help
 
 run:
 	@$(XOL) run $(ARCHS)
@@ -41,6 +41,9 @@ test-host:
 
 test-distro:
 	@$(XOL) test-distro $(ARCHS)
+
+fuzz:
+	@$(XOL) fuzz $(ARCHS) $(addprefix --minutes ,$(MINUTES))
 
 shell:
 	@$(XOL) shell $(ARCHS) $(addprefix --flavour ,$(FLAVOUR))
@@ -89,6 +92,8 @@ Test it:
   make test-distro     runs the selftests, bpftrace, perf, gdb, strace and valgrind in Debian's
                        userland, on kernels with Debian's own configuration: unpatched, and
                        with slots in Rust
+  make fuzz            executes random instructions with and without a probe, with slots in C
+                       and in Rust, and goes on where the last call ended; MINUTES=60
   make test-mutations  builds kernels with one known defect each, and checks that a test
                        catches the defect
 
@@ -111,6 +116,7 @@ Variables:
   BASE=FILE.json       bench: the bench.json of the run to compare with
   KERNEL="debug ..."   test-debug: only these kernels
   MUTATION="15 ..."    test-mutations: only these defects
+  MINUTES=60           fuzz: the minutes for each kernel, instead of 10
   FILE=PATH            coverage: a program, or a directory of programs; by default the
                        programs of the guest
   CONFIG=FILE          deb: a kernel configuration, such as /boot/config-*

@@ -70,6 +70,14 @@ enum Task {
         #[arg(long, value_parser = Flavour::checked)]
         kernel: Vec<Flavour>,
     },
+    /// Execute random instructions with and without a probe, in C and in Rust
+    Fuzz {
+        #[command(flatten)]
+        archs: Archs,
+        /// Minutes for each kernel
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+        minutes: u32,
+    },
     /// Put known defects into the kernel, one by one, and check that tests catch them
     TestMutations {
         #[command(flatten)]
@@ -226,6 +234,10 @@ fn start(task: &Task) -> Result<ExitCode> {
                 bail!("there is no such debug kernel for this architecture; see `make help`");
             }
             Some(total)
+        }
+        Task::Fuzz { archs, minutes } => {
+            let (_, guests) = build(runner, &archs.or_tested(), &jobs::FUZZED)?;
+            Some(jobs::run_fuzz(runner, &guests, *minutes)?)
         }
         Task::TestMutations { archs, mutation } => {
             let (_, guests) = build(runner, &archs.or_host()?, &[Flavour::Rust])?;

@@ -75,6 +75,11 @@ impl Paths {
         self.build().join("upstream")
     }
 
+    /// The seeds that fuzzing goes on with.
+    pub fn fuzz(&self) -> PathBuf {
+        self.cache.join("fuzz")
+    }
+
     /// One log per stage.
     pub fn log(&self) -> PathBuf {
         self.cache.join("log")
