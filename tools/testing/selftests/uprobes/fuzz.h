@@ -48,25 +48,28 @@ static inline bool one_in(struct random *random, unsigned int number)
 }
 
 /*
- * The code mapping has places for instructions, each with traps around it. What
- * follows the mapping is landing room: traps only. Each thread has an arena: two
- * writable pages, a read-only one, and one without access. All other addresses within
- * CODE_MARGIN are reserved, so that the kernel maps nothing there.
+ * Each thread has a mapping of the code, which has places for instructions, each with
+ * traps around it. The mapping is followed by landing room, which has only traps, and by
+ * the thread's arena: two writable pages, a read-only one, and one without access. All
+ * other addresses within CODE_MARGIN are reserved, so that the kernel maps nothing there.
+ *
+ * The mappings of two threads are so far apart that no store leads to the other thread's
+ * arena, except one with a random number that has just this distance.
  */
 #define PLACE_BYTES	64
 #define PLACES		256
 #define CODE_BYTES	(PLACE_BYTES * PLACES)
 #define CODE_BASE	0x2060000000UL
-#define LANDING_BASE	(CODE_BASE + 0x10000)
-#define ARENA_BASE	(CODE_BASE + 0x20000)
+/* Also the lower 32 bits of the addresses differ. */
+#define THREAD_DISTANCE	0x4020000000UL
+#define LANDING_OFFSET	0x10000
+#define ARENA_OFFSET	0x20000
 #define CODE_MARGIN	0x1000000UL
 /* Far from all that is mapped, and from where the kernel may map slots */
 #define UNMAPPED_BASE	0x1000000000UL
 
 #define FUZZ_THREADS	2
 #define ARENA_PAGES	4
-/* Of 64 KiB, at most; few stores of a thread lead to another's arena */
-#define ARENA_DISTANCE	(ARENA_PAGES * 0x10000)
 #define ARENA_MAPPED	3
 #define ARENA_WRITABLE	2
 
@@ -74,6 +77,12 @@ struct arena {
 	uintptr_t base;
 	size_t page;
 };
+
+/* The landing room of the thread with @arena */
+static inline uintptr_t landing_room(const struct arena *arena)
+{
+	return arena->base - ARENA_OFFSET + LANDING_OFFSET;
+}
 
 /* An address: mostly in @arena, sometimes where an access faults */
 uint64_t random_pointer(struct random *random, const struct arena *arena);
@@ -270,13 +279,15 @@ struct batch {
 	bool go;
 };
 
-/* Maps arenas and landing room, which are in the same place in all children. */
+/* Maps arenas and landing rooms, which are in the same places in all children. */
 void fuzz_prepare(void);
 /* An empty batch */
 struct batch *fuzz_batch(void);
 /* The thread that executes the instruction at @place has this arena. */
 struct arena fuzz_arena(unsigned int place);
+/* Where the thread has this instruction, and the instruction's offset in the code */
 uintptr_t fuzz_site(unsigned int place);
+size_t fuzz_offset(unsigned int place);
 /* The code of the whole mapping */
 void fuzz_write_code(const struct batch *batch, uint8_t *code);
 /*

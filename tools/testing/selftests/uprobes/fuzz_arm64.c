@@ -120,7 +120,7 @@ static uintptr_t branch_target(struct random *random, const struct arena *arena,
 		return target;
 	}
 	if (one_in(random, 2))
-		return LANDING_BASE +
+		return landing_room(arena) +
 		       random_below(random, arena->page) / INSN_BYTES * INSN_BYTES;
 	return arena->base + random_below(random, ARENA_PAGES * arena->page) /
 			     INSN_BYTES * INSN_BYTES;

@@ -95,7 +95,7 @@ uint64_t random_pointer(struct random *random, const struct arena *arena)
 	case 6:
 		return UNMAPPED_BASE + random_below(random, page);
 	case 7:
-		return LANDING_BASE + random_below(random, page);
+		return landing_room(arena) + random_below(random, page);
 	case 8 ... 11:
 		return base + random_below(random, 2 * page) / 64 * 64;
 	default:
@@ -133,10 +133,15 @@ uint64_t random_lanes(struct random *random)
 				   lanes[random_below(random, ARRAY_SIZE(lanes))];
 }
 
+static uintptr_t code_of_thread(unsigned int index)
+{
+	return CODE_BASE + index * THREAD_DISTANCE;
+}
+
 static struct arena arena_of_thread(unsigned int index)
 {
 	return (struct arena){
-		.base = ARENA_BASE + index * ARENA_DISTANCE,
+		.base = code_of_thread(index) + ARENA_OFFSET,
 		.page = page_size,
 	};
 }
@@ -148,14 +153,19 @@ struct arena fuzz_arena(unsigned int place)
 
 uintptr_t fuzz_site(unsigned int place)
 {
-	return CODE_BASE + place * PLACE_BYTES + cpu_site(place);
+	return code_of_thread(place % FUZZ_THREADS) + fuzz_offset(place);
+}
+
+size_t fuzz_offset(unsigned int place)
+{
+	return place * PLACE_BYTES + cpu_site(place);
 }
 
 void fuzz_write_code(const struct batch *batch, uint8_t *code)
 {
 	cpu_fill_traps(code, CODE_BYTES);
 	for (unsigned int i = batch->first; i < batch->first + batch->number; i++)
-		memcpy(code + (fuzz_site(i) - CODE_BASE), batch->insns[i].bytes,
+		memcpy(code + fuzz_offset(i), batch->insns[i].bytes,
 		       batch->insns[i].length);
 }
 
@@ -196,23 +206,30 @@ static void make_arenas(void)
 	}
 }
 
-void fuzz_prepare(void)
+static void map_surroundings(unsigned int index)
 {
 	int none = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	uintptr_t code = code_of_thread(index), landing = code + LANDING_OFFSET;
+	size_t size = ARENA_OFFSET - LANDING_OFFSET;
 
+	map_at(code - CODE_MARGIN, 2 * CODE_MARGIN, PROT_NONE, none | MAP_FIXED_NOREPLACE,
+	       -1, 0);
+	if (HAS_SHORT_ADDRESSES)
+		map_at((uint32_t)code, CODE_MARGIN, PROT_NONE, none | MAP_FIXED_NOREPLACE,
+		       -1, 0);
+	map_at(landing, size, PROT_READ | PROT_WRITE, none | MAP_FIXED, -1, 0);
+	cpu_fill_traps((uint8_t *)landing, size);
+	if (mprotect((void *)landing, size, PROT_READ | PROT_EXEC))
+		ksft_exit_fail_perror("mprotect");
+}
+
+void fuzz_prepare(void)
+{
 	page_size = sysconf(_SC_PAGESIZE);
 	cpu_prepare();
-	map_at(CODE_BASE - CODE_MARGIN, 2 * CODE_MARGIN, PROT_NONE,
-	       none | MAP_FIXED_NOREPLACE, -1, 0);
-	if (HAS_SHORT_ADDRESSES)
-		map_at((uint32_t)CODE_BASE, CODE_MARGIN, PROT_NONE,
-		       none | MAP_FIXED_NOREPLACE, -1, 0);
+	for (unsigned int i = 0; i < FUZZ_THREADS; i++)
+		map_surroundings(i);
 	make_arenas();
-	map_at(LANDING_BASE, ARENA_BASE - LANDING_BASE, PROT_READ | PROT_WRITE,
-	       none | MAP_FIXED, -1, 0);
-	cpu_fill_traps((uint8_t *)LANDING_BASE, ARENA_BASE - LANDING_BASE);
-	if (mprotect((void *)LANDING_BASE, ARENA_BASE - LANDING_BASE, PROT_READ | PROT_EXEC))
-		ksft_exit_fail_perror("mprotect");
 }
 
 struct batch *fuzz_batch(void)
@@ -229,8 +246,10 @@ struct batch *fuzz_batch(void)
 /* The places where a thread may be seen: in a case, or in this program */
 static bool is_known_place(uintptr_t ip)
 {
-	return (ip >= CODE_BASE - CODE_MARGIN && ip < CODE_BASE + CODE_MARGIN) ||
-	       (ip >= (uintptr_t)__executable_start && ip < (uintptr_t)etext);
+	for (unsigned int i = 0; i < FUZZ_THREADS; i++)
+		if (ip - (code_of_thread(i) - CODE_MARGIN) < 2 * CODE_MARGIN)
+			return true;
+	return ip >= (uintptr_t)__executable_start && ip < (uintptr_t)etext;
 }
 
 static struct executor *this_executor(void)
@@ -440,18 +459,18 @@ static void handle_signals(void)
 			ksft_exit_fail_perror("sigaction");
 }
 
-static void map_code(int file)
+static void map_code(uintptr_t base, int file)
 {
 	int private = MAP_PRIVATE | MAP_FIXED;
 
 	if (file >= 0) {
-		map_at(CODE_BASE, CODE_BYTES, PROT_READ | PROT_EXEC, private, file, 0);
+		map_at(base, CODE_BYTES, PROT_READ | PROT_EXEC, private, file, 0);
 		return;
 	}
-	map_at(CODE_BASE, CODE_BYTES, PROT_READ | PROT_WRITE, private | MAP_ANONYMOUS, -1, 0);
-	fuzz_write_code(batch, (uint8_t *)CODE_BASE);
-	__builtin___clear_cache((char *)CODE_BASE, (char *)CODE_BASE + CODE_BYTES);
-	if (mprotect((void *)CODE_BASE, CODE_BYTES, PROT_READ | PROT_EXEC))
+	map_at(base, CODE_BYTES, PROT_READ | PROT_WRITE, private | MAP_ANONYMOUS, -1, 0);
+	fuzz_write_code(batch, (uint8_t *)base);
+	__builtin___clear_cache((char *)base, (char *)base + CODE_BYTES);
+	if (mprotect((void *)base, CODE_BYTES, PROT_READ | PROT_EXEC))
 		ksft_exit_fail_perror("mprotect");
 }
 
@@ -459,7 +478,8 @@ static __noreturn void execute(int file)
 {
 	while (!__atomic_load_n(&batch->go, __ATOMIC_ACQUIRE))
 		give_way();
-	map_code(file);
+	for (unsigned int i = 0; i < FUZZ_THREADS; i++)
+		map_code(code_of_thread(i), file);
 	handle_signals();
 	threads_run(FUZZ_THREADS, fuzz_thread);
 	_exit(KSFT_PASS);

@@ -499,7 +499,7 @@ static uintptr_t branch_target(struct random *random, const struct arena *arena,
 		return place + at;
 	}
 	if (one_in(random, 2))
-		return LANDING_BASE + random_below(random, arena->page);
+		return landing_room(arena) + random_below(random, arena->page);
 	return arena->base + random_below(random, ARENA_PAGES * arena->page);
 }
 
@@ -814,7 +814,6 @@ const char * const cpu_result_names[] = {
 
 /* Indices of results, in the order of their names */
 enum {
-	RESULT_SP = RESULT_CPU + 4,
 	RESULT_IP = RESULT_CPU + GENERAL_REGISTERS,
 	RESULT_TRAP = RESULT_CPU + ARRAY_SIZE(gregs) - 1,
 	RESULT_CR2,
@@ -984,8 +983,9 @@ void cpu_record(const ucontext_t *context, const struct arena *arena, uint64_t *
 {
 	const greg_t *registers = context->uc_mcontext.gregs;
 	/*
-	 * A far branch to 32-bit code leaves the upper half of these registers undefined.
-	 * The return from the step's trap clears that of rsp.
+	 * A far branch to 32-bit code leaves the upper halves of these registers undefined.
+	 * Any return from the kernel to such code clears that of rsp: without a probe, the
+	 * return from an interrupt, and with one always that from the step's trap.
 	 */
 	bool is_short = (uint16_t)registers[REG_CSGSFS] != CODE_SELECTOR;
 
@@ -993,9 +993,6 @@ void cpu_record(const ucontext_t *context, const struct arena *arena, uint64_t *
 		results[RESULT_CPU + i] = registers[gregs[i]];
 	for (unsigned int i = 0; is_short && i < GENERAL_REGISTERS; i++)
 		results[RESULT_CPU + i] &= UINT32_MAX;
-	/* A return from the kernel to 32-bit code loads only esp, whatever interrupted it. */
-	if ((uint16_t)registers[REG_CSGSFS] != CODE_SELECTOR)
-		results[RESULT_SP] = (uint32_t)registers[REG_RSP];
 	/* After other traps it is the last page fault's. */
 	results[RESULT_CR2] = registers[REG_TRAPNO] == TRAP_PAGE_FAULT ?
 		registers[REG_CR2] : 0;

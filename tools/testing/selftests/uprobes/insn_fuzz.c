@@ -188,7 +188,7 @@ static bool is_refused_at(const char *path, unsigned int place)
 {
 	struct probe_at at = {
 		.path = path,
-		.offset = fuzz_site(place) - CODE_BASE,
+		.offset = fuzz_offset(place),
 	};
 	int error = probe_refusal_at(&at);
 
@@ -212,7 +212,7 @@ static void leave_out_refused(struct fuzzer *fuzzer, struct batch *batch, int fi
 		unsigned int place = batch->first + i;
 		const struct fuzz_insn *insn = &batch->insns[place];
 
-		if (memcmp(code + (fuzz_site(place) - CODE_BASE), insn->bytes, insn->length))
+		if (memcmp(code + fuzz_offset(place), insn->bytes, insn->length))
 			continue;
 		leave_out(batch, place);
 		fuzzer->refused += batch == fuzzer->batch;
@@ -229,7 +229,7 @@ static int attach(const struct fuzzer *fuzzer, const struct batch *batch, const 
 	uint64_t offsets[PLACES];
 
 	for (unsigned int i = 0; i < batch->number; i++)
-		offsets[i] = fuzz_site(batch->first + i) - CODE_BASE;
+		offsets[i] = fuzz_offset(batch->first + i);
 	first.offset = offsets[0];
 	if (fuzzer->attachment == CORRUPTING)
 		return probe_attach_at(&first, program_corrupt(fuzzer->counters, 0));
