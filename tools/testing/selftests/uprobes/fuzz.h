@@ -263,8 +263,8 @@ struct result {
  * @interrupted: interruptions between the beginning and the end of a case
  * @seen_in_area: interruptions whose ip was in [uprobes]
  * @done: executed cases, to see progress
- * @time: nanoseconds for RUN_UNPROBED, whose cases the other runs execute, too; 0 if
- *        there is no limit
+ * @time: nanoseconds for RUN_UNPROBED, whose cases RUN_UNPROBED_AGAIN executes, too, and
+ *        RUN_PROBED if it is not much slower; 0 if there is no limit
  * @go: the tracer is ready
  */
 struct batch {

@@ -31,6 +31,11 @@
 #define EXECUTOR_BYTES	(256 * 1024)
 /* Seconds without progress: many times what one case takes */
 #define PATIENCE	4
+/*
+ * The time of a run with probes, as a multiple of that without: a kernel that takes each
+ * repetition of a string instruction for a hit needs thousands of times as much.
+ */
+#define PROBED_TIME	2
 /* A run that loses more processes ends early. */
 #define MOST_LOST	1
 #define MOST_PLACES_SEEN 64
@@ -377,11 +382,14 @@ static bool is_wanted(unsigned int place, unsigned int state)
 static bool is_over(void)
 {
 	struct timespec time;
+	uint64_t limit = batch->time;
 
-	if (run != RUN_UNPROBED || !batch->time)
+	if (run == RUN_UNPROBED_AGAIN || !limit)
 		return false;
+	if (run == RUN_PROBED)
+		limit *= PROBED_TIME;
 	cpu_syscall(__NR_clock_gettime, CLOCK_MONOTONIC, (long)&time, 0, 0);
-	return time.tv_sec * 1000000000ULL + time.tv_nsec - began >= batch->time;
+	return time.tv_sec * 1000000000ULL + time.tv_nsec - began >= limit;
 }
 
 static void execute_cases(struct executor *executor)

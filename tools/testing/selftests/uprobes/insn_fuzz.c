@@ -26,13 +26,13 @@
 #include "probe.h"
 
 /* Per test, by default */
-#define CASES		8192
+#define CASES		2048
 #define SECONDS		2
 /* Seconds: many times what one batch takes on the slowest machine */
 #define TIME_LIMIT	600
 #define MOST_SECONDS	300
 /* Differing instructions that are printed; each takes the time of many cases. */
-#define MOST_PRINTED	3
+#define MOST_PRINTED	2
 #define MOST_TEXTS	16
 #define ATTEMPTS	100000
 
