@@ -21,10 +21,11 @@ extern const char __executable_start[], etext[];
  * struct random - random numbers, the same for the same seed on all machines
  * @state: of the generator
  * @many_far_pointers: random_value() often makes one
+ * @many_lines: random_pointer() often leads to memory made by random_value()
  */
 struct random {
 	uint64_t state;
-	bool many_far_pointers;
+	bool many_far_pointers, many_lines;
 };
 
 static inline uint64_t random_next(struct random *random)

@@ -39,6 +39,8 @@
 /* A run that loses more processes ends early. */
 #define MOST_LOST	1
 #define MOST_PLACES_SEEN 64
+/* Bytes, of a cache's line for example */
+#define LINE		64
 /* Between two stops by the tracer, turns of a loop */
 #define DELAYS		4096
 #define DELAY_STRIDE	37
@@ -82,6 +84,8 @@ uint64_t random_pointer(struct random *random, const struct arena *arena)
 	uintptr_t base = arena->base;
 	size_t page = arena->page;
 
+	if (random->many_lines && one_in(random, 2))
+		return base + random_below(random, ARENA_WRITABLE * page) / LINE * LINE;
 	switch (random_below(random, 16)) {
 	case 0:
 		/* begins in front of the pages */
@@ -102,7 +106,7 @@ uint64_t random_pointer(struct random *random, const struct arena *arena)
 	case 7:
 		return landing_room(arena) + random_below(random, page);
 	case 8 ... 11:
-		return base + random_below(random, 2 * page) / 64 * 64;
+		return base + random_below(random, 2 * page) / LINE * LINE;
 	default:
 		return base + random_below(random, 2 * page);
 	}
@@ -312,9 +316,9 @@ static void fill_memory(struct executor *executor)
 	uint64_t *words = (uint64_t *)executor->arena.base;
 	struct random *random = &executor->random;
 
-	/* Each line of a cache, to which many pointers lead, begins with what is useful. */
+	/* Each line, to which many pointers lead, begins with what is useful. */
 	for (size_t i = 0; i < ARENA_WRITABLE * page_size / sizeof(*words); i++)
-		words[i] = i % 8 ? random_next(random) :
+		words[i] = i % (LINE / sizeof(*words)) ? random_next(random) :
 				   random_value(random, &executor->arena);
 }
 
@@ -338,10 +342,14 @@ static void execute_case(struct executor *executor, unsigned int place, unsigned
 
 	executor->random.state = seed;
 	executor->random.many_far_pointers = seed % STATE_KINDS == STATE_FAR_POINTERS;
+	executor->random.many_lines = false;
 	executor->place = place;
 	executor->is_aligned = seed % STATE_KINDS == STATE_ALIGNED;
 	executor->result = result;
 	fill_memory(executor);
+	/* Registers lead to far pointers, instead of holding some. */
+	executor->random.many_lines = executor->random.many_far_pointers;
+	executor->random.many_far_pointers = false;
 	/* All pages are present, or the first access to each is a page fault. */
 	__atomic_load_n((const char *)memory + ARENA_WRITABLE * page_size, __ATOMIC_RELAXED);
 	if (one_in(&executor->random, 8))
