@@ -218,12 +218,12 @@ mod unit_tests {
     const REPORT: &str = "TAP version 13\n1..3\n\
         # seed 7: 5536 cases executed, 1752 faulted, 0 differing\n\
         # 76 instructions refused, 0 cases left out\n\
-        ok 1 insns.general.same_effect_once\n\
+        ok 1 insn_fuzz.general.same_effect_once\n\
         # insn_fuzz --bytes 9c --at 0 --state 0x12\n\
         #   flags: unprobed 0x202, probed 0x302\n\
         # seed 7: 2048 cases executed, 9 faulted, 2 differing\n\
         # 1 instructions refused, 0 cases left out\n\
-        not ok 2 insns.pushed_flags.same_effect_once\n\
+        not ok 2 insn_fuzz.pushed_flags.same_effect_once\n\
         ok 3 control.nothing_is_wrong.as_expected\n";
 
     fn report() -> Vec<String> {
@@ -244,7 +244,7 @@ mod unit_tests {
     fn a_command_belongs_to_the_test_that_ends_after_it() {
         let report = report();
         let command = "insn_fuzz --bytes 9c --at 0 --state 0x12";
-        let test = "insns.pushed_flags.same_effect_once".to_owned();
+        let test = "insn_fuzz.pushed_flags.same_effect_once".to_owned();
         assert_eq!(commands(&report), [(test, command)]);
     }
 

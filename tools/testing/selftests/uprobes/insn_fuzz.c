@@ -475,11 +475,11 @@ static void fuzz(struct fuzzer *fuzzer)
 		ksft_print_msg("%lu interruptions\n", fuzzer->batch->interrupted);
 }
 
-FIXTURE(insns) {
+FIXTURE(insn_fuzz) {
 	struct fuzzer fuzzer;
 };
 
-FIXTURE_VARIANT(insns) {
+FIXTURE_VARIANT(insn_fuzz) {
 	unsigned long classes;
 	unsigned int strict;
 	unsigned int state_kind;
@@ -487,44 +487,44 @@ FIXTURE_VARIANT(insns) {
 
 #define OF(class)	.classes = IN(class), .state_kind = STATE_USUAL
 
-FIXTURE_VARIANT_ADD(insns, general) { OF(CLASS_GENERAL) };
-FIXTURE_VARIANT_ADD(insns, vector) { OF(CLASS_VECTOR) };
-FIXTURE_VARIANT_ADD(insns, branches) { OF(CLASS_BRANCHES) };
-FIXTURE_VARIANT_ADD(insns, relative) { OF(CLASS_RELATIVE) };
+FIXTURE_VARIANT_ADD(insn_fuzz, general) { OF(CLASS_GENERAL) };
+FIXTURE_VARIANT_ADD(insn_fuzz, vector) { OF(CLASS_VECTOR) };
+FIXTURE_VARIANT_ADD(insn_fuzz, branches) { OF(CLASS_BRANCHES) };
+FIXTURE_VARIANT_ADD(insn_fuzz, relative) { OF(CLASS_RELATIVE) };
 
 /* What the signal frame tells about faults */
-FIXTURE_VARIANT_ADD(insns, frame) {
+FIXTURE_VARIANT_ADD(insn_fuzz, frame) {
 	OF(CLASS_GENERAL), .strict = DIFFERS_IN_FRAME
 };
 
 #if defined(__x86_64__)
-FIXTURE_VARIANT_ADD(insns, avx) { OF(CLASS_AVX) };
-FIXTURE_VARIANT_ADD(insns, rep) { OF(CLASS_REP) };
-FIXTURE_VARIANT_ADD(insns, pushed_flags) { OF(CLASS_PUSHED_FLAGS) };
-FIXTURE_VARIANT_ADD(insns, prefixes) { OF(CLASS_PREFIXES) };
-FIXTURE_VARIANT_ADD(insns, umip) { OF(CLASS_UMIP) };
+FIXTURE_VARIANT_ADD(insn_fuzz, avx) { OF(CLASS_AVX) };
+FIXTURE_VARIANT_ADD(insn_fuzz, rep) { OF(CLASS_REP) };
+FIXTURE_VARIANT_ADD(insn_fuzz, pushed_flags) { OF(CLASS_PUSHED_FLAGS) };
+FIXTURE_VARIANT_ADD(insn_fuzz, prefixes) { OF(CLASS_PREFIXES) };
+FIXTURE_VARIANT_ADD(insn_fuzz, umip) { OF(CLASS_UMIP) };
 
-FIXTURE_VARIANT_ADD(insns, far_branches) {
+FIXTURE_VARIANT_ADD(insn_fuzz, far_branches) {
 	.classes = IN(CLASS_FAR_BRANCHES), .state_kind = STATE_FAR_POINTERS
 };
 
-FIXTURE_VARIANT_ADD(insns, aligned) {
+FIXTURE_VARIANT_ADD(insn_fuzz, aligned) {
 	.classes = IN(CLASS_GENERAL) | IN(CLASS_BRANCHES), .state_kind = STATE_ALIGNED
 };
 
 #elif defined(__aarch64__)
-FIXTURE_VARIANT_ADD(insns, memory) { OF(CLASS_MEMORY) };
-FIXTURE_VARIANT_ADD(insns, indirect_branches) { OF(CLASS_INDIRECT_BRANCHES) };
-FIXTURE_VARIANT_ADD(insns, system) { OF(CLASS_SYSTEM) };
-FIXTURE_VARIANT_ADD(insns, vector_relative) { OF(CLASS_VECTOR_RELATIVE) };
+FIXTURE_VARIANT_ADD(insn_fuzz, memory) { OF(CLASS_MEMORY) };
+FIXTURE_VARIANT_ADD(insn_fuzz, indirect_branches) { OF(CLASS_INDIRECT_BRANCHES) };
+FIXTURE_VARIANT_ADD(insn_fuzz, system) { OF(CLASS_SYSTEM) };
+FIXTURE_VARIANT_ADD(insn_fuzz, vector_relative) { OF(CLASS_VECTOR_RELATIVE) };
 
-FIXTURE_VARIANT_ADD(insns, undefined) {
+FIXTURE_VARIANT_ADD(insn_fuzz, undefined) {
 	OF(CLASS_UNDEFINED), .strict = DIFFERS_IN_ADDRESS
 };
 
 #endif
 
-FIXTURE_SETUP(insns)
+FIXTURE_SETUP(insn_fuzz)
 {
 	self->fuzzer = (struct fuzzer){
 		.classes = variant->classes,
@@ -533,12 +533,12 @@ FIXTURE_SETUP(insns)
 	};
 }
 
-FIXTURE_TEARDOWN(insns)
+FIXTURE_TEARDOWN(insn_fuzz)
 {
 }
 
 /* Checks that each case is the same with a probe, and that refusals are refusals. */
-TEST_F_TIMEOUT(insns, same_effect_once, TIME_LIMIT)
+TEST_F_TIMEOUT(insn_fuzz, same_effect_once, TIME_LIMIT)
 {
 	fuzz(&self->fuzzer);
 	EXPECT_GT(self->fuzzer.executed + self->fuzzer.refused, 0);
