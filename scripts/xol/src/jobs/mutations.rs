@@ -761,6 +761,8 @@ mod unit_tests {
                     let file = format!("tools/testing/selftests/uprobes/{}.c", trial.program().0);
                     let test = trial.name.split_once('.');
                     let (fixture, test) = test.unwrap_or((&trial.name, ""));
+                    // The name of a variant comes before that of the test.
+                    let test = test.rsplit('.').next().unwrap_or_default();
                     (file, format!("({fixture}, {test}"))
                 }
             };
