@@ -303,8 +303,12 @@ static void insn_test_literal(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, le32_to_cpu(arch.insn), cases[i].insn);
 		KUNIT_EXPECT_EQ(test, le32_to_cpu(arch.ixol), cases[i].ixol);
 
-		expected.regs[cases[i].insn & 0x1f] = regs.pc + cases[i].offset;
 		KUNIT_EXPECT_FALSE(test, arch_uprobe_skip_sstep(&arch, &regs));
+		KUNIT_EXPECT_MEMEQ(test, &regs, &expected, sizeof(regs));
+
+		KUNIT_ASSERT_NOT_NULL(test, arch.api.handler);
+		arch.api.handler(cases[i].insn, regs.pc, &regs);
+		expected.regs[cases[i].insn & 0x1f] = regs.pc + cases[i].offset;
 		KUNIT_EXPECT_MEMEQ(test, &regs, &expected, sizeof(regs));
 	}
 }
