@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::tests::{PROCESSORS, Tally};
+use super::tests::{IN_TURNS, PROCESSORS, Tally};
 use crate::apply::{self, Feature, Patch};
 use crate::arch::Arch;
 use crate::command::Interrupted;
@@ -372,6 +372,7 @@ impl Bench<'_> {
                     initramfs: &self.guest.base,
                     engine: match trial.kind {
                         Kind::KUnit => self.engine.in_turns(),
+                        _ if trial.program().0 == IN_TURNS => self.engine.in_turns(),
                         _ => self.engine,
                     },
                     processors: PROCESSORS,

@@ -18,6 +18,11 @@ use crate::stage::{Progress, Runner, files_below, read_text};
 
 const KSELFTESTS: &str = "tools/testing/selftests/uprobes";
 
+/// The selftest that runs in a guest of its own, with processors in turns: QEMU with a
+/// host thread for each processor gives a faulting `xchg` the wrong flags if it is stepped,
+/// as insn_fuzz found on both kernels.
+pub const IN_TURNS: &str = "insn_fuzz";
+
 /// The Rust code that boosts slots.
 const BOOSTING: &str = "kernel/events/uprobes_xol/boost";
 
@@ -99,6 +104,8 @@ enum Kind {
     KUnit,
     Cost,
     Kselftest,
+    /// The selftest [`IN_TURNS`].
+    InsnFuzz,
     /// KUnit, the selftests and a stress run.
     Debug,
 }
@@ -109,6 +116,7 @@ impl Kind {
             Self::KUnit => "KUnit",
             Self::Cost => "instructions per hit",
             Self::Kselftest => "kselftest",
+            Self::InsnFuzz => IN_TURNS,
             Self::Debug => "debug tests",
         }
     }
@@ -116,6 +124,7 @@ impl Kind {
     fn limit(self) -> Duration {
         Duration::from_secs(match self {
             Self::KUnit | Self::Cost => 5 * 60,
+            Self::InsnFuzz => 10 * 60,
             Self::Kselftest => 40 * 60,
             Self::Debug => 90 * 60,
         })
@@ -125,6 +134,7 @@ impl Kind {
         match (self, flavour) {
             (Self::KUnit, _) => &["nothing"],
             (Self::Cost, _) => &["cost"],
+            (Self::InsnFuzz, _) => &["insns"],
             (Self::Kselftest, Flavour::C | Flavour::Off) => &["kselftest"],
             (Self::Kselftest, Flavour::Stepped) => &["kselftest", "areas-gone"],
             (Self::Kselftest, _) => &["kselftest", "rates", "areas-gone"],
@@ -177,6 +187,9 @@ pub fn run_tests(runner: &Runner, guests: &[(Arch, Guest)]) -> Result<Tally> {
                 (Kind::Kselftest, C),
                 (Kind::Kselftest, Rust),
                 (Kind::Kselftest, Stepped),
+                (Kind::InsnFuzz, C),
+                (Kind::InsnFuzz, Rust),
+                (Kind::InsnFuzz, Stepped),
             ],
         ],
     )
@@ -193,7 +206,7 @@ pub fn run_off_tests(runner: &Runner, guests: &[(Arch, Guest)]) -> Result<Tally>
         &[
             &[(Kind::Cost, C)],
             &[(Kind::Cost, Off)],
-            &[(Kind::Kselftest, Off)],
+            &[(Kind::Kselftest, Off), (Kind::InsnFuzz, Off)],
         ],
     )
 }
@@ -244,9 +257,8 @@ fn run_groups(
                 guest,
                 engine: match (kind, flavour) {
                     (Kind::Cost, _) => Engine::InstructionClock,
-                    (Kind::KUnit, _) | (Kind::Kselftest, Flavour::C | Flavour::Off) => {
-                        engine.in_turns()
-                    }
+                    (Kind::KUnit | Kind::InsnFuzz, _)
+                    | (Kind::Kselftest, Flavour::C | Flavour::Off) => engine.in_turns(),
                     _ => engine,
                 },
             }));
@@ -261,7 +273,9 @@ fn run_groups(
     let mut total = Tally::default();
     for group in groups {
         // Selftests spend much of their time waiting, for probes that are removed.
-        let waits = group.iter().all(|trial| trial.kind == Kind::Kselftest);
+        let waits = group
+            .iter()
+            .all(|trial| matches!(trial.kind, Kind::Kselftest | Kind::InsnFuzz));
         let at_once = runner.jobs + usize::from(waits);
         for tally in runner.beside(at_once, &group, |trial| tests.run(trial))? {
             total += tally;
@@ -295,11 +309,12 @@ impl Tests<'_> {
         };
         self.runner.always(&stage, |progress| {
             let mut arguments = flavour.arguments().to_vec();
-            if matches!(kind, Kind::Cost | Kind::Kselftest) {
+            if matches!(kind, Kind::Cost | Kind::Kselftest | Kind::InsnFuzz) {
                 arguments.push("kunit.enable=0");
             }
-            let words = format!("xol.left_out={}", left_out.join(","));
-            if !left_out.is_empty() {
+            let elsewhere = left_out.iter().map(String::as_str).chain([IN_TURNS]);
+            let words = format!("xol.left_out={}", elsewhere.collect::<Vec<_>>().join(","));
+            if runs_selftests {
                 arguments.push(&words);
             }
             let boot = Boot {
@@ -307,7 +322,7 @@ impl Tests<'_> {
                 kernel: &self.runner.paths.image(arch, flavour),
                 initramfs: match kind {
                     Kind::KUnit | Kind::Cost => &guest.base,
-                    Kind::Kselftest | Kind::Debug => &guest.full,
+                    Kind::Kselftest | Kind::InsnFuzz | Kind::Debug => &guest.full,
                 },
                 engine,
                 processors: match engine {
@@ -349,7 +364,7 @@ impl Tests<'_> {
         let in_report = || tap::parse(outcome.report.iter().map(String::as_str));
         match trial.kind {
             Kind::KUnit => in_log(),
-            Kind::Kselftest => {
+            Kind::Kselftest | Kind::InsnFuzz => {
                 let mut cases = in_report();
                 if trial.flavour.row().tree == Tree::Pristine {
                     expect_faults(&mut cases, &self.upstream_faults, arch);
