@@ -41,7 +41,7 @@ static const void *function(unsigned int number)
 
 static void call(unsigned int number)
 {
-	if (((unsigned int (*)(void))function(number))() != number)
+	if ((boosted ? call_many_function(number) : call_numbered(number)) != number)
 		__atomic_add_fetch(&shared->wrong, 1, __ATOMIC_RELAXED);
 }
 

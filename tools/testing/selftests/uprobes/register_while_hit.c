@@ -330,11 +330,6 @@ static const char *map_file(int file, uint64_t size)
 	return mapping;
 }
 
-static unsigned int call_at(const char *address)
-{
-	return ((unsigned int (*)(void))address)();
-}
-
 TEST_F_TIMEOUT(file, replaced, TIME_LIMIT)
 {
 	struct probe_at at = { .path = self->path, .offset = self->offset };
@@ -342,7 +337,7 @@ TEST_F_TIMEOUT(file, replaced, TIME_LIMIT)
 	int probe, other_file;
 
 	probe = probe_attach_at(&at, program_count(self->counters, 0));
-	EXPECT_EQ(call_at(mapping + self->offset), NUMBER);
+	EXPECT_EQ(call_numbered_at(mapping + self->offset), NUMBER);
 	EXPECT_EQ(counters_read(self->counters, 0), 1);
 
 	/* the old file has the probe, the new one has the name */
@@ -350,12 +345,12 @@ TEST_F_TIMEOUT(file, replaced, TIME_LIMIT)
 	other_file = open(self->path, O_RDONLY);
 	ASSERT_GE(other_file, 0);
 	other = map_file(other_file, self->size);
-	EXPECT_EQ(call_at(mapping + self->offset), NUMBER);
-	EXPECT_EQ(call_at(other + self->offset), NUMBER);
+	EXPECT_EQ(call_numbered_at(mapping + self->offset), NUMBER);
+	EXPECT_EQ(call_numbered_at(other + self->offset), NUMBER);
 	EXPECT_EQ(counters_read(self->counters, 0), 2);
 
 	close(probe);
-	EXPECT_EQ(call_at(mapping + self->offset), NUMBER);
+	EXPECT_EQ(call_numbered_at(mapping + self->offset), NUMBER);
 	EXPECT_EQ(counters_read(self->counters, 0), 2);
 	close(other_file);
 }
@@ -369,7 +364,7 @@ TEST_F_TIMEOUT(file, mapped_while_probed, TIME_LIMIT)
 	for (unsigned int i = 0; i < ROUNDS; i++) {
 		const char *mapping = map_file(self->file, self->size);
 
-		EXPECT_EQ(call_at(mapping + self->offset), NUMBER);
+		EXPECT_EQ(call_numbered_at(mapping + self->offset), NUMBER);
 		EXPECT_EQ(munmap((void *)mapping, self->size), 0);
 	}
 	EXPECT_EQ(counters_read(self->counters, 0), ROUNDS);
@@ -436,7 +431,7 @@ static int call_and_catch(const char *address)
 
 	signal(SIGBUS, leave_call);
 	caught = sigsetjmp(jump, 1);
-	if (!caught && call_at(address) != NUMBER)
+	if (!caught && call_numbered_at(address) != NUMBER)
 		caught = -1;
 	return caught;
 }
