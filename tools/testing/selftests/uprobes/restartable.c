@@ -353,10 +353,14 @@ TEST_F_TIMEOUT(refused, same_signals, TIME_LIMIT)
 	EXPECT_GE(counters_read(self->counters, 0), 2);
 	EXPECT_EQ(probed_status, unprobed_status)
 		TH_LOG("with a probe: status %#x", probed_status);
-	EXPECT_EQ(probed.segvs, unprobed.segvs);
 	EXPECT_EQ(probed.users, unprobed.users);
-	/* a process that dies may block once more before */
+	/*
+	 * A process that dies may block once more before. Its handler of the first SIGSEGV
+	 * begins if the one that kills it is blocked meanwhile. This depends on when the
+	 * kernel looks at the descriptor: on arm64 only after the thread was scheduled.
+	 */
 	if (WIFEXITED(unprobed_status)) {
+		EXPECT_EQ(probed.segvs, unprobed.segvs);
 		EXPECT_EQ(probed.blocked_again, unprobed.blocked_again);
 		EXPECT_EQ(probed.committed, unprobed.committed);
 	}
