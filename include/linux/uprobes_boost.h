@@ -64,6 +64,10 @@ static inline void uprobe_boost_fault(void)
  *
  * arch_uprobe_boosted_step_ended() returns whether such a step has come to the breakpoint
  * that ends it, and then sets ip to the end of the instruction.
+ *
+ * The last two functions are optional. arch_uprobe_boost_vm_flags() returns flags that
+ * the mapping of an area has besides those of all architectures.
+ * arch_uprobe_boosted_enter() moves the current task to the start of the slot at @vaddr.
  */
 u8 arch_uprobe_boost(const struct arch_uprobe *auprobe);
 bool arch_uprobe_boost_insn(const struct arch_uprobe *auprobe, unsigned long bp_vaddr,
@@ -71,6 +75,14 @@ bool arch_uprobe_boost_insn(const struct arch_uprobe *auprobe, unsigned long bp_
 void arch_uprobe_boosted_leave(struct pt_regs *regs, unsigned long next);
 void arch_uprobe_boosted_step(struct arch_uprobe *copy, struct pt_regs *regs, u8 boost);
 bool arch_uprobe_boosted_step_ended(struct pt_regs *regs);
+
+#ifndef arch_uprobe_boost_vm_flags
+#define arch_uprobe_boost_vm_flags()			VM_NONE
+#endif
+
+#ifndef arch_uprobe_boosted_enter
+#define arch_uprobe_boosted_enter(regs, vaddr)		instruction_pointer_set(regs, vaddr)
+#endif
 #else
 #define uprobe_boosted_ip(regs)		instruction_pointer(regs)
 

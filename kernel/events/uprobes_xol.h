@@ -143,7 +143,7 @@ static inline bool uprobe_boost(struct uprobe *uprobe, u64 key,
 			return false;
 	}
 	/* The core treats the task as one that executes nothing out of line. */
-	instruction_pointer_set(regs, vaddr);
+	arch_uprobe_boosted_enter(regs, vaddr);
 	return true;
 }
 

@@ -107,7 +107,8 @@ int uprobe_boost_map_area(unsigned long bp_vaddr,
 			  void (*mapped)(void *data, unsigned long vaddr), void *data)
 {
 	const vm_flags_t flags = VM_READ | VM_EXEC | VM_MAYREAD | VM_MAYEXEC | VM_DONTCOPY |
-				 VM_DONTDUMP | VM_IO | VM_SEALED_SYSMAP;
+				 VM_DONTDUMP | VM_IO | VM_SEALED_SYSMAP |
+				 arch_uprobe_boost_vm_flags();
 	const vma_flags_t vma_flags = legacy_to_vma_flags(flags);
 	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *vma;

@@ -2,11 +2,12 @@
 #ifndef _ASM_ARM64_UPROBES_BOOST_H
 #define _ASM_ARM64_UPROBES_BOOST_H
 
+#include <linux/mm_types.h>
 #include <linux/sizes.h>
 #include <linux/thread_info.h>
 #include <linux/types.h>
 
-struct pt_regs;
+#include <asm/ptrace.h>
 
 #ifdef CONFIG_UPROBES_XOL_BOOST
 /* Bytes of a granule: an instruction, and a branch to the next one */
@@ -22,6 +23,17 @@ static inline bool arch_uprobe_may_boost(struct pt_regs *regs)
 {
 	return !test_thread_flag(TIF_SINGLESTEP);
 }
+
+vm_flags_t arch_uprobe_boost_vm_flags(void);
+#define arch_uprobe_boost_vm_flags arch_uprobe_boost_vm_flags
+
+/* The indirect branch that led to the breakpoint must not be checked in the slot. */
+static inline void arch_uprobe_boosted_enter(struct pt_regs *regs, unsigned long vaddr)
+{
+	instruction_pointer_set(regs, vaddr);
+	regs->pstate &= ~PSR_BTYPE_MASK;
+}
+#define arch_uprobe_boosted_enter arch_uprobe_boosted_enter
 #endif
 
 #endif /* _ASM_ARM64_UPROBES_BOOST_H */

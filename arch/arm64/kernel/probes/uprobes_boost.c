@@ -6,12 +6,14 @@
  * Documentation/trace/uprobes-xol-design.rst.
  */
 #include <linux/kernel.h>
+#include <linux/mm.h>
 #include <linux/ptrace.h>
 #include <linux/string.h>
 #include <linux/uprobes.h>
 #include <linux/uprobes_boost.h>
 
 #include <asm/cacheflush.h>
+#include <asm/cpufeature.h>
 #include <asm/insn.h>
 #include <asm/processor.h>
 
@@ -29,6 +31,17 @@ void arch_uprobe_boost_fill(void *kaddr, size_t size)
 	memset32(kaddr, (__force u32)cpu_to_le32(AARCH64_BREAK_MON),
 		 size / AARCH64_INSN_SIZE);
 	sync_icache_aliases(start, start + size);
+}
+
+/**
+ * arch_uprobe_boost_vm_flags - returns additional flags of the mapping of slots
+ *
+ * An indirect branch of the program must not lead to a slot: it would get past the
+ * landing pads of a guarded text.
+ */
+vm_flags_t arch_uprobe_boost_vm_flags(void)
+{
+	return system_supports_bti() ? VM_ARM64_BTI : VM_NONE;
 }
 
 /**

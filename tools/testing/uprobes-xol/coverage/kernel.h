@@ -21,6 +21,7 @@ typedef int8_t s8;
 typedef int32_t s32;
 typedef int64_t s64;
 typedef u32 __le32;
+typedef unsigned long vm_flags_t;
 
 /* Both architectures, and the machines that this runs on, are little-endian. */
 #define le16_to_cpu(x)		(x)
