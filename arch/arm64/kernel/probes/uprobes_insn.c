@@ -54,7 +54,7 @@ static const struct uprobe_insn_rule {
 	/* Returns */
 	{ 0xfffffbff, 0xd65f0bff, UPROBE_INSN_RETURN },	/* retaa, retab */
 
-	/* Hints */
+	/* Hints. They do not use pc: the kernel does not enable PACM for programs. */
 	{ 0xffffff1f, 0xd503201f, UPROBE_INSN_FREE },	/* yield .. xpaclri */
 	{ 0xffffff3f, 0xd503211f, UPROBE_INSN_FREE },	/* pacia1716 .. autib1716 */
 	{ 0xffffff9f, 0xd503221f, UPROBE_INSN_FREE },	/* esb, psb, tsb, gcsb */
@@ -121,6 +121,9 @@ enum uprobe_insn_class uprobe_insn_class(u32 insn)
  * The step of a literal load reads the literal's address from the destination register,
  * where simulate_literal_address() has put it. A prefetch, and a load into XZR, are
  * emulated as NOP: they have no effect that a program could rely on.
+ *
+ * With MTE, the step's load is checked against tag 0, which the load of a literal is not.
+ * This makes a difference only if the text itself is mapped with PROT_MTE.
  */
 static enum probe_insn decode_literal(struct arch_uprobe *auprobe, u32 insn)
 {
