@@ -11,6 +11,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -46,6 +47,11 @@ struct code {
 	const char *text;
 };
 
+#if defined(__aarch64__)
+/* ldr w0, [sp] */
+#define LOAD_INSN	0xb94003e0
+#endif
+
 static void write_function(void *at, uint32_t number)
 {
 #if defined(__x86_64__)
@@ -54,9 +60,9 @@ static void write_function(void *at, uint32_t number)
 
 	memcpy(at, bytes, sizeof(bytes));
 #elif defined(__aarch64__)
-	/* ldr w0, [sp]; movz w0, number; movk w0, number >> 16, lsl 16; ret */
+	/* the load; movz w0, number; movk w0, number >> 16, lsl 16; ret */
 	uint32_t insns[] = {
-		0xb94003e0, 0x52800000 | (number & 0xffff) << 5, 0x72a00000 | number >> 16 << 5,
+		LOAD_INSN, 0x52800000 | (number & 0xffff) << 5, 0x72a00000 | number >> 16 << 5,
 		0xd65f03c0,
 	};
 
@@ -674,6 +680,70 @@ TEST_F_TIMEOUT(near, other_text_at_the_same_address, TIME_LIMIT)
 	EXPECT_EQ(munmap(room, sysconf(_SC_PAGESIZE)), 0);
 	EXPECT_EQ(count("unboosted"), self->before.unboosted);
 }
+
+#if defined(__aarch64__)
+static sigjmp_buf branch;
+
+static void leave_branch(int signal)
+{
+	siglongjmp(branch, signal);
+}
+
+/* Branches indirectly to @address; returns the signal that this raises, or 0. */
+static int branch_and_catch(const void *address)
+{
+	int caught;
+
+	signal(SIGILL, leave_branch);
+	caught = sigsetjmp(branch, 1);
+	if (!caught)
+		((void (*)(void))address)();
+	signal(SIGILL, SIG_DFL);
+	return caught;
+}
+
+/* The first boosted slot with the instruction of functions, in the first page of an area */
+static const uint32_t *find_slot(uint32_t insn)
+{
+	struct xol_mappings mappings;
+
+	if (!xol_mappings_find(getpid(), &mappings))
+		return NULL;
+	for (unsigned int i = 0; i < mappings.number; i++) {
+		const uint32_t *start = (const uint32_t *)mappings.of[i].start;
+
+		for (size_t at = 0; at < sysconf(_SC_PAGESIZE) / sizeof(*start); at += 2)
+			if (start[at] == insn)
+				return start + at;
+	}
+	return NULL;
+}
+
+/*
+ * Checks that an indirect branch cannot lead to a boosted slot, and that one may lead to
+ * a probed instruction of a text that is not guarded.
+ */
+TEST_F_TIMEOUT(near, slots_are_no_landing_pads, TIME_LIMIT)
+{
+	int counters = counters_create(1), link;
+	const uint32_t *slot;
+
+	if (!(getauxval(AT_HWCAP2) & HWCAP2_BTI))
+		SKIP(return, "this machine does not check indirect branches");
+	code_make(&self->code, 1);
+	code_map(&self->code, NULL);
+	link = code_attach(&self->code, 0, 1, counters);
+	EXPECT_EQ(code_call(&self->code, 0, 1), 0);
+	EXPECT_EACH(counters, 1, 1);
+
+	slot = find_slot(LOAD_INSN);
+	ASSERT_NE(slot, NULL);
+	EXPECT_EQ(branch_and_catch(slot), SIGILL);
+	EXPECT_EACH(counters, 1, 1);
+	EXPECT_EQ(code_call(&self->code, 0, 1), 0);
+	close(link);
+}
+#endif
 
 /* Threads and processes that begin and end while slots are reclaimed */
 
