@@ -41,21 +41,32 @@ static void call_times(unsigned int times)
 }
 
 static sigjmp_buf jump;
+#if defined(__aarch64__)
+/* The address that the last signal reported, and the one in its frame */
+static uintptr_t reported_address, frame_address;
+#endif
 
-static void leave_call(int signal)
+static void leave_call(int signal, siginfo_t *info, void *context)
 {
+#if defined(__aarch64__)
+	reported_address = (uintptr_t)info->si_addr;
+	frame_address = context_fault_address(context);
+#endif
 	siglongjmp(jump, signal);
 }
 
 /* Calls that function, which is probed; returns the signal that it raised, or 0. */
 static int call_and_catch_in(unsigned int number)
 {
+	static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGTRAP };
+	const struct sigaction action = {
+		.sa_sigaction = leave_call,
+		.sa_flags = SA_SIGINFO,
+	};
 	int caught;
 
-	signal(SIGSEGV, leave_call);
-	signal(SIGBUS, leave_call);
-	signal(SIGILL, leave_call);
-	signal(SIGTRAP, leave_call);
+	for (unsigned int i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaction(signals[i], &action, NULL);
 	caught = sigsetjmp(jump, 1);
 	if (!caught)
 		call(number);
@@ -128,6 +139,21 @@ TEST_F_TIMEOUT(area, munmap, TIME_LIMIT)
 	EXPECT_EQ(caught, SIGSEGV);
 	EXPECT_EQ(counters_read(self->counters, 0), 2);
 }
+
+#if defined(__aarch64__)
+/*
+ * Checks that the fault of a slot that cannot be executed is reported at the address of
+ * the program.
+ */
+TEST_F_TIMEOUT(area, reports_the_program, TIME_LIMIT)
+{
+	if (munmap(self->start, self->size))
+		SKIP(return, "the mapping cannot be unmapped");
+	EXPECT_EQ(call_and_catch(), SIGSEGV);
+	EXPECT_EQ(reported_address, (uintptr_t)numbered_function(NUMBER));
+	EXPECT_EQ(frame_address, (uintptr_t)numbered_function(NUMBER));
+}
+#endif
 
 /* Something else is where the slots were. */
 TEST_F_TIMEOUT(area, mapped_over, TIME_LIMIT)

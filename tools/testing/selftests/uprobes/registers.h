@@ -68,6 +68,12 @@ static inline uintptr_t *context_popped(ucontext_t *context)
 	return context_argument(context);
 }
 
+/* The address of the fault that a signal reports, as its frame has it */
+static inline uintptr_t context_fault_address(ucontext_t *context)
+{
+	return context->uc_mcontext.fault_address;
+}
+
 /* No register of user space tells. */
 static inline bool context_steps(ucontext_t *context)
 {
