@@ -125,6 +125,16 @@ static void boost_test_not_if_stepped(struct kunit *test)
 	clear_thread_flag(TIF_SINGLESTEP);
 }
 
+/* Checks that a hit clears PSTATE.BTYPE. */
+static void boost_test_enter(struct kunit *test)
+{
+	struct pt_regs regs = { .pc = 4, .pstate = PSR_MODE_EL0t | PSR_C_BIT | PSR_BTYPE_C };
+	struct pt_regs expected = { .pc = 8, .pstate = PSR_MODE_EL0t | PSR_C_BIT };
+
+	arch_uprobe_boosted_enter(&regs, 8);
+	KUNIT_EXPECT_MEMEQ(test, &regs, &expected, sizeof(regs));
+}
+
 static void boost_test_leave(struct kunit *test)
 {
 	struct pt_regs regs = { .pc = 4, .pstate = PSR_MODE_EL0t | PSR_C_BIT };
@@ -141,6 +151,7 @@ static struct kunit_case boost_test_cases[] = {
 	KUNIT_CASE(boost_test_return),
 	KUNIT_CASE(boost_test_fill),
 	KUNIT_CASE(boost_test_not_if_stepped),
+	KUNIT_CASE(boost_test_enter),
 	KUNIT_CASE(boost_test_leave),
 	{}
 };
