@@ -385,17 +385,19 @@ static void emulate(struct kunit *test, u32 insn, struct pt_regs *regs)
 static void insn_test_emulate(struct kunit *test)
 {
 	const struct emulate_case *of = test->param_value;
+	/* SPSR.EXLOCK: the upper half must be left alone, too. */
+	const u64 others = PSR_MODE_EL0t | PSR_SSBS_BIT | BIT(34);
 	struct pt_regs regs = {
 		.regs = { 0x5555555555555555, of->a, of->b },
 		.sp = 0x7ffffff0,
 		.pc = 0x401000,
-		.pstate = PSR_MODE_EL0t | N | V | PSR_SSBS_BIT,
+		.pstate = others | N | V,
 	};
 	struct pt_regs expected = regs;
 
 	expected.regs[0] = of->result;
 	expected.pc += AARCH64_INSN_SIZE;
-	expected.pstate = PSR_MODE_EL0t | of->flags | PSR_SSBS_BIT;
+	expected.pstate = others | of->flags;
 	regs.pstate |= PSR_BTYPE_C;
 	emulate(test, of->insn, &regs);
 	KUNIT_EXPECT_MEMEQ(test, &regs, &expected, sizeof(regs));
