@@ -62,6 +62,7 @@ typedef unsigned long vm_flags_t;
 #define __user
 #define fallthrough		__attribute__((fallthrough))
 #define likely(x)		(x)
+#define noinline
 #define unlikely(x)		(x)
 #define BUILD_BUG()
 #define BUILD_BUG_ON(condition)
