@@ -113,10 +113,12 @@ void arch_uprobe_boosted_leave(struct pt_regs *regs, unsigned long next)
  * @regs: of the current task, which is at the slot's start
  * @boost: the result of arch_uprobe_boost() for the probe
  *
- * @copy is not filled, because the end of a step is the same for all instructions.
+ * @copy says only that no register must be prepared, and restored if the step is aborted:
+ * otherwise, a step is the same for all instructions that can be boosted.
  */
 void arch_uprobe_boosted_step(struct arch_uprobe *copy, struct pt_regs *regs, u8 boost)
 {
+	memset(copy, 0, sizeof(*copy));
 	arch_uprobe_pre_xol(copy, regs);
 }
 
