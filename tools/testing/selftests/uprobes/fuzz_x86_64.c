@@ -466,6 +466,12 @@ static bool is_allowed(const uint8_t *bytes, const struct shape *shape)
 			return false;
 		case 0xc7:
 			return modrm_of(bytes, shape) != 0xf8;
+		/*
+		 * A far call without REX.W pushes cs and ip in 8 bytes. After its step, the
+		 * kernel, also upstream's, stores ip in all of them.
+		 */
+		case 0xff:
+			return (modrm_of(bytes, shape) >> 3 & 7) != 3 || shape->wide;
 		}
 	}
 	return true;
@@ -722,8 +728,7 @@ static const struct known_insn known_insns[] = {
 	{ CLASS_AVX, { { 0xc5, 0xf8, 0x77 }, 3 } },
 	{ CLASS_AVX, { { 0xc5, 0xe9, 0x74, 0x23 }, 4 } },
 	{ CLASS_AVX, { { 0xc5, 0xfa, 0x7f, 0x13 }, 4 } },
-	/* lcall *(%rdi), lcall *(%rdi) with a 64-bit offset, ljmp *(%rdi), lret */
-	{ CLASS_FAR_BRANCHES, { { 0xff, 0x1f }, 2 } },
+	/* lcall *(%rdi) with a 64-bit offset, ljmp *(%rdi), lret */
 	{ CLASS_FAR_BRANCHES, { { 0x48, 0xff, 0x1f }, 3 } },
 	{ CLASS_FAR_BRANCHES, { { 0xff, 0x2f }, 2 } },
 	{ CLASS_FAR_BRANCHES, { { 0xcb }, 1 } },
