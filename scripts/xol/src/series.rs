@@ -23,6 +23,9 @@ use crate::repository::{BASE, Repository};
 use crate::source::{self, Pristine};
 use crate::stage::{Fingerprint, Progress, Runner, files_below, read_text};
 
+/// The end of the name of a part that can be sent today.
+const FIXES: &str = "-fixes";
+
 const LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// A patch, and the new files (or directories) that come with it, as listed.
@@ -142,10 +145,10 @@ fn commits<'a>(entries: &[Entry], feature: &'a Feature) -> Result<Vec<Commit<'a>
     if let Some((_, file)) = rest.first() {
         bail!("patches/series lacks the new file {}", file.display());
     }
-    let mut rest = commits.iter().skip_while(|commit| commit.is_fix());
-    if let Some(late) = rest.find(|commit| commit.is_fix()) {
+    let mut others = commits.iter().filter(|it| !it.part.ends_with(FIXES));
+    if let Some(late) = others.find(|commit| commit.is_fix()) {
         bail!(
-            "patches/series: {} is a fix; list it before all that is none",
+            "patches/series: {} is a fix; list it in a part named ...{FIXES}",
             late.patch.name
         );
     }
@@ -318,10 +321,10 @@ mod tests {
         assert!(commits(&twice, &good).is_err());
     }
 
-    /// Checks that what can be sent today comes first.
+    /// Checks that all fixes can be sent today.
     #[test]
-    fn fixes_come_first() {
-        let entries = parse("[1]\na.patch\nb.patch\n").unwrap();
+    fn fixes_have_their_own_parts() {
+        let entries = parse("[1-fixes]\na.patch\n[2]\nb.patch\n").unwrap();
         let mut feature = feature(&["a.patch", "b.patch"], &[]);
         let fix = "Subject: x\n\nFixes: 012345678901 (\"y\")\n\n---\n";
         feature.patches[0].text = fix.to_owned();
