@@ -604,9 +604,12 @@ static int run_other_code(const void *argument)
 {
 	const struct other_code *code = argument;
 	struct sigaction action = { .sa_sigaction = leave_thread, .sa_flags = SA_SIGINFO };
+	struct sigaction ignored = { .sa_handler = ignore };
 	pthread_t copier;
 
-	signal(SIGUSR1, ignore);
+	/* SIGUSR2 must not interrupt the other handler. */
+	sigaddset(&ignored.sa_mask, SIGUSR2);
+	sigaction(SIGUSR1, &ignored, NULL);
 	sigaction(SIGUSR2, &action, NULL);
 	sigaction(SIGTRAP, &action, NULL);
 	sigaction(SIGILL, &action, NULL);
