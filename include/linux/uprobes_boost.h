@@ -23,13 +23,20 @@ enum {
 	UPROBE_BOOST_REP	= 0x20,	/* with PAIR: each granule holds the instruction */
 };
 
+unsigned long __uprobe_boosted_ip(struct pt_regs *regs);
+
 /*
  * uprobe_boosted_ip - returns the ip of the program, never one in a boosted slot
  * @regs: registers of the current task
  *
  * The exception is a task that steps in a boosted slot. Any context.
  */
-unsigned long uprobe_boosted_ip(struct pt_regs *regs);
+static inline unsigned long uprobe_boosted_ip(const struct pt_regs *regs)
+{
+	if (likely(!current->mm || !READ_ONCE(current->mm->uprobes_state.boosted)))
+		return instruction_pointer((struct pt_regs *)regs);	/* It takes no const. */
+	return __uprobe_boosted_ip((struct pt_regs *)regs);
+}
 
 void __uprobe_boost_fault(void);
 
@@ -84,7 +91,10 @@ bool arch_uprobe_boosted_step_ended(struct pt_regs *regs);
 #define arch_uprobe_boosted_enter(regs, vaddr)		instruction_pointer_set(regs, vaddr)
 #endif
 #else
-#define uprobe_boosted_ip(regs)		instruction_pointer(regs)
+static inline unsigned long uprobe_boosted_ip(const struct pt_regs *regs)
+{
+	return instruction_pointer((struct pt_regs *)regs);
+}
 
 static inline void uprobe_boost_fault(void)
 {

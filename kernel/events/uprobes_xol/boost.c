@@ -138,7 +138,7 @@ static bool boost_is_stepping(void)
 }
 
 /* During a step, this is the address in the slot, whatever kind of slot it is. */
-unsigned long uprobe_boosted_ip(struct pt_regs *regs)
+unsigned long __uprobe_boosted_ip(struct pt_regs *regs)
 {
 	unsigned long ip = instruction_pointer(regs), program_ip;
 	struct uprobe_boost_place place;
