@@ -25,6 +25,9 @@ const WAIT_QUEUE: &str = "rust/kernel/sync/wait_queue.rs";
 /// What the mutations are made on top of.
 const PROVOCATION: &str = "mutations/provocation.patch";
 
+/// What the names of the files and scenarios of boosting begin with.
+const BOOST: &str = "boost";
+
 /// Not a defect: all scenarios hold.
 const SMALL_STEPS: &str = "small-steps";
 
@@ -83,26 +86,38 @@ fn make_mutants(here: &Path, tree: &Path, build: Build) {
     let mut add = |name: &str, caught_by: Option<(&str, &str)>, files: Files| {
         // The name may begin with a number.
         let module = format!("mutant_{}", name.replace('-', "_"));
-        writeln!(
-            modules,
-            "#[allow(warnings, clippy::all)]\npub mod {module} {{"
-        )
-        .unwrap();
+        writeln!(modules, "#[allow(warnings, clippy::all)]\nmod {module} {{").unwrap();
+        // A mutant consists of what its scenario uses: either of boosting, or of all else.
+        let part = caught_by.map(|(scenario, _)| scenario.starts_with(BOOST));
+        let is_part = |file: &str| {
+            let boosts = file.starts_with(BOOST);
+            file == "ffi.rs" || part.is_none_or(|part| part == boosts)
+        };
         for (file, text) in sources(&original, files) {
-            let path = output.join(name).join(&file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, text).unwrap();
-            add_module(&mut modules, &file, &path);
+            if is_part(&file) {
+                let path = output.join(name).join(&file);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(&path, text).unwrap();
+                add_module(&mut modules, &file, &path);
+            }
         }
         for file in ["boosted.rs", "scenarios.rs"] {
-            add_module(&mut modules, file, &here.join("src").join(file));
+            if is_part(file) {
+                add_module(&mut modules, file, &here.join("src").join(file));
+            }
         }
         writeln!(modules, "}}").unwrap();
+        let scenarios = match (caught_by, part) {
+            (Some((scenario, _)), Some(part)) => {
+                let file = if part { "boosted" } else { "scenarios" };
+                // No code is generated for the others.
+                format!("[&[scenario({module}::{file}::SCENARIOS, {scenario:?})], &[]]")
+            }
+            _ => format!("[{module}::scenarios::SCENARIOS, {module}::boosted::SCENARIOS]"),
+        };
         writeln!(
             list,
-            "    Mutant {{ name: {name:?}, caught_by: {caught_by:?}, \
-             scenarios: \
-             [{module}::scenarios::SCENARIOS, {module}::boosted::SCENARIOS] }},"
+            "    Mutant {{ name: {name:?}, caught_by: {caught_by:?}, scenarios: {scenarios} }},"
         )
         .unwrap();
     };

@@ -13,6 +13,7 @@ use std::{
 };
 
 /// Something that tasks do, whose schedules can be explored.
+#[derive(Clone, Copy)]
 pub struct Scenario {
     pub name: &'static str,
     pub about: &'static str,

@@ -66,6 +66,8 @@ pub const SCENARIOS: Scenarios = [scenarios::SCENARIOS, boosted::SCENARIOS];
 /// The mutants of this build, and their scenarios. The library's own tests do without.
 #[cfg(all(mutants, not(test)))]
 pub mod mutated {
+    #[cfg(not(clippy))]
+    use crate::explore::Scenario;
     use crate::Scenarios;
 
     /// A mutant of the kernel's files.
@@ -75,6 +77,24 @@ pub mod mutated {
         /// mutant has no defect.
         pub caught_by: Option<(&'static str, &'static str)>,
         pub scenarios: Scenarios,
+    }
+
+    /// The scenario with this name.
+    #[cfg(not(clippy))]
+    const fn scenario(all: &[Scenario], name: &str) -> Scenario {
+        const fn equal(a: &[u8], b: &[u8]) -> bool {
+            let mut at = 0;
+            while at < a.len() && at < b.len() && a[at] == b[at] {
+                at += 1;
+            }
+            at == a.len() && at == b.len()
+        }
+
+        let mut at = 0;
+        while !equal(all[at].name.as_bytes(), name.as_bytes()) {
+            at += 1;
+        }
+        all[at]
     }
 
     #[cfg(not(clippy))]
