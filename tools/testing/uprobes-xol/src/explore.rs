@@ -60,7 +60,8 @@ static RUNS: AtomicUsize = AtomicUsize::new(0);
 #[cfg(feature = "loom")]
 fn explore(scenario: &'static Scenario) {
     let mut builder = loom::model::Builder::new();
-    builder.max_branches = 10_000;
+    // More than any scenario has: `boost-crowded` follows long chains.
+    builder.max_branches = 20_000;
     // LOOM_MAX_PREEMPTIONS is for those who have more time.
     builder.preemption_bound = builder.preemption_bound.or(scenario.preemptions);
     builder.check(|| scenario.run());
