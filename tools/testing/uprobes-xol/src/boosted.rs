@@ -276,19 +276,28 @@ impl Process {
         unsafe { boost::uprobe_boosted_remove(self.boosted, probe.key, probe.bp_vaddr) };
     }
 
-    /// The page with this index of the first area, for a page fault.
-    fn fault(&self, index: usize) -> *const bindings::page {
+    /// The page at this address, as a page fault finds it.
+    fn fault(&self, vaddr: usize) -> *const bindings::page {
+        let (area, offset) = (vaddr & !(AREA_SIZE - 1), vaddr % AREA_SIZE);
         // SAFETY: The process is there.
-        unsafe { boost::uprobe_boosted_page(self.boosted, AREAS, index) }
+        unsafe { boost::uprobe_boosted_page(self.boosted, area, offset / PAGE_SIZE) }
     }
 
-    /// Starts a task that reads the last slot of the first area's second page.
-    fn spawn_read(self: &Shared<Self>) -> thread::JoinHandle<()> {
+    /// The page at this address, which is mapped now.
+    fn page_at(&self, vaddr: usize) -> &bindings::page {
+        let address = vaddr & !(PAGE_SIZE - 1);
+        // SAFETY: A page that is unmapped stays valid for the model's sake.
+        unsafe { self.mm.page_at(address, || self.fault(address)) }
+    }
+
+    /// Starts a task that reads the last slot of the page at this address.
+    fn spawn_read(self: &Shared<Self>, address: usize) -> thread::JoinHandle<()> {
         let process = self.clone();
         thread::spawn(move || {
-            let _lock = process.mm.mmap_lock.lock().unwrap();
-            // SAFETY: The page is there while the lock is held, or the model tells.
-            unsafe { &*process.fault(1) }.byte(PAGE_SIZE - GRANULE);
+            let fault = || process.fault(address);
+            let read = |page: &bindings::page| _ = page.byte(PAGE_SIZE - GRANULE);
+            // SAFETY: As above.
+            unsafe { process.mm.read_at(address, fault, read) };
         })
     }
 

@@ -143,7 +143,7 @@ pub unsafe fn uprobe_boost_unmap_page(vma: *mut vm_area_struct, index: usize) {
     // SAFETY: By the function's requirements.
     let (vma, mm) = unsafe { (&*vma, &*(*vma).mm) };
     let address = vma.vaddr + index * PAGE_SIZE;
-    mm.pages.lock().unwrap().remove(&address);
+    mm.unmap(address);
 }
 
 /// # Safety

@@ -43,7 +43,9 @@ pub struct mm_struct {
     /// The key of the probe that was hit last at each address.
     keys: Hidden<HashMap<usize, u64>>,
     /// Pages that are mapped, by their address.
-    pub pages: Hidden<HashMap<usize, *const page>>,
+    pages: Hidden<HashMap<usize, *const page>>,
+    /// Held while a page is mapped, unmapped, or read.
+    mmu: Mutex<()>,
     /// Those who keep the process from being gone.
     users: AtomicUsize,
     exit: Hidden<Option<Exit>>,
@@ -75,6 +77,7 @@ impl mm_struct {
             next_area: AtomicUsize::new(first_area),
             keys: Hidden::default(),
             pages: Hidden::default(),
+            mmu: Mutex::new(()),
             users: AtomicUsize::new(1),
             exit: Hidden::default(),
         })
@@ -134,24 +137,61 @@ impl mm_struct {
         Some(tasks.iter().map(|task| *task.ip.lock().unwrap()).collect())
     }
 
+    fn mapped(&self, address: usize) -> Option<*const page> {
+        self.pages.lock().unwrap().get(&address).copied()
+    }
+
     /// The page at this address, which `fault` returns if it is not mapped yet.
+    ///
+    /// A task that executes a slot is ordered with those who write it by what it found there.
     ///
     /// # Safety
     ///
     /// The page that `fault` returns is valid until it is unmapped, and then for those who must not
     /// use it any more.
     pub unsafe fn page_at(&self, address: usize, fault: impl FnOnce() -> *const page) -> &page {
-        let mapped = || self.pages.lock().unwrap().get(&address).copied();
-        let page = mapped().unwrap_or_else(|| {
+        let page = self.mapped(address).unwrap_or_else(|| {
             let _lock = self.mmap_lock.lock().unwrap();
-            mapped().unwrap_or_else(|| {
+            self.mapped(address).unwrap_or_else(|| {
                 let page = fault();
+                let _mmu = self.mmu.lock().unwrap();
                 self.pages.lock().unwrap().insert(address, page);
                 page
             })
         });
         // SAFETY: By the function's requirements.
         unsafe { &*page }
+    }
+
+    /// Reads the page at this address as a program does: after it was mapped, and before it is
+    /// unmapped.
+    ///
+    /// # Safety
+    ///
+    /// As for [`page_at`](Self::page_at).
+    pub unsafe fn read_at(
+        &self,
+        address: usize,
+        mut fault: impl FnMut() -> *const page,
+        read: impl FnOnce(&page),
+    ) {
+        loop {
+            {
+                let _mmu = self.mmu.lock().unwrap();
+                if let Some(page) = self.mapped(address) {
+                    // SAFETY: By the function's requirements.
+                    return read(unsafe { &*page });
+                }
+            }
+            // SAFETY: By the function's requirements.
+            unsafe { self.page_at(address, &mut fault) };
+        }
+    }
+
+    /// Unmaps the page at this address.
+    pub fn unmap(&self, address: usize) {
+        let _mmu = self.mmu.lock().unwrap();
+        self.pages.lock().unwrap().remove(&address);
     }
 
     /// Makes `exit` what is done when the process is gone.
