@@ -97,6 +97,12 @@ pub const SCENARIOS: &[Scenario] = &[
         preemptions: Some(2),
     },
     Scenario {
+        name: "boost-relinked",
+        about: "a task follows a chain to a slot that is used again, and that led to such a page",
+        run: relinked,
+        preemptions: Some(2),
+    },
+    Scenario {
         name: "boost-asked",
         about: "an interrupt asks for the meaning of an address whose page is given back",
         run: asked,
@@ -260,9 +266,16 @@ impl Process {
 
     /// Starts a task that hits a probe once, and dies.
     fn spawn_hit(self: &Shared<Self>, probe: Probe) -> thread::JoinHandle<()> {
+        self.spawn_slow_hit(probe, || ())
+    }
+
+    /// The same, but the task calls `pause` when it is a reader and has not looked for a slot yet.
+    fn spawn_slow_hit(self: &Shared<Self>, probe: Probe, pause: fn()) -> thread::JoinHandle<()> {
         let thread = self.thread();
         thread::spawn(move || {
-            thread.hit(probe);
+            if let Some(step) = thread.boost_after(probe, pause) {
+                thread.jump(step);
+            }
             thread.user.exit();
         })
     }
@@ -338,11 +351,17 @@ impl Process {
 impl Thread {
     /// Hits a probe, and gets to its slot. `None` if the instruction is to be stepped.
     fn boost(&self, probe: Probe) -> Option<Step> {
+        self.boost_after(probe, || ())
+    }
+
+    /// The same, but calls `pause` when the task is a reader and has not looked for a slot yet.
+    fn boost_after(&self, probe: Probe, pause: fn()) -> Option<Step> {
         let Process { mm, boosted } = &*self.process;
         let Probe { key, bp_vaddr, .. } = probe;
         mm.set_key(bp_vaddr, key);
         // As in boost.c.
         let find = || {
+            pause();
             // SAFETY: The process is there. The task is a reader while this is called.
             let mut vaddr = unsafe { boost::uprobe_boosted_find(*boosted, key, bp_vaddr) };
             if vaddr == 0 {
@@ -524,6 +543,17 @@ fn grown() {
 }
 
 fn freed() {
+    freed_before(|| ());
+}
+
+fn relinked() {
+    // Loom does not try by itself to stop the reader here: it overlooks that others write what the
+    // reader reads next, because they have read it themselves before that.
+    freed_before(thread::yield_now);
+}
+
+/// A task follows a chain, after `pause`, which led to a page that is given back.
+fn freed_before(pause: fn()) {
     let probes = page_of_slots();
     let (process, thread) = Process::with(&probes);
     let (staying, last) = (probes[0], Probe::alike(1));
@@ -536,7 +566,7 @@ fn freed() {
     process.remove(before);
     process.remove(behind);
 
-    let other = process.spawn_hit(staying);
+    let other = process.spawn_slow_hit(staying, pause);
     bindings::run_work();
     let boosted = thread.hit(again);
     other.join().unwrap();
