@@ -265,7 +265,8 @@ impl Area {
     /// - It is the task that reclaims the process's slots. Only this task frees records.
     #[inline(always)]
     unsafe fn record(&self, granule: usize) -> Option<&Record> {
-        // ORDERING: Acquire pairs with the release in `set_records`: the records are initialised.
+        // ORDERING: Acquire pairs with the release in `set_records`: the records are initialised
+        // (litmus/boost-records.litmus).
         let records = self.records.get(granule / GRANULES)?.load(Acquire);
         // SAFETY: Valid, by the type's invariants: records are freed only after a grace period for
         // both kinds of readers, by the task that reclaims slots. They are made unreachable only
@@ -275,7 +276,7 @@ impl Area {
 
     /// Makes the records of a page reachable, or unreachable if `records` is null. Under the lock.
     pub(crate) fn set_records(&self, page: usize, records: *mut Records) {
-        // ORDERING: Release pairs with the acquire in `record`.
+        // ORDERING: Release pairs with the acquire in `record` (litmus/boost-records.litmus).
         self.records[page].store(records, Release);
     }
 
@@ -283,14 +284,14 @@ impl Area {
     /// held.
     pub(crate) fn page(&self, index: usize) -> Option<NonNull<page>> {
         // ORDERING: Acquire pairs with the release in `set_page`: the page was filled before. The
-        // litmus test is the same as for a key, boost-find.litmus.
+        // same as for a key (litmus/boost-find.litmus).
         NonNull::new(self.pages.get(index)?.load(Acquire))
     }
 
     /// Makes a page reachable, or unreachable if `page` is null. Under the lock; in the latter
     /// case, the mmap lock is held for writing.
     pub(crate) fn set_page(&self, index: usize, page: *mut page) {
-        // ORDERING: Release pairs with the acquire in `page`.
+        // ORDERING: Release pairs with the acquire in `page` (litmus/boost-find.litmus).
         self.pages[index].store(page, Release);
     }
 }
@@ -437,7 +438,8 @@ impl Table {
     /// The chains in use.
     #[inline(always)]
     fn chains(&self) -> &Chains {
-        // ORDERING: Acquire pairs with the release in `spread`: the heads are initialised.
+        // ORDERING: Acquire pairs with the release in `spread`: the heads are initialised. The
+        // same as for a key (litmus/boost-find.litmus).
         //
         // SAFETY: Valid by the type's invariants.
         unsafe { &*self.chains.load(Acquire) }
@@ -600,7 +602,7 @@ impl Table {
         // INVARIANT: The box is not moved out of the table. Hits that follow a chain meanwhile may
         // miss their slot.
         //
-        // ORDERING: Release pairs with the acquire in `chains`.
+        // ORDERING: Release pairs with the acquire in `chains` (litmus/boost-find.litmus).
         self.chains.store(pointer, Release);
         for (number, area) in self
             .areas
