@@ -376,14 +376,7 @@ impl Thread {
         };
         let vaddr = self.user.hit(find)?;
 
-        let (area, offset) = (vaddr & !(AREA_SIZE - 1), vaddr % AREA_SIZE);
-        let fault = || {
-            // SAFETY: The process is there.
-            let page = unsafe { boost::uprobe_boosted_page(*boosted, area, offset / PAGE_SIZE) };
-            page.cast_const()
-        };
-        // SAFETY: A page that is unmapped stays valid for the model's sake.
-        let page = unsafe { mm.page_at(vaddr & !(PAGE_SIZE - 1), fault) };
+        let page = self.process.page_at(vaddr);
         page.begin_bytes(vaddr % PAGE_SIZE / GRANULE, &probe.bytes(vaddr));
         Some(Step { probe, vaddr, page })
     }
@@ -596,11 +589,14 @@ fn asked() {
 fn read() {
     let probes = page_of_slots();
     let (process, thread) = Process::with(&probes);
-    let other = process.spawn_read();
+    let vaddr = AREAS + PAGE_SIZE;
+    let other = process.spawn_read(vaddr);
     thread.hit(Probe::alike(2));
     other.join().unwrap();
     let before = model::locks();
-    Property::Boosted.holds_if(!process.fault(1).is_null());
+    // SAFETY: The process is there.
+    let page = unsafe { boost::uprobe_boosted_page(process.boosted, AREAS, 1) };
+    Property::Boosted.holds_if(!page.is_null());
     Property::FoundUnlocked.holds_if(model::locks() == before);
     process.is_left_clean(probes.len() as isize + 1);
 }
@@ -612,7 +608,7 @@ fn read_freed() {
     thread.hit(gone);
     process.remove(gone);
 
-    let other = process.spawn_read();
+    let other = process.spawn_read(AREAS + PAGE_SIZE);
     bindings::run_work();
     // On another page, at the same address.
     thread.hit(new);
