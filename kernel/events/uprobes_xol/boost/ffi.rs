@@ -9,8 +9,8 @@ use kernel::{
     bindings,
     error::to_result,
     ffi::{c_ulong, c_void},
-    mm::{Mm, MmWithUser, MmapReadGuard},
-    page::Page,
+    mm::{Mm, MmWithUser},
+    page::{Page, PAGE_SIZE},
     prelude::*,
     sync::aref::ARef, //
 };
@@ -61,9 +61,13 @@ pub(crate) unsafe fn boost_insn(
     unsafe { bindings::arch_uprobe_boost_insn(arch, bp_vaddr, vaddr, bytes.as_mut_ptr()) }
 }
 
-/// Fills a page that no task uses yet with breakpoints. Does not sleep.
-pub(crate) fn fill_page(page: &Page) {
-    // SAFETY: `page` is a page, and no task uses its contents.
+/// Fills a page with breakpoints. Does not sleep.
+///
+/// # Safety
+///
+/// No task uses the page's contents yet.
+pub(crate) unsafe fn fill_page(page: &Page) {
+    // SAFETY: `page` is a page. The rest is by the function's requirements.
     unsafe { bindings::uprobe_boost_fill_page(page.as_ptr()) };
 }
 
@@ -72,7 +76,8 @@ pub(crate) fn fill_page(page: &Page) {
 ///
 /// # Errors
 ///
-/// An error number if there is no room, or if the task got a fatal signal.
+/// [`EINVAL`] if the current task has no `mm`. Another error number if there is no room, or if the
+/// task got a fatal signal.
 pub(crate) fn map_area<F: FnOnce(usize)>(bp_vaddr: usize, mapped: F) -> Result {
     /// # Safety
     ///
@@ -85,23 +90,30 @@ pub(crate) fn map_area<F: FnOnce(usize)>(bp_vaddr: usize, mapped: F) -> Result {
         }
     }
 
+    kernel::current!().mm().ok_or(EINVAL)?;
     let mut mapped = Some(mapped);
-    // SAFETY: The current task has an `mm`: it hit a probe. `mapped` is an `Option<F>`, as `call`
-    // requires, and C does not keep the pointer.
+    // SAFETY: The current task has an `mm`, as was just checked. `mapped` is an `Option<F>`, as
+    // `call` requires, and C does not keep the pointer.
     to_result(unsafe {
         bindings::uprobe_boost_map_area(bp_vaddr, Some(call::<F>), (&raw mut mapped).cast())
     })
 }
 
 /// The mapping of an area, locked: no task can map a page of it now.
+///
+/// # Invariants
+///
+/// Null, or the mapping of an area, whose mmap lock is held for writing as long as the value can be
+/// used.
 pub(crate) struct LockedMapping(*mut bindings::vm_area_struct);
 
 impl LockedMapping {
-    /// Unmaps the page with this index. May sleep.
+    /// Unmaps the page with this index, if the area has such a page. May sleep.
     pub(crate) fn unmap_page(&self, index: usize) {
         // Null if the process has unmapped the area.
-        if !self.0.is_null() {
-            // SAFETY: The mapping of an area, which is locked while this value exists.
+        if !self.0.is_null() && index < AREA_SIZE / PAGE_SIZE {
+            // SAFETY: By the type's invariants the locked mapping of an area, which has room for
+            // this page.
             unsafe { bindings::uprobe_boost_unmap_page(self.0, index) };
         }
     }
@@ -109,17 +121,19 @@ impl LockedMapping {
 
 /// Calls `locked` while no task can map a page of the area at `vaddr`. May sleep; takes the mmap
 /// lock.
-pub(crate) fn lock_area<F: FnMut(LockedMapping)>(mm: &MmWithUser, vaddr: usize, mut locked: F) {
+pub(crate) fn lock_area<F: FnMut(&LockedMapping)>(mm: &MmWithUser, vaddr: usize, mut locked: F) {
     /// # Safety
     ///
-    /// `locked` is valid for reads and writes of an `F`. `vma` is null, or the locked mapping of an
-    /// area.
-    unsafe extern "C" fn call<F: FnMut(LockedMapping)>(
+    /// `locked` is valid for reads and writes of an `F`. `vma` is null, or the mapping of an area,
+    /// whose mmap lock is held for writing during the call.
+    unsafe extern "C" fn call<F: FnMut(&LockedMapping)>(
         locked: *mut c_void,
         vma: *mut bindings::vm_area_struct,
     ) {
+        // INVARIANT: By the function's requirements. The closure cannot keep the reference.
+        let mapping = LockedMapping(vma);
         // SAFETY: By the function's requirements.
-        (unsafe { &mut *locked.cast::<F>() })(LockedMapping(vma));
+        (unsafe { &mut *locked.cast::<F>() })(&mapping);
     }
 
     // SAFETY: C passes to `call` what it requires, and does not keep the pointer.
@@ -133,8 +147,9 @@ pub(crate) fn lock_area<F: FnMut(LockedMapping)>(mm: &MmWithUser, vaddr: usize, 
     }
 }
 
-/// The key of the probe at `bp_vaddr`, or 0. `_` proves that the mmap lock is held.
-pub(crate) fn key_at(mm: &MmWithUser, bp_vaddr: usize, _: &MmapReadGuard<'_>) -> u64 {
+/// The key of the probe at `bp_vaddr`, or 0. May sleep; takes the mmap lock.
+pub(crate) fn key_at(mm: &MmWithUser, bp_vaddr: usize) -> u64 {
+    let _lock = mm.mmap_read_lock();
     // SAFETY: The `mm` has users, and its lock is held.
     unsafe { bindings::uprobe_boost_key_at(mm.as_raw(), bp_vaddr) }
 }
@@ -143,7 +158,11 @@ pub(crate) fn key_at(mm: &MmWithUser, bp_vaddr: usize, _: &MmapReadGuard<'_>) ->
 /// during the call. Returns false if it could not look at all tasks.
 ///
 /// Sleeps, but `visit` must not sleep. Waits for other CPUs.
-pub(crate) fn visit_ips<F: FnMut(usize)>(mm: &MmWithUser, mut visit: F) -> bool {
+///
+/// # Safety
+///
+/// The process has boosted slots.
+pub(crate) unsafe fn visit_ips<F: FnMut(usize)>(mm: &MmWithUser, mut visit: F) -> bool {
     /// # Safety
     ///
     /// `visit` is valid for reads and writes of an `F`.
@@ -152,7 +171,8 @@ pub(crate) fn visit_ips<F: FnMut(usize)>(mm: &MmWithUser, mut visit: F) -> bool 
         (unsafe { &mut *visit.cast::<F>() })(ip);
     }
 
-    // SAFETY: C passes to `call` what it requires, and does not keep the pointer.
+    // SAFETY: The process has boosted slots, by the function's requirements. C passes to `call` what
+    // it requires, and does not keep the pointer.
     unsafe {
         bindings::uprobe_boost_visit_ips(
             mm.as_raw(),

@@ -83,11 +83,7 @@ impl BoostedSlots {
 
         if self.inner.lock().begin_sweep() {
             if let Some(mm) = mm() {
-                self.sweep(|bp_vaddr| {
-                    // The mmap lock is taken before the lock of the slots.
-                    let locked = mm.mmap_read_lock();
-                    Key::new(key_at(&mm, bp_vaddr, &locked))
-                });
+                self.sweep(|bp_vaddr| Key::new(key_at(&mm, bp_vaddr)));
             }
         }
 
@@ -97,8 +93,13 @@ impl BoostedSlots {
         let Some(mm) = mm() else {
             return false;
         };
-        // SAFETY: This task reclaims the slots: the work item runs on one CPU at a time.
-        let complete = visit_ips(&mm, |ip| unsafe { self.occupy(ip) });
+        let occupy = |ip| {
+            // SAFETY: This task reclaims the slots: the work item runs on one CPU at a time.
+            unsafe { self.occupy(ip) }
+        };
+        // SAFETY: The work item is queued only for the boosted slots that the `mm` refers to. It
+        // does so as long as it has users, of which this task is one.
+        let complete = unsafe { visit_ips(&mm, occupy) };
         self.finish(complete);
         let pages = self.give_back(&mm);
         // A process that exits meanwhile can release its mappings and files.
@@ -138,7 +139,9 @@ impl BoostedSlots {
             let Some(area) = self.table.area(index) else {
                 break;
             };
-            if !self.inner.lock().has_empty(index) || pages.reserve(PAGES, GFP_KERNEL).is_err() {
+            // The lock is released before memory is allocated.
+            let has_empty = self.inner.lock().has_empty(index);
+            if !has_empty || pages.reserve(PAGES, GFP_KERNEL).is_err() {
                 continue;
             }
             lock_area(mm, area.vaddr, |mapping| {
@@ -157,7 +160,8 @@ impl BoostedSlots {
     }
 
     /// Sweeps: retires the slots whose probe is not at its address any more. `key_at` returns the
-    /// key of the probe at an address, or that of no probe. The lock is not held meanwhile.
+    /// key of the probe at an address, or that of no probe. The lock is not held meanwhile: the
+    /// mmap lock is taken before it.
     pub(crate) fn sweep(&self, key_at: impl Fn(usize) -> Key) {
         let areas = self.inner.lock().areas.len();
         for (area, page) in (0..areas).flat_map(|area| (0..PAGES).map(move |page| (area, page))) {

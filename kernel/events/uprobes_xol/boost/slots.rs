@@ -55,7 +55,8 @@ pub(crate) struct SlotPage {
 impl SlotPage {
     fn new() -> Result<Self> {
         let memory = Page::alloc_page(flags())?;
-        fill_page(&memory);
+        // SAFETY: The page is new.
+        unsafe { fill_page(&memory) };
         let records = KBox::init(init_array_from_fn(|_| Record::new()), flags())?;
         count(Counter::BoostPages, 1);
         Ok(Self {
