@@ -9,7 +9,8 @@ use crate::{
     current,
     ffi::{c_int, c_uint, c_void},
     prelude::*,
-    task::TASK_NORMAL,
+    sync::atomic::{atomic_load, Relaxed},
+    task::{might_sleep, TASK_NORMAL},
     types::Opaque,
 };
 use core::{marker::PhantomPinned, num::NonZeroUsize, pin::Pin, ptr};
@@ -127,7 +128,7 @@ unsafe impl Send for WaitQueue {}
 // SAFETY: `struct wait_queue_head` carries its own lock and may be used by several threads at once.
 unsafe impl Sync for WaitQueue {}
 
-/// An entry of the queue.
+/// An entry of the queue. C passes the address of `entry`, which must be that of the whole `Entry`.
 ///
 /// # Invariants
 ///
@@ -152,7 +153,7 @@ unsafe extern "C" fn wake_matching(
 ) -> c_int {
     // SAFETY: By the safety requirements.
     let own = unsafe { (*entry.cast::<Entry>()).key };
-    if !key.is_null() && key as usize != own.get() {
+    if !key.is_null() && key.addr() != own.get() {
         return 0;
     }
     // The entry keeps its place until the task leaves the queue. `autoremove_wake_function()` would
@@ -224,6 +225,8 @@ impl WaitQueue {
         key: NonZeroUsize,
         mut condition: impl FnMut(bool) -> Option<T>,
     ) -> Result<T> {
+        might_sleep();
+
         let task = current!().as_ptr();
         let storage = Opaque::<Entry>::uninit();
         let entry = storage.get().cast::<bindings::wait_queue_entry>();
@@ -268,8 +271,8 @@ impl WaitQueue {
     fn is_first(&self, entry: *mut bindings::wait_queue_entry) -> bool {
         // SAFETY: `head` was initialised by the constructor. Other tasks change the link under the
         // queue's lock, by a store that is not torn (`__list_add()`, `__list_del()`).
-        let first = unsafe { (&raw const (*self.head.get()).head.next).read_volatile() };
+        let first = unsafe { atomic_load(&raw mut (*self.head.get()).head.next, Relaxed) };
         // SAFETY: `entry` is valid. Only its address is used.
-        ptr::eq(first, unsafe { &raw const (*entry).entry })
+        ptr::eq(first, unsafe { &raw mut (*entry).entry })
     }
 }

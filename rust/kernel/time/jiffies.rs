@@ -5,6 +5,7 @@
 //! C header: [`include/linux/jiffies.h`](srctree/include/linux/jiffies.h)
 
 use super::Jiffies;
+use crate::sync::atomic::{atomic_load, Relaxed};
 
 /// Returns the number of ticks since some moment around boot. Any context.
 ///
@@ -21,7 +22,7 @@ use super::Jiffies;
 /// ```
 #[inline]
 pub fn now() -> Jiffies {
-    // SAFETY: `jiffies` is always valid for reads, and changes at any time, which a volatile read
-    // allows for: it is `volatile` in C, too.
-    unsafe { (&raw const bindings::jiffies).read_volatile() }
+    // SAFETY: `jiffies` is always valid. It may change at any time, by a store of a whole word: C
+    // reads it without a lock, too.
+    unsafe { atomic_load(&raw mut bindings::jiffies, Relaxed) }
 }

@@ -99,6 +99,9 @@ pub mod task {
 
     use crate::mm::Mm;
 
+    /// The caller may sleep.
+    pub fn might_sleep() {}
+
     /// The calling thread's task.
     pub struct Current(Option<Mm>);
 

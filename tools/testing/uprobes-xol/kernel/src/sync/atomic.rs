@@ -51,6 +51,16 @@ impl AcquireOrRelaxed for Acquire {}
 impl ReleaseOrRelaxed for Relaxed {}
 impl ReleaseOrRelaxed for Release {}
 
+/// Reads what C writes.
+///
+/// # Safety
+///
+/// `from` is valid for reads. What is written meanwhile is volatile.
+pub unsafe fn atomic_load<T, O: AcquireOrRelaxed>(from: *mut T, _: O) -> T {
+    // SAFETY: By the function's requirements.
+    unsafe { from.read_volatile() }
+}
+
 /// A type that can be an atomic: as large as its representation.
 ///
 /// # Safety
