@@ -146,8 +146,13 @@ impl XolArea {
     }
 
     /// Evicts `task`, which is about to be freed. Does not wait for other tasks.
-    pub(crate) fn evict(&self, task: &Task) {
-        self.slots.evict(task);
+    ///
+    /// # Safety
+    ///
+    /// No other area has `task` on its list of tasks.
+    pub(crate) unsafe fn evict(&self, task: &Task) {
+        // SAFETY: By the function's requirements.
+        unsafe { self.slots.evict(task) };
     }
 
     /// Returns the page with the index `index`, if the area has grown that far. Any context.

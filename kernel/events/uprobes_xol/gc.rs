@@ -102,10 +102,13 @@ impl Inner {
     }
 
     /// Evicts `task`, whose owner exits, and removes it from the list.
-    pub(crate) fn evict(&mut self, task: &Task) {
+    ///
+    /// # Safety
+    ///
+    /// No other area has `task` on its list of tasks.
+    pub(crate) unsafe fn evict(&mut self, task: &Task) {
         task.evict(&mut self.locked);
-        // SAFETY: A task belongs to one process, and is only ever put on the list of that process's
-        // area, which is this one.
+        // SAFETY: By the function's requirements, the task is on this list or on none.
         let item = unsafe { self.gc.tasks.remove(task) };
         if item.is_some() {
             // INVARIANT: The task was on the list, and has no slot cached.

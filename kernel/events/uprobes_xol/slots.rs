@@ -298,8 +298,13 @@ impl Slots {
     ///
     /// Afterwards the area does not refer to `task`. The slot keeps its instruction, for other
     /// tasks.
-    pub(crate) fn evict(&self, task: &Task) {
-        self.inner.lock().evict(task);
+    ///
+    /// # Safety
+    ///
+    /// No other area has `task` on its list of tasks.
+    pub(crate) unsafe fn evict(&self, task: &Task) {
+        // SAFETY: By the function's requirements.
+        unsafe { self.inner.lock().evict(task) };
         self.queue.wake_first();
     }
 }

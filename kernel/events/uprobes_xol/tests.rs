@@ -94,7 +94,8 @@ mod uprobes_xol {
         }
 
         fn evict(&self, task: &Task) {
-            self.0.evict(task);
+            // SAFETY: Each test has one area.
+            unsafe { self.0.evict(task) };
         }
 
         fn evict_all(&self, tasks: &[Arc<Task>]) {
@@ -102,6 +103,11 @@ mod uprobes_xol {
                 self.evict(task);
             }
         }
+    }
+
+    fn evict(area: &XolArea, task: &Task) {
+        // SAFETY: Each test has one area.
+        unsafe { area.evict(task) };
     }
 
     fn get(area: &XolArea, task: ArcBorrow<'_, Task>, insn: &Insn) -> Result<usize> {
@@ -448,7 +454,7 @@ mod uprobes_xol {
         area.put(&task);
         assert_eq!(get(&area, task, &insn(1))?, second);
         area.put(&task);
-        area.evict(&task);
+        evict(&area, &task);
         Ok(())
     }
 
@@ -476,7 +482,7 @@ mod uprobes_xol {
         }
         for task in &tasks {
             area.put(task);
-            area.evict(task);
+            evict(&area, task);
         }
         Ok(())
     }
@@ -499,9 +505,9 @@ mod uprobes_xol {
         area.put(&tasks[0]);
         assert!(get(&area, late.as_arc_borrow(), &insn(FIRST_SLOTS))? < VADDR + PAGE_SIZE);
         area.put(&late);
-        area.evict(&late);
+        evict(&area, &late);
         for task in &tasks {
-            area.evict(task);
+            evict(&area, task);
         }
         Ok(())
     }

@@ -104,14 +104,15 @@ pub unsafe extern "C" fn uprobe_xol_alloc_utask() -> *mut uprobe_task {
 /// # Safety
 ///
 /// `utask` comes from `uprobe_xol_alloc_utask()`, is freed once, and its owner does not use it any
-/// more. `area` is that of the owner's process.
+/// more. `area` is that of the owner's process: the owner got slots in no other area.
 #[export]
 pub unsafe extern "C" fn uprobe_xol_free_utask(area: *mut xol_area, utask: *mut uprobe_task) {
     // SAFETY: From `Arc::into_raw` in `uprobe_xol_alloc_utask()`, by the safety requirements.
     let task = unsafe { Arc::from_raw(utask.cast::<Task>()) };
     // SAFETY: By the safety requirements, `area` is null or an area, which outlives its tasks.
     if let Some(area) = unsafe { area.cast::<XolArea>().as_ref() } {
-        area.evict(&task);
+        // SAFETY: Its owner got slots in no other area: no other area has it on its list.
+        unsafe { area.evict(&task) };
     }
 }
 
@@ -123,7 +124,9 @@ pub unsafe extern "C" fn uprobe_xol_free_utask(area: *mut xol_area, utask: *mut 
 ///
 /// # Safety
 ///
-/// `area` and `utask` are those of the current task, and `arch` does not change.
+/// `area` and `utask` are those of the current task. `area` comes from `uprobe_xol_create_area()`,
+/// and `utask` from `uprobe_xol_alloc_utask()`; neither is freed meanwhile. `arch` is valid for
+/// reads, has no uninitialised byte, and does not change during the call.
 #[export]
 pub unsafe extern "C" fn uprobe_xol_get_slot(
     area: *mut xol_area,
@@ -134,7 +137,7 @@ pub unsafe extern "C" fn uprobe_xol_get_slot(
     let area = unsafe { &*area.cast::<XolArea>() };
     // SAFETY: From `Arc::into_raw`, and the reference belongs to the current task.
     let task = unsafe { ArcBorrow::from_raw(utask.cast::<Task>()) };
-    // SAFETY: By the safety requirements, `arch` does not change. It was allocated zeroed.
+    // SAFETY: By the safety requirements.
     let insn = unsafe { Insn::from_raw(arch) };
 
     area.get(task, insn).unwrap_or(0)
@@ -146,7 +149,7 @@ pub unsafe extern "C" fn uprobe_xol_get_slot(
 ///
 /// # Safety
 ///
-/// `area` and `utask` are those of the current task, for which `uprobe_xol_get_slot()` returned 0.
+/// As for `uprobe_xol_get_slot()`, which returned 0 for the current task.
 #[export]
 pub unsafe extern "C" fn uprobe_xol_wait_slot(
     area: *mut xol_area,
@@ -166,7 +169,8 @@ pub unsafe extern "C" fn uprobe_xol_wait_slot(
 ///
 /// # Safety
 ///
-/// `area` and `utask` are those of the current task, which got a slot and did not put it yet.
+/// As for `uprobe_xol_get_slot()`, which got a slot for the current task. The task did not put it
+/// yet.
 #[export]
 pub unsafe extern "C" fn uprobe_xol_put_slot(area: *mut xol_area, utask: *mut uprobe_task) {
     // SAFETY: By the safety requirements an area, which outlives its tasks.

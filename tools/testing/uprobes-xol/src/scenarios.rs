@@ -362,7 +362,8 @@ impl Thread {
 
     /// The task dies.
     fn exit(self) {
-        self.process.area.evict(&self.utask);
+        // SAFETY: The task's process has one area.
+        unsafe { self.process.area.evict(&self.utask) };
         Property::EverythingFreed.holds_if(Arc::strong_count(&self.utask) == 1);
     }
 
@@ -677,7 +678,8 @@ fn death_in_slot() {
     let other = process.spawn_hit(2);
 
     dying.executed(&step);
-    process.area.evict(&dying.utask);
+    // SAFETY: The process has one area.
+    unsafe { process.area.evict(&dying.utask) };
     Property::EverythingFreed.holds_if(Arc::strong_count(&dying.utask) == 1);
     other.join().unwrap();
     Property::NoStaleSlot.holds_if(dying.has_no_slot());
@@ -928,7 +930,8 @@ fn claimed_too_late() {
     finder.join().unwrap();
 
     let tasks = Iterator::chain([sharing, leaving, late, waiting].into_iter(), crowd);
-    tasks.for_each(|utask| slots.evict(&utask));
+    // SAFETY: There is one area.
+    tasks.for_each(|utask| unsafe { slots.evict(&utask) });
 }
 
 #[cfg(any(not(feature = "loom"), feature = "two-pages"))]

@@ -134,6 +134,7 @@ impl crate::Thread for Thread<'_> {
 
 impl Drop for Thread<'_> {
     fn drop(&mut self) {
-        self.process.area.evict(&self.utask);
+        // SAFETY: The task's process has one area.
+        unsafe { self.process.area.evict(&self.utask) };
     }
 }
