@@ -50,14 +50,15 @@ pub(crate) fn current_mm() -> Option<ARef<Mm>> {
 ///
 /// # Safety
 ///
-/// `arch` is that of a prepared uprobe, and can be boosted. `bytes` has room for two granules.
+/// `arch` is that of a prepared uprobe and can be boosted. It is valid for reads, and does not
+/// change during the call.
 pub(crate) unsafe fn boost_insn(
     arch: *const arch_uprobe,
     bp_vaddr: usize,
     vaddr: usize,
-    bytes: &mut [u8],
+    bytes: &mut [u8; 2 * GRANULE],
 ) -> bool {
-    // SAFETY: By the function's requirements.
+    // SAFETY: By the function's requirements. There is room for two granules.
     unsafe { bindings::arch_uprobe_boost_insn(arch, bp_vaddr, vaddr, bytes.as_mut_ptr()) }
 }
 

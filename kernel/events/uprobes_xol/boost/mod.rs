@@ -137,7 +137,8 @@ unsafe extern "C" fn uprobe_boosted_find(
 ///
 /// # Safety
 ///
-/// As for `uprobe_boosted_find()`. `arch` and `key` are those of the probe.
+/// As for `uprobe_boosted_find()`. `key` is that of the probe at `bp_vaddr`, and not 0. `arch` is
+/// that of the probe, is valid for reads, and does not change during the call.
 #[export]
 unsafe extern "C" fn uprobe_boosted_make(
     boosted: *mut uprobe_boosted,
@@ -148,7 +149,7 @@ unsafe extern "C" fn uprobe_boosted_make(
     // SAFETY: From `Arc::into_raw`, and not freed before the process's tasks are gone.
     let slots = unsafe { ArcBorrow::from_raw(boosted.cast::<BoostedSlots>()) };
     let write = |vaddr, bytes: &mut [u8; 2 * GRANULE]| {
-        // SAFETY: By the safety requirements, and there is room for two granules.
+        // SAFETY: By the safety requirements: the probe has a key, so it can be boosted.
         unsafe { ffi::boost_insn(arch, bp_vaddr, vaddr, bytes) }
     };
     // SAFETY: By the safety requirements.
@@ -199,7 +200,8 @@ unsafe extern "C" fn uprobe_boosted_at(
     // SAFETY: By the safety requirements.
     let slots = unsafe { &*boosted.cast::<BoostedSlots>() };
     let _rcu = rcu::read_lock();
-    // SAFETY: In a read-side section of RCU.
+    // SAFETY: The current task is an RCU reader until this function returns, which is after the
+    // last use of `found`.
     let Some(found) = (unsafe { slots.table.at_ip(ip) }) else {
         return false;
     };
@@ -260,7 +262,7 @@ impl BoostedSlots {
     ///
     /// # Safety
     ///
-    /// As for [`Table::find`].
+    /// As for [`Table::find`]. `key` is that of the probe at `bp_vaddr`, and not 0.
     unsafe fn make(
         this: ArcBorrow<'_, Self>,
         key: Key,
@@ -310,6 +312,7 @@ impl BoostedSlots {
         if is_future(this.no_sweep_before.load(Relaxed)) {
             return;
         }
+        // ORDERING: Relaxed: decides nothing else, as above.
         this.no_sweep_before.store(after(SWEEP_AFTER), Relaxed);
         this.inner.lock().sweep = true;
         Arc::<Self>::from(this).reclaim_later();
@@ -388,6 +391,7 @@ impl BoostedSlots {
 
     /// Keeps hits in the region of `bp_vaddr` from making slots, for [`RETRY_AFTER`] milliseconds.
     fn forbid(&self, bp_vaddr: usize) {
+        // ORDERING: Relaxed: decides nothing else, as in `is_forbidden`.
         self.not_before(bp_vaddr).store(after(RETRY_AFTER), Relaxed);
     }
 }

@@ -147,7 +147,10 @@ impl BoostedSlots {
             lock_area(mm, area.vaddr, |mapping| {
                 let mut inner = self.inner.lock();
                 for page in 0..PAGES {
-                    if let Some(empty) = inner.take_empty(&self.table, index, page) {
+                    // SAFETY: The mmap lock is held for writing. The page is unmapped below, and
+                    // the caller frees it after a grace period of RCU: there is room for it.
+                    let empty = unsafe { inner.take_empty(&self.table, index, page) };
+                    if let Some(empty) = empty {
                         // The lock is still held: no other task can add the page again before this.
                         mapping.unmap_page(page);
                         // There is room: it was reserved above.

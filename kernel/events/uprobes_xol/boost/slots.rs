@@ -204,9 +204,10 @@ impl Inner {
         let NewArea { mut area, pages } = new;
         area.vaddr = vaddr;
         let index = self.areas.len();
-        // There is capacity for all areas.
-        if self.areas.push_within_capacity(pages).is_ok() {
-            table.add_area(index, area, &mut self.locked);
+        // There is capacity for all areas, and none has this index.
+        if self.areas.push_within_capacity(pages).is_ok()
+            && table.add_area(index, area, &mut self.locked)
+        {
             count(Counter::BoostAreas, 1);
         }
     }
@@ -226,7 +227,8 @@ impl Inner {
     /// Finds the slot of a probe, or makes one. Returns the slot's address. `write` makes the bytes
     /// of a slot at an address, and returns false if that slot would be out of reach.
     ///
-    /// May sleep.
+    /// May sleep. The address is that of the probe's slot as long as the lock is held, or as the
+    /// caller is an RCU Tasks Trace reader.
     pub(crate) fn make(
         &mut self,
         table: &Table,
@@ -320,10 +322,15 @@ impl Inner {
             Some(page) => page,
             None => {
                 let page = place.insert(SlotPage::new()?);
-                // The memory of a box does not move with the box. All users of the records share
-                // them: none gets a mutable reference.
-                of.set_records(index, ptr::from_ref(&*page.records).cast_mut());
-                of.set_page(index, page.memory.as_ptr());
+                let records = ptr::from_ref(&*page.records).cast_mut();
+                // SAFETY: The lock is held, and the area has no page with this index: nothing is
+                // replaced. The memory of a box does not move with the box. All users of the
+                // records share them: none gets a mutable reference. The page stays in its place
+                // until `take_empty`, whose caller keeps it long enough.
+                unsafe {
+                    of.set_records(index, records);
+                    of.set_page(index, page.memory.as_ptr());
+                }
                 page
             }
         };
@@ -362,9 +369,14 @@ impl Inner {
         }
     }
 
-    /// Takes a page from an area if all granules of the page are unused. The caller holds the mmap
-    /// lock for writing, and must unmap the page before it releases the lock.
-    pub(crate) fn take_empty(
+    /// Takes a page from an area if all granules of the page are unused.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the mmap lock for writing. If there is a result, the caller unmaps the page
+    /// before it releases the lock and the mmap lock, and drops the result after a grace period of
+    /// RCU.
+    pub(crate) unsafe fn take_empty(
         &mut self,
         table: &Table,
         area: usize,
@@ -373,8 +385,12 @@ impl Inner {
         let place = self.areas.get_mut(area)?.get_mut(index)?;
         let page = place.take_if(|page| page.is_empty())?;
         let of = table.area(area)?;
-        of.set_records(index, ptr::null_mut());
-        of.set_page(index, ptr::null_mut());
+        // SAFETY: The lock is held. A granule becomes unused when its record has been in no chain
+        // for a grace period of RCU Tasks Trace. The rest is by the function's requirements.
+        unsafe {
+            of.set_records(index, ptr::null_mut());
+            of.set_page(index, ptr::null_mut());
+        }
         Some(page)
     }
 

@@ -8,7 +8,7 @@
 
 use super::{
     super::ffi::{page, random},
-    ffi::{AREAS, AREA_SIZE, BOOST, FIRST_KEY, GRANULE, KEY_SHIFT, PAIR},
+    ffi::{AREAS, AREA_SIZE, BOOST, FIRST_KEY, GRANULE, KEY_SHIFT, PAIR, REACH},
     slots::Locked, //
 };
 use core::{
@@ -149,6 +149,8 @@ pub(crate) struct Record {
 }
 
 static_assert!(size_of::<Record>() == 16);
+// For the casts of `rel`.
+static_assert!(REACH <= 1 << 31);
 
 impl Record {
     /// The record of an unused granule.
@@ -190,17 +192,23 @@ impl Record {
 
     /// Makes the granule the second one of a slot. Under the lock.
     pub(crate) fn set_second(&self) {
+        // ORDERING: Relaxed: the release in `publish` comes later. A task that is in the slot saw
+        // the key of the first granule (litmus/boost-find.litmus).
         self.key.store(SECOND, Relaxed);
     }
 
     /// Makes the granule unused. Under the lock.
     pub(crate) fn set_unused(&self) {
-        // No hit can get to the record any more, and no task is in the slot.
+        // ORDERING: Relaxed: no hit can get to the record any more, and no task is in the slot
+        // (litmus/boost-grace.litmus).
         self.key.store(Key::UNUSED.0, Relaxed);
     }
 
     /// Assigns the slot to the probe at `bp_vaddr`. Under the lock.
     fn publish(&self, key: Key, bp_vaddr: usize, vaddr: usize) {
+        // ORDERING: Relaxed: the release below comes later (litmus/boost-find.litmus).
+        //
+        // CAST: Slot and probe are within reach of each other: see the assertion.
         self.rel.store(vaddr.wrapping_sub(bp_vaddr) as i32, Relaxed);
         // INVARIANT: The memory of an unused slot was written before this.
         //
@@ -210,14 +218,17 @@ impl Record {
 
     /// Retires the slot, or changes the state of a retired one.
     pub(crate) fn retire(&self, state: Retired) {
-        // A hit that starts after the next grace period has begun sees that the slot has no probe.
-        // The grace period waits for all other hits (litmus/boost-grace.litmus).
+        // ORDERING: Relaxed: a hit that starts after the next grace period has begun sees that the
+        // slot has no probe. The grace period waits for all other hits (litmus/boost-grace.litmus).
         self.key.store(self.key().retired(state).0, Relaxed);
     }
 
     /// The address of the probe whose slot is at `vaddr`.
     #[inline(always)]
     fn bp_vaddr(&self, vaddr: usize) -> usize {
+        // ORDERING: Relaxed: the acquire in `key` came before (litmus/boost-find.litmus).
+        //
+        // CAST: The sign is extended. Slot and probe are within reach of each other.
         vaddr.wrapping_sub(self.rel.load(Relaxed) as usize)
     }
 }
@@ -243,6 +254,7 @@ pub(crate) struct Area {
 impl Area {
     /// An area without pages.
     pub(crate) fn new() -> Result<KBox<Self>> {
+        // INVARIANT: All pointers are null.
         KBox::try_init(
             try_init!(Self {
                 vaddr: 0,
@@ -257,7 +269,7 @@ impl Area {
     ///
     /// # Safety
     ///
-    /// One of these holds:
+    /// One of these holds, from the call until the last use of the result:
     ///
     /// - The lock is held.
     /// - The current task is an RCU reader.
@@ -268,15 +280,26 @@ impl Area {
         // ORDERING: Acquire pairs with the release in `set_records`: the records are initialised
         // (litmus/boost-records.litmus).
         let records = self.records.get(granule / GRANULES)?.load(Acquire);
-        // SAFETY: Valid, by the type's invariants: records are freed only after a grace period for
-        // both kinds of readers, by the task that reclaims slots. They are made unreachable only
-        // under the lock.
+        // SAFETY: Valid until the last use, by the type's invariants: records are freed only after
+        // a grace period for both kinds of readers, by the task that reclaims slots. They are made
+        // unreachable only under the lock.
         Some(unsafe { &(*records.as_ref()?)[granule % GRANULES] })
     }
 
-    /// Makes the records of a page reachable, or unreachable if `records` is null. Under the lock.
-    pub(crate) fn set_records(&self, page: usize, records: *mut Records) {
-        // ORDERING: Release pairs with the acquire in `record` (litmus/boost-records.litmus).
+    /// Makes the records of a page reachable, or unreachable if `records` is null.
+    ///
+    /// # Safety
+    ///
+    /// - The lock is held.
+    /// - `records` is null, or valid until a grace period of RCU after it was replaced. No task
+    ///   gets a mutable reference to the records meanwhile.
+    /// - The records that this replaces, if any, have been in no chain for a grace period of RCU
+    ///   Tasks Trace.
+    pub(crate) unsafe fn set_records(&self, page: usize, records: *mut Records) {
+        // INVARIANT: By the function's requirements.
+        //
+        // ORDERING: Release pairs with the acquire in `record`: the records are initialised
+        // (litmus/boost-records.litmus).
         self.records[page].store(records, Release);
     }
 
@@ -288,13 +311,24 @@ impl Area {
         NonNull::new(self.pages.get(index)?.load(Acquire))
     }
 
-    /// Makes a page reachable, or unreachable if `page` is null. Under the lock; in the latter
-    /// case, the mmap lock is held for writing.
-    pub(crate) fn set_page(&self, index: usize, page: *mut page) {
-        // ORDERING: Release pairs with the acquire in `page` (litmus/boost-find.litmus).
+    /// Makes a page reachable, or unreachable if `page` is null.
+    ///
+    /// # Safety
+    ///
+    /// - The lock is held.
+    /// - `page` is null, or valid until it is replaced.
+    /// - If `page` is null, the mmap lock is held for writing. The page that this replaces is not
+    ///   freed before the mmap lock is released.
+    pub(crate) unsafe fn set_page(&self, index: usize, page: *mut page) {
+        // INVARIANT: By the function's requirements.
+        //
+        // ORDERING: Release pairs with the acquire in `page`: the page was filled before
+        // (litmus/boost-find.litmus).
         self.pages[index].store(page, Release);
     }
 }
+
+static_assert!(AREAS * PAGES * GRANULES < u32::MAX as usize);
 
 /// The number of a granule in its process.
 #[derive(Clone, Copy)]
@@ -304,6 +338,7 @@ impl Granule {
     /// The granule with this index in an area.
     pub(crate) fn new(area: usize, index: usize) -> Self {
         let number = area * (PAGES * GRANULES) + index;
+        // CAST: A number is less than that of all granules: see the assertion.
         Self(NonZeroU32::MIN.saturating_add(number as u32))
     }
 
@@ -410,16 +445,22 @@ impl Table {
         })
         .chain(|table: &mut Self| {
             let chains = Chains::new(0)?;
-            // INVARIANT: The box is not moved out of the table.
-            table.chains = Atomic::new(&raw const *chains);
-            table.levels[0].populate(chains);
+            let pointer = &raw const *chains;
+            if !table.levels[0].populate(chains) {
+                return Err(EINVAL);
+            }
+            // INVARIANT: The table owns the box from now on, and never moves or drops it.
+            table.chains = Atomic::new(pointer);
             Ok(())
         })
     }
 
-    /// Makes `area` the one with this index.
-    pub(crate) fn add_area(&self, index: usize, area: KBox<Area>, _: &mut Locked) {
-        self.areas[index].populate(area);
+    /// Makes `area` the one with this index. Returns false if there is one.
+    #[must_use]
+    pub(crate) fn add_area(&self, index: usize, area: KBox<Area>, _: &mut Locked) -> bool {
+        self.areas
+            .get(index)
+            .is_some_and(|place| place.populate(area))
     }
 
     /// The area with this index, if there is one.
@@ -481,10 +522,14 @@ impl Table {
     ///
     /// # Safety
     ///
-    /// The current task is an RCU Tasks Trace reader until its instruction pointer is the slot's
-    /// address; or the lock is held.
+    /// One of these holds, from the call until the last use of the result:
+    ///
+    /// - The current task is an RCU Tasks Trace reader. If it goes to the slot, the last use is
+    ///   that the slot's address becomes its instruction pointer.
+    /// - The lock is held.
     #[inline(always)]
     pub(crate) unsafe fn find(&self, key: Key, bp_vaddr: usize) -> Option<usize> {
+        // ORDERING: Relaxed: decides nothing. A hit judges each record by the record itself.
         let mut link = self.head(bp_vaddr)?.load(Relaxed);
         for _ in 0..LONGEST_SEARCH {
             let granule = Granule(NonZeroU32::new(link)?);
@@ -493,7 +538,7 @@ impl Table {
             if record.key() == key && record.bp_vaddr(vaddr) == bp_vaddr {
                 return Some(vaddr);
             }
-            // ORDERING: Relaxed: decides nothing. A hit judges each record by the record itself.
+            // ORDERING: Relaxed: decides nothing, as above.
             link = record.next.load(Relaxed);
         }
         None
@@ -503,7 +548,9 @@ impl Table {
     ///
     /// # Safety
     ///
-    /// As for [`Area::record`]. The result is stable only while a task is in the slot.
+    /// As for [`Area::record`].
+    ///
+    /// The result is stable only while a task is in the slot.
     pub(crate) unsafe fn at_ip(&self, ip: usize) -> Option<Place<'_>> {
         let mut areas = self.areas.iter().map_while(|area| area.as_ref());
         let area = areas.find(|area| ip.wrapping_sub(area.vaddr) < AREA_SIZE)?;
@@ -526,8 +573,10 @@ impl Table {
     ///
     /// # Safety
     ///
-    /// As for [`find`](Self::find).
+    /// The current task is an RCU Tasks Trace reader during the call, or the lock is held.
     pub(crate) unsafe fn has_room(&self, bp_vaddr: usize) -> bool {
+        // ORDERING: Relaxed: decides nothing except whether a slot is made. This is checked again
+        // under the lock.
         let mut link = self.head(bp_vaddr).map_or(END, |head| head.load(Relaxed));
         for _ in 0..LONGEST_SEARCH {
             let Some(number) = NonZeroU32::new(link) else {
@@ -535,6 +584,7 @@ impl Table {
             };
             // SAFETY: By the function's requirements.
             let next = unsafe { self.at(Granule(number)) };
+            // ORDERING: Relaxed: decides nothing else, as above.
             link = next.map_or(END, |(record, _)| record.next.load(Relaxed));
         }
         false
@@ -552,6 +602,8 @@ impl Table {
     /// Puts a record at the beginning of the chain for `bp_vaddr`. Under the lock.
     fn link(&self, granule: Granule, record: &Record, bp_vaddr: usize) {
         if let Some(head) = self.head(bp_vaddr) {
+            // ORDERING: Relaxed: decides nothing. A hit judges each record by the record itself.
+            // Links are written only under the lock, which orders this for other writers.
             record.next.store(head.load(Relaxed), Relaxed);
             head.store(granule.0.get(), Relaxed);
         }
@@ -562,11 +614,15 @@ impl Table {
     pub(crate) fn retire(&self, key: Key, bp_vaddr: usize, _: &mut Locked) -> Option<Granule> {
         let mut link = self.head(bp_vaddr)?;
         loop {
+            // ORDERING: Relaxed: decides nothing for hits. Only under the lock are links written.
             let granule = Granule(NonZeroU32::new(link.load(Relaxed))?);
             // SAFETY: The lock is held.
             let (record, vaddr) = unsafe { self.at(granule) }?;
             let found = record.key();
             if (found == key || found == key.stepped()) && record.bp_vaddr(vaddr) == bp_vaddr {
+                // ORDERING: Relaxed: a hit that starts after the next grace period has begun does
+                // not find the record. The grace period waits for all other hits
+                // (litmus/boost-grace.litmus).
                 link.store(record.next.load(Relaxed), Relaxed);
                 // When this record is used again, the records that followed it may have been freed:
                 // a hit must not go on to them. A hit that is at this record now looks again under
@@ -598,9 +654,12 @@ impl Table {
             return;
         };
         let pointer = &raw const *chains;
-        self.levels[level].populate(chains);
-        // INVARIANT: The box is not moved out of the table. Hits that follow a chain meanwhile may
-        // miss their slot.
+        if !self.levels[level].populate(chains) {
+            return;
+        }
+        // INVARIANT: The table owns the box from now on, and never moves or drops it.
+        //
+        // Hits that follow a chain meanwhile may miss their slot.
         //
         // ORDERING: Release pairs with the acquire in `chains` (litmus/boost-find.litmus).
         self.chains.store(pointer, Release);
