@@ -5,11 +5,13 @@
  *
  * There are two implementations, chosen by CONFIG_UPROBES_XOL_RUST: one in C,
  * uprobes_xol/single_page.c, and one in Rust, uprobes_xol/uprobes_xol.rs. This file
- * does not depend on the option, except in the inline functions for boosting.
+ * does not depend on the option, except in an assertion and in the inline functions for
+ * boosting.
  */
 #ifndef _KERNEL_EVENTS_UPROBES_XOL_H
 #define _KERNEL_EVENTS_UPROBES_XOL_H
 
+#include <linux/build_bug.h>
 #include <linux/container_of.h>
 #include <linux/mm_types.h>
 #include <linux/sched.h>
@@ -24,6 +26,11 @@ struct xol_area {
 	unsigned long	vaddr;	/* of slot 0, which holds the uretprobe trampoline */
 	unsigned long	pages;	/* to be mapped; after uprobe_xol_add_vma(): mapped */
 };
+
+#ifdef CONFIG_UPROBES_XOL_RUST
+/* Rust copies the beginning of the structure into a slot. */
+static_assert(offsetof(struct arch_uprobe, ixol) == 0);
+#endif
 
 /* The state of a task, and a copy of the instruction that the task stepped last. */
 struct uprobe_xol_task {

@@ -45,8 +45,10 @@ pub(crate) unsafe fn add_vma(area: *mut xol_area) -> Result {
     to_result(unsafe { bindings::uprobe_xol_add_vma(area) })
 }
 
-/// Writes `bytes` to `page`, at `offset` from the beginning of the area, for all CPUs to execute.
-/// Does not sleep.
+/// Writes `bytes` to `page`, for all CPUs to execute. Does not sleep.
+///
+/// `offset` is from the beginning of the area or of the address space. Only its place in the page
+/// matters, except that 0 means the trampoline.
 ///
 /// # Safety
 ///
@@ -83,7 +85,10 @@ pub(crate) fn random() -> u64 {
 
 /// The counts over all areas.
 #[derive(Clone, Copy)]
-#[allow(dead_code, reason = "only boosting counts boosted slots")]
+#[cfg_attr(
+    not(CONFIG_UPROBES_XOL_BOOST),
+    expect(dead_code, reason = "only boosting counts boosted slots")
+)]
 pub(crate) enum Counter {
     /// Slots that hold an instruction.
     Slots = bindings::uprobe_xol_counter_UPROBE_XOL_COUNT_SLOTS as isize,

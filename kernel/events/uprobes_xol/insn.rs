@@ -76,11 +76,16 @@ impl InsnCell {
         self.0
             .iter()
             .zip(&insn.0)
+            // ORDERING: Relaxed: the acquire in `Record::offers` came before, or the lock is held, or
+            // the caller is the owner (litmus/offer-claim.litmus). If the instruction is replaced
+            // meanwhile, a claim fails (litmus/find-rewrite.litmus).
             .all(|(cell, word)| cell.load(Relaxed) == *word)
     }
 
     /// Returns what the place holds. No other task may write the place meanwhile.
     pub(crate) fn get(&self) -> Insn {
+        // ORDERING: Relaxed: only the caller may write the place, or the lock is held
+        // (litmus/find-rewrite.litmus).
         Insn(core::array::from_fn(|i| self.0[i].load(Relaxed)))
     }
 
@@ -88,6 +93,9 @@ impl InsnCell {
     #[inline]
     pub(crate) fn set(&self, insn: &Insn) {
         for (cell, word) in self.0.iter().zip(&insn.0) {
+            // ORDERING: Relaxed. In a record, the full barrier in `Record::close` came before
+            // (litmus/find-rewrite.litmus), and the release in `Record::open` comes later
+            // (litmus/offer-claim.litmus). In a task, only the owner reads this.
             cell.store(*word, Relaxed);
         }
     }

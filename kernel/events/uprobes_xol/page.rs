@@ -109,6 +109,7 @@ impl<'a> SlotRef<'a> {
 /// # Invariants
 ///
 /// The slot is not offered. Only the holder of this value may write the slot.
+#[must_use = "a slot that is not offered is lost"]
 pub(crate) struct Unused<'a>(SlotRef<'a>);
 
 impl<'a> Unused<'a> {

@@ -68,8 +68,10 @@ impl Record {
         self.version.load(Relaxed) == version
     }
 
-    /// Returns whether the slot is offered.
+    /// Returns whether the slot is offered. Under the lock.
     pub(crate) fn is_offered(&self) -> bool {
+        // ORDERING: Relaxed: decides nothing for tasks without the lock. The version is written only
+        // under the lock.
         self.version.load(Relaxed) % 2 == 1
     }
 

@@ -150,6 +150,8 @@ impl Table {
     /// Puts a slot at the beginning of the chain that begins with `head`.
     fn link(&self, head: &Atomic<u32>, slot: SlotRef<'_>, _: &mut Locked) {
         let record = slot.record();
+        // ORDERING: Relaxed: decides nothing. A task judges each slot by the slot's own record. Links
+        // are written only under the lock, which orders this for other writers.
         let next = head.load(Relaxed);
         record.next.store(next, Relaxed);
         record.prev.store(END, Relaxed);
@@ -163,6 +165,7 @@ impl Table {
     /// same time may still get to the slot, and go on to the slots that follow.
     fn unlink(&self, head: &Atomic<u32>, slot: SlotRef<'_>, _: &mut Locked) {
         let record = slot.record();
+        // ORDERING: Relaxed: decides nothing, as in `link`.
         let (prev, next) = (record.prev.load(Relaxed), record.next.load(Relaxed));
         let link = self.number(prev).map_or(head, |prev| &prev.record().next);
         link.store(next, Relaxed);

@@ -121,6 +121,7 @@ impl_list_item! {
 /// # Invariants
 ///
 /// `task` is `InUse`.
+#[must_use = "the collector cannot vacate the task before it leaves"]
 pub(crate) struct Entered<'a> {
     task: ArcBorrow<'a, Task>,
 }
@@ -131,6 +132,7 @@ pub(crate) struct Entered<'a> {
 ///
 /// A task is `InUse` and has this slot cached, which holds the task's `insn`. No task writes the
 /// slot until the owner leaves it.
+#[must_use = "the owner is in the slot until it leaves"]
 pub(crate) struct Held(Slot);
 
 impl Held {
@@ -156,6 +158,7 @@ impl<'a> Entered<'a> {
 
     /// Records that the task was put on the area's list of tasks.
     pub(crate) fn set_listed(&self, _: &mut Locked) {
+        // ORDERING: Relaxed: decides nothing for other tasks: only the owner reads this.
         self.task.listed.store(true, Relaxed);
     }
 
@@ -318,6 +321,9 @@ impl Task {
         }
 
         // The owner may have cached another slot since the first load.
+        //
+        // ORDERING: Relaxed: the state orders all accesses to the slot's number: the acquire above,
+        // and the release below (litmus/vacate-enter.litmus).
         if Slot::new(self.cached.load(Relaxed)).is_some_and(wanted) {
             events::task_lost_slot();
             // INVARIANT: Another task writes while `Recycled`.
@@ -350,6 +356,8 @@ impl Task {
     /// The slot that the task has cached.
     #[inline]
     pub(crate) fn slot(&self) -> Option<Slot> {
+        // ORDERING: Relaxed: decides nothing. The owner reads what it wrote itself, or that the
+        // collector took the slot away; the caller checks a slot before it is recycled.
         Slot::new(self.cached.load(Relaxed))
     }
 }
