@@ -308,14 +308,19 @@ impl BoostedSlots {
     /// Asks for a sweep: slots of probes that are gone may be in the way. Does nothing if the last
     /// hit that asked did so less than [`SWEEP_AFTER`] ago. May sleep.
     fn ask_for_sweep(this: ArcBorrow<'_, Self>) {
-        // ORDERING: Relaxed: decides nothing except how often the process is swept.
-        if is_future(this.no_sweep_before.load(Relaxed)) {
+        if this.was_asked_lately() {
             return;
         }
-        // ORDERING: Relaxed: decides nothing else, as above.
+        // ORDERING: Relaxed: decides nothing else: see `was_asked_lately`.
         this.no_sweep_before.store(after(SWEEP_AFTER), Relaxed);
         this.inner.lock().sweep = true;
         Arc::<Self>::from(this).reclaim_later();
+    }
+
+    /// Whether a hit asked for a sweep less than [`SWEEP_AFTER`] ago.
+    fn was_asked_lately(&self) -> bool {
+        // ORDERING: Relaxed: decides nothing except how often the process is swept.
+        is_future(self.no_sweep_before.load(Relaxed))
     }
 
     /// Adds an area within reach of a probe, unless another task has done so. May sleep; takes the

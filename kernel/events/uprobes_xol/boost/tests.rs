@@ -10,15 +10,10 @@ mod uprobes_xol_boosted {
         ffi::{AREA_SIZE, FIRST_KEY, GRANULE, KEY_SHIFT, PAIR, REACH},
         slots::NewArea,
         table::{chains_of, Key, Place, Retired, Table, GRANULES, LONGEST_SEARCH, PAGES},
-        is_future,
         BoostedSlots,
     };
     use core::cell::Cell;
-    use kernel::{
-        page::PAGE_SIZE,
-        prelude::*,
-        sync::{atomic::Relaxed, Arc}, //
-    };
+    use kernel::{page::PAGE_SIZE, prelude::*, sync::Arc};
 
     /// The address of an area.
     const VADDR: usize = 16 * AREA_SIZE;
@@ -245,10 +240,9 @@ mod uprobes_xol_boosted {
         for probe in 0..LONGEST_SEARCH as u64 {
             assert!(find(&slots, key(probe), BP).is_some());
         }
-        let was_asked = || is_future(slots.no_sweep_before.load(Relaxed));
-        assert!(!was_asked());
+        assert!(!slots.was_asked_lately());
         assert!(make(&slots, key(LONGEST_SEARCH as u64), BP).is_none());
-        assert!(was_asked());
+        assert!(slots.was_asked_lately());
         // Other probes are boosted at once.
         let elsewhere = (1..=64).map(|offset| make(&slots, key(0), BP + offset));
         assert!(elsewhere.flatten().count() > 32);
