@@ -261,8 +261,9 @@ fn checkpatch(pristine: &Pristine, series: &Path, progress: &Progress) -> Result
         "UNKNOWN_COMMIT_ID",
         // A fix for stable kernels names no commit where the origin is not known.
         "MISSING_FIXES_TAG",
-        // The code that the series changes returns ENOTSUPP.
+        // The code that the series changes returns these errors.
         "ENOTSUPP",
+        "ENOSYS",
     ];
     let mut patches = files_below(series)?;
     patches.retain(|file| !file.ends_with("0000-cover-letter.patch"));
