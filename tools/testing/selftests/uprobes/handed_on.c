@@ -6,6 +6,7 @@
  */
 #include <pthread.h>
 #include <sched.h>
+#include <sys/prctl.h>
 
 #include "kselftest_harness.h"
 #include "blocked.h"
@@ -35,7 +36,7 @@
 #define MOST_SLEEPERS	1000
 /* Microseconds from one thread to the next */
 #define PAUSE		300
-#define STACK_SIZE	65536
+#define STACK_SIZE	(256 * 1024)	/* arm64 wants 128 KiB at least */
 /* Seconds in which a slot that is reclaimed too early is reclaimed */
 #define RECLAIMED	4
 /* Bytes that are copied by one instruction before it blocks, and in all */
@@ -214,6 +215,8 @@ static void *make_threads(void *unused)
 
 static int load_in_process(void *page)
 {
+	/* If the test fails, no task serves the page. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	_exit(call_load(0, page) ? KSFT_FAIL : KSFT_PASS);
 }
 
