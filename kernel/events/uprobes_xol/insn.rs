@@ -76,9 +76,9 @@ impl InsnCell {
         self.0
             .iter()
             .zip(&insn.0)
-            // ORDERING: Relaxed: the acquire in `Record::offers` came before, or the lock is held, or
-            // the caller is the owner (litmus/offer-claim.litmus). If the instruction is replaced
-            // meanwhile, a claim fails (litmus/find-rewrite.litmus).
+            // ORDERING: Relaxed: the acquire in `Record::offers` came before, or the lock is held,
+            // or the caller is the owner (litmus/offer-claim.litmus). If the instruction is
+            // replaced meanwhile, a claim fails (litmus/find-rewrite.litmus).
             .all(|(cell, word)| cell.load(Relaxed) == *word)
     }
 

@@ -70,8 +70,8 @@ impl Record {
 
     /// Returns whether the slot is offered. Under the lock.
     pub(crate) fn is_offered(&self) -> bool {
-        // ORDERING: Relaxed: decides nothing for tasks without the lock. The version is written only
-        // under the lock.
+        // ORDERING: Relaxed: decides nothing for tasks without the lock. The version is written
+        // only under the lock.
         self.version.load(Relaxed) % 2 == 1
     }
 

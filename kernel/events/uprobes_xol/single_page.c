@@ -127,6 +127,7 @@ void uprobe_xol_put_slot(struct xol_area *area, struct uprobe_task *utask)
 	 * waiting task in the queue, or the waiting task sees the slot.
 	 */
 	smp_mb__after_atomic();
+	/* After the barrier: see above. */
 	if (waitqueue_active(&slots->wq))
 		wake_up(&slots->wq);
 }

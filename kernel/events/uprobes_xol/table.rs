@@ -150,8 +150,8 @@ impl Table {
     /// Puts a slot at the beginning of the chain that begins with `head`.
     fn link(&self, head: &Atomic<u32>, slot: SlotRef<'_>, _: &mut Locked) {
         let record = slot.record();
-        // ORDERING: Relaxed: decides nothing. A task judges each slot by the slot's own record. Links
-        // are written only under the lock, which orders this for other writers.
+        // ORDERING: Relaxed: decides nothing. A task judges each slot by the slot's own record.
+        // Links are written only under the lock, which orders this for other writers.
         let next = head.load(Relaxed);
         record.next.store(next, Relaxed);
         record.prev.store(END, Relaxed);

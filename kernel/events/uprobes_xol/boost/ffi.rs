@@ -172,8 +172,8 @@ pub(crate) unsafe fn visit_ips<F: FnMut(usize)>(mm: &MmWithUser, mut visit: F) -
         (unsafe { &mut *visit.cast::<F>() })(ip);
     }
 
-    // SAFETY: The process has boosted slots, by the function's requirements. C passes to `call` what
-    // it requires, and does not keep the pointer.
+    // SAFETY: The process has boosted slots, by the function's requirements. C passes to `call`
+    // what it requires, and does not keep the pointer.
     unsafe {
         bindings::uprobe_boost_visit_ips(
             mm.as_raw(),
