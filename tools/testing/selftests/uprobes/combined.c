@@ -15,12 +15,11 @@
 #include <ucontext.h>
 #include <unistd.h>
 #include <linux/filter.h>
-#include <linux/hw_breakpoint.h>
-#include <linux/perf_event.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
 
 #include "kselftest_harness.h"
+#include "breakpoint.h"
 #include "combined.h"
 #include "probe.h"
 
@@ -225,25 +224,6 @@ static void note_break(int signal, siginfo_t *info, void *context)
 			at->uc_mcontext.gregs[REG_RIP] != (greg_t)add_site;
 }
 
-/* A breakpoint on the probed instruction that raises SIGTRAP in this thread */
-static int break_at_probe(void)
-{
-	struct perf_event_attr attr = {
-		.type = PERF_TYPE_BREAKPOINT,
-		.size = sizeof(attr),
-		.bp_type = HW_BREAKPOINT_X,
-		.bp_addr = (uintptr_t)add_site,
-		.bp_len = sizeof(long),
-		.sample_period = 1,
-		.exclude_kernel = 1,
-		.exclude_hv = 1,
-		.sigtrap = 1,
-		.remove_on_exec = 1,
-	};
-
-	return syscall(__NR_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
-}
-
 /* Checks that a breakpoint on a probed instruction is hit once, as the probe is. */
 TEST_F_TIMEOUT(combined, breakpoint_raises_signal, TIME_LIMIT)
 {
@@ -257,7 +237,7 @@ TEST_F_TIMEOUT(combined, breakpoint_raises_signal, TIME_LIMIT)
 	if (!has_protection_keys())
 		SKIP(return, "no protection keys, which the probed function needs");
 	ASSERT_EQ(sigaction(SIGTRAP, &action, NULL), 0);
-	event = break_at_probe();
+	event = breakpoint_open(HW_BREAKPOINT_X, add_site, sizeof(long), true);
 	if (event < 0)
 		SKIP(return, "no breakpoint that raises a signal: %s", strerror(errno));
 	for (unsigned int i = 0; i < CALLS; i++)

@@ -18,6 +18,7 @@
 #include <linux/hw_breakpoint.h>
 
 #include "kselftest_harness.h"
+#include "breakpoint.h"
 #include "functions.h"
 #include "probe.h"
 #include "registers.h"
@@ -248,25 +249,6 @@ static bool steps_hang_on_data(void)
 	return !memcmp(&registers[1], TRANSLATOR_SIGNATURE, strlen(TRANSLATOR_SIGNATURE));
 }
 
-/* A breakpoint on @watched that raises SIGTRAP in this thread */
-static int watch(void)
-{
-	struct perf_event_attr attr = {
-		.type = PERF_TYPE_BREAKPOINT,
-		.size = sizeof(attr),
-		.bp_type = HW_BREAKPOINT_RW,
-		.bp_addr = (uintptr_t)&watched,
-		.bp_len = sizeof(watched),
-		.sample_period = 1,
-		.exclude_kernel = 1,
-		.exclude_hv = 1,
-		.sigtrap = 1,
-		.remove_on_exec = 1,
-	};
-
-	return syscall(__NR_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
-}
-
 static struct {
 	unsigned int number;
 	uintptr_t ip;
@@ -296,7 +278,7 @@ TEST_F_TIMEOUT(debugged, data_watched, TIME_LIMIT)
 
 	if (steps_hang_on_data())
 		SKIP(return, "QEMU hangs when it steps to a breakpoint on data");
-	event = watch();
+	event = breakpoint_open(HW_BREAKPOINT_RW, &watched, sizeof(watched), true);
 	if (event < 0)
 		SKIP(return, "no breakpoint on data that raises a signal: %s", strerror(errno));
 	ASSERT_EQ(sigaction(SIGTRAP, &action, NULL), 0);
@@ -399,27 +381,11 @@ TEST_F(debugged, data_watched)
 
 #define STORES	100
 
-/* A breakpoint on execution, which nothing but a counter is told of */
-static int break_at(const void *address)
-{
-	struct perf_event_attr attr = {
-		.type = PERF_TYPE_BREAKPOINT,
-		.size = sizeof(attr),
-		.bp_type = HW_BREAKPOINT_X,
-		.bp_addr = (uintptr_t)address,
-		.bp_len = sizeof(long),
-		.exclude_kernel = 1,
-		.exclude_hv = 1,
-	};
-
-	return syscall(__NR_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
-}
-
 static int store_at_breakpoint(const void *argument)
 {
 	const int *counters = argument;
 	static uint64_t stored;
-	int event = break_at(store_function);
+	int event = breakpoint_open(HW_BREAKPOINT_X, store_function, sizeof(long), false);
 
 	if (event < 0)
 		return KSFT_SKIP;

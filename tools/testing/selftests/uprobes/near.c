@@ -21,6 +21,7 @@
 #include <linux/userfaultfd.h>
 
 #include "kselftest_harness.h"
+#include "clock.h"
 #include "near.h"
 #include "probe.h"
 #include "registers.h"
@@ -149,13 +150,6 @@ static unsigned long count(const char *name)
 
 	xol_count(name, &value);
 	return value;
-}
-
-static void sleep_milliseconds(unsigned int milliseconds)
-{
-	const struct timespec time = { milliseconds / 1000, milliseconds % 1000 * 1000000 };
-
-	nanosleep(&time, NULL);
 }
 
 /* Counts of all processes, as they were before the test */
@@ -1029,6 +1023,27 @@ static void serve(int uffd, char *page)
 	close(uffd);
 }
 
+/*
+ * Sends SIGUSR1 to a thread that runs @call(@page), while its access to the page waits.
+ * Returns whether there is userfaultfd.
+ */
+static bool signal_at_fault(struct __test_metadata *_metadata, void *(*call)(void *), char *page)
+{
+	int uffd = leave_to_userfaultfd(page);
+	pthread_t thread;
+
+	if (uffd < 0)
+		return false;
+	handled = 0;
+	ASSERT_EQ(pthread_create(&thread, NULL, call, page), 0);
+	ASSERT_TRUE(wait_for_fault(uffd));
+	ASSERT_EQ(pthread_kill(thread, SIGUSR1), 0);
+	sleep_milliseconds(2);
+	serve(uffd, page);
+	ASSERT_EQ(pthread_join(thread, NULL), 0);
+	return true;
+}
+
 /* The page that the instruction accesses: those of the table come in two halves. */
 static char *page_of(char *at, size_t size, unsigned int index)
 {
@@ -1060,8 +1075,6 @@ TEST_F_TIMEOUT(operand, signal_at_the_slot, TIME_LIMIT)
 	for (operand_index = 0; operand_index < operands(); operand_index++) {
 		char *page = page_of(self->at, self->size, operand_index);
 		uint64_t hits;
-		pthread_t thread;
-		int uffd;
 
 		if (__start_near_operands[operand_index].emulated)
 			continue;
@@ -1069,16 +1082,8 @@ TEST_F_TIMEOUT(operand, signal_at_the_slot, TIME_LIMIT)
 		hits = counters_read(self->counters, operand_index);
 		fill_data(self->at);
 		fill_data(self->at + self->size - NEAR_PAGE);
-		uffd = leave_to_userfaultfd(page);
-		if (uffd < 0)
+		if (!signal_at_fault(_metadata, call_blocked_operand, page))
 			SKIP(return, "needs CONFIG_USERFAULTFD");
-		handled = 0;
-		ASSERT_EQ(pthread_create(&thread, NULL, call_blocked_operand, NULL), 0);
-		ASSERT_TRUE(wait_for_fault(uffd));
-		ASSERT_EQ(pthread_kill(thread, SIGUSR1), 0);
-		sleep_milliseconds(2);
-		serve(uffd, page);
-		ASSERT_EQ(pthread_join(thread, NULL), 0);
 		EXPECT_EQ(handled, 1);
 		EXPECT_EQ(handler_ip, next_of(self->at, operand_index))
 			TH_LOG("%s", __start_near_operands[operand_index].text);
@@ -1269,9 +1274,7 @@ TEST_F_TIMEOUT(at_0, signal_at_the_slot, TIME_LIMIT)
 	};
 	const uint64_t data = DATA;
 	unsigned long boosted;
-	pthread_t thread;
 	char *page;
-	int uffd;
 
 	ASSERT_EQ(sigaction(SIGUSR1, &action, NULL), 0);
 	page = mmap(NULL, NEAR_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -1283,16 +1286,8 @@ TEST_F_TIMEOUT(at_0, signal_at_the_slot, TIME_LIMIT)
 	if (boost_is_on())
 		EXPECT_EQ(count("boosted"), boosted + 1);
 
-	uffd = leave_to_userfaultfd(page);
-	if (uffd < 0)
+	if (!signal_at_fault(_metadata, load_at_0, page))
 		SKIP(return, "needs CONFIG_USERFAULTFD");
-	handled = 0;
-	ASSERT_EQ(pthread_create(&thread, NULL, load_at_0, page), 0);
-	ASSERT_TRUE(wait_for_fault(uffd));
-	ASSERT_EQ(pthread_kill(thread, SIGUSR1), 0);
-	sleep_milliseconds(2);
-	serve(uffd, page);
-	ASSERT_EQ(pthread_join(thread, NULL), 0);
 	EXPECT_EQ(handled, 1);
 	EXPECT_EQ(handler_ip, LOAD_NEXT);
 	EXPECT_EQ(memcmp(&operand_result, page, sizeof(operand_result)), 0);
