@@ -48,7 +48,7 @@ static inline struct arch_uprobe *uprobe_xol_arch(struct uprobe_task *utask)
  * Both functions may sleep and take mmap_lock.
  *
  * uprobe_xol_make_area() creates the area of the current process, unless another
- * task has created it meanwhile. It returns the area, or NULL if there is none.
+ * task has created it first. It returns the area, or NULL if there is none.
  *
  * uprobe_xol_add_vma() maps an area for the current process, at area->vaddr, or
  * anywhere if that is 0. If there is no hole for area->pages, it maps fewer pages

@@ -124,7 +124,7 @@ impl XolArea {
     ///
     /// # Errors
     ///
-    /// [`EINTR`] when the task got a fatal signal meanwhile.
+    /// [`EINTR`] when the task got a fatal signal during the wait.
     pub(crate) fn wait(&self, task: ArcBorrow<'_, Task>) -> Result<usize> {
         let held = self.slots.wait(Task::enter(task))?;
         Ok(self.taken(held))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The C part of boosted slots: how a task gets into a slot and out of it, which ip
- * observers see meanwhile, and which tasks are in boosted slots. See
+ * observers see during a boosted hit, and which tasks are in boosted slots. See
  * Documentation/trace/uprobes-xol-design.rst.
  */
 #include <linux/atomic.h>
@@ -118,18 +118,20 @@ static bool boost_at(unsigned long ip, struct uprobe_boost_place *place)
 	return true;
 }
 
-/* Finds the ip of the program for a task in a slot at @ip. False if no task can be at @ip. */
-static bool boost_program_ip(const struct uprobe_boost_place *place, unsigned long ip,
+/* Finds the slot at @ip, and the program's ip. False if no task can be in a slot there. */
+static bool boost_program_ip(unsigned long ip, struct uprobe_boost_place *place,
 			     unsigned long *program_ip)
 {
-	unsigned int length = place->boost & UPROBE_BOOST_LENGTH;
-	unsigned long offset = ip - place->vaddr;
+	unsigned long offset;
 
+	if (!boost_at(ip, place))
+		return false;
+	offset = ip - place->vaddr;
 	/* The second granule holds the same instruction. */
 	if (place->boost & UPROBE_BOOST_REP && offset >= UPROBE_BOOST_GRANULE)
 		offset -= UPROBE_BOOST_GRANULE;
 	*program_ip = place->bp_vaddr + offset;
-	return offset == 0 || offset == length;
+	return offset == 0 || offset == (place->boost & UPROBE_BOOST_LENGTH);
 }
 
 static bool boost_is_stepping(void)
@@ -143,8 +145,7 @@ unsigned long __uprobe_boosted_ip(struct pt_regs *regs)
 	unsigned long ip = instruction_pointer(regs), program_ip;
 	struct uprobe_boost_place place;
 
-	if (!user_mode(regs) || !boost_at(ip, &place) || boost_is_stepping() ||
-	    !boost_program_ip(&place, ip, &program_ip))
+	if (!user_mode(regs) || boost_is_stepping() || !boost_program_ip(ip, &place, &program_ip))
 		return ip;
 	return program_ip;
 }
@@ -158,8 +159,7 @@ void __uprobe_boost_fault(void)
 	/* The end of a step does the same. */
 	if (boost_is_stepping() || (current->utask && current->utask->boosted))
 		return;
-	if (boost_at(ip, &place) && boost_program_ip(&place, ip, &program_ip) &&
-	    program_ip == place.bp_vaddr)
+	if (boost_program_ip(ip, &place, &program_ip) && program_ip == place.bp_vaddr)
 		instruction_pointer_set(regs, program_ip);
 }
 
@@ -180,7 +180,7 @@ void uprobe_leave_boosted(void)
 	/* Not SIGSEGV: an error of the sequence would then be fatal. */
 	struct ksignal ksig = { };
 
-	if (!boost_at(ip, &place) || !boost_program_ip(&place, ip, &program_ip))
+	if (!boost_program_ip(ip, &place, &program_ip))
 		return;
 
 	if (program_ip != place.bp_vaddr) {
@@ -349,7 +349,7 @@ bool uprobe_boost_visit_ips(struct mm_struct *mm,
 {
 	struct boost_walk walk = {
 		.look.mm = mm, .visit = visit, .data = data, .all = true,
-		/* More tasks may run meanwhile. If there is no room, the caller tries again. */
+		/* More tasks may begin to run. If there is no room, the caller tries again. */
 		.room = atomic_read(&mm->mm_users) + num_online_cpus(),
 	};
 	struct task_struct *own, *p;

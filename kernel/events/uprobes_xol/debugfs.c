@@ -40,7 +40,7 @@ static int debugfs_show(struct seq_file *file, void *unused)
 
 		for_each_possible_cpu(cpu)
 			sum += READ_ONCE(per_cpu(debugfs_counts, cpu).of[i]);
-		/* The sum may be negative if other CPUs count meanwhile. */
+		/* The sum may be negative if other CPUs count at the same time. */
 		seq_printf(file, "%s %ld\n", debugfs_names[i], sum);
 	}
 	/* Slot 0 holds the trampoline. */

@@ -73,7 +73,7 @@ impl Collector {
     }
 
     /// Ends the collection that [`begin`](Self::begin) began. Returns whether another task wanted
-    /// to collect meanwhile.
+    /// to collect at the same time.
     pub(crate) fn end(&mut self) -> bool {
         self.collecting = false;
         core::mem::take(&mut self.awaited)

@@ -35,7 +35,7 @@ impl Insn {
     ///
     /// # Safety
     ///
-    /// `arch` is valid for `'a`, and does not change meanwhile. All of its bytes are initialised,
+    /// `arch` is valid for `'a`, and does not change for as long. All of its bytes are initialised,
     /// padding included.
     #[inline]
     pub(crate) unsafe fn from_raw<'a>(arch: *const arch_uprobe) -> &'a Self {
@@ -78,11 +78,11 @@ impl InsnCell {
             .zip(&insn.0)
             // ORDERING: Relaxed: the acquire in `Record::offers` came before, or the lock is held,
             // or the caller is the owner (litmus/offer-claim.litmus). If the instruction is
-            // replaced meanwhile, a claim fails (litmus/find-rewrite.litmus).
+            // replaced in between, a claim fails (litmus/find-rewrite.litmus).
             .all(|(cell, word)| cell.load(Relaxed) == *word)
     }
 
-    /// Returns what the place holds. No other task may write the place meanwhile.
+    /// Returns what the place holds. No other task writes the place during the call.
     pub(crate) fn get(&self) -> Insn {
         // ORDERING: Relaxed: only the caller may write the place, or the lock is held
         // (litmus/find-rewrite.litmus).

@@ -28,7 +28,7 @@ pub(crate) struct Record {
     /// The version is a whole word, so that it does not wrap around while a task is preempted.
     pub(crate) version: Atomic<usize>,
     /// The next slot in the chain, or [`END`]. Tasks follow this link without a lock. The link
-    /// always leads to a slot or to the end. If the slot has moved to another chain meanwhile, the
+    /// always leads to a slot or to the end. If the slot has moved to another chain in between, the
     /// link leads along that chain.
     pub(crate) next: Atomic<u32>,
     /// The slot before this one in the chain, or [`END`] if this is the first. Used under the lock
@@ -56,7 +56,7 @@ impl Record {
         // sees the instruction, and that it was written to the slot's memory
         // (litmus/offer-claim.litmus).
         let version = self.version.load(Acquire);
-        // If the instruction is replaced meanwhile, `claim` reads another version later
+        // If the instruction is replaced in between, `claim` reads another version later
         // (litmus/find-rewrite.litmus).
         (version % 2 == 1 && self.insn.holds(insn)).then_some(version)
     }

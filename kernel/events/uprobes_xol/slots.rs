@@ -132,7 +132,7 @@ impl Slots {
     ///
     /// # Errors
     ///
-    /// [`EINTR`] when the task got a fatal signal meanwhile.
+    /// [`EINTR`] when the task got a fatal signal during the wait.
     #[cold]
     pub(crate) fn wait(&self, entered: Entered<'_>) -> Result<Held> {
         let insn = &entered.insn();

@@ -125,8 +125,8 @@ pub unsafe extern "C" fn uprobe_xol_free_utask(area: *mut xol_area, utask: *mut 
 /// # Safety
 ///
 /// `area` and `utask` are those of the current task. `area` comes from `uprobe_xol_create_area()`,
-/// and `utask` from `uprobe_xol_alloc_utask()`; neither is freed meanwhile. `arch` is valid for
-/// reads, has no uninitialised byte, and does not change during the call.
+/// and `utask` from `uprobe_xol_alloc_utask()`; neither is freed during the call. `arch` is valid
+/// for reads, has no uninitialised byte, and does not change during the call.
 #[export]
 pub unsafe extern "C" fn uprobe_xol_get_slot(
     area: *mut xol_area,
@@ -145,7 +145,7 @@ pub unsafe extern "C" fn uprobe_xol_get_slot(
 
 /// Waits for a slot after `uprobe_xol_get_slot()` found none, and returns the slot's address.
 ///
-/// Sleeps until there is a slot. Returns 0 if the task got a fatal signal meanwhile.
+/// Sleeps until there is a slot. Returns 0 if the task got a fatal signal during the wait.
 ///
 /// # Safety
 ///
@@ -184,7 +184,7 @@ pub unsafe extern "C" fn uprobe_xol_put_slot(area: *mut xol_area, utask: *mut up
 ///
 /// # Safety
 ///
-/// `area` comes from `uprobe_xol_create_area()` and is not freed meanwhile.
+/// `area` comes from `uprobe_xol_create_area()` and is not freed during the call.
 #[export]
 pub unsafe extern "C" fn uprobe_xol_page(area: *mut xol_area, index: usize) -> *mut ffi::page {
     // SAFETY: By the safety requirements.

@@ -170,7 +170,7 @@ unsafe extern "C" fn uprobe_boosted_make(
 ///
 /// # Safety
 ///
-/// `boosted` comes from `uprobe_boosted_create()` and is not freed meanwhile.
+/// `boosted` comes from `uprobe_boosted_create()` and is not freed during the call.
 #[export]
 unsafe extern "C" fn uprobe_boosted_remove(
     boosted: *mut uprobe_boosted,
@@ -189,8 +189,8 @@ unsafe extern "C" fn uprobe_boosted_remove(
 ///
 /// # Safety
 ///
-/// `boosted` comes from `uprobe_boosted_create()` and is not freed meanwhile. `place` is valid for
-/// writes.
+/// `boosted` comes from `uprobe_boosted_create()` and is not freed during the call. `place` is
+/// valid for writes.
 #[export]
 unsafe extern "C" fn uprobe_boosted_at(
     boosted: *mut uprobe_boosted,
@@ -220,7 +220,7 @@ unsafe extern "C" fn uprobe_boosted_at(
 ///
 /// # Safety
 ///
-/// `boosted` comes from `uprobe_boosted_create()` and is not freed meanwhile.
+/// `boosted` comes from `uprobe_boosted_create()` and is not freed during the call.
 #[export]
 unsafe extern "C" fn uprobe_boosted_page(
     boosted: *mut uprobe_boosted,

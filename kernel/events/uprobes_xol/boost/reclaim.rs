@@ -102,7 +102,7 @@ impl BoostedSlots {
         let complete = unsafe { visit_ips(&mm, occupy) };
         self.finish(complete);
         let pages = self.give_back(&mm);
-        // A process that exits meanwhile can release its mappings and files.
+        // If the process exits during the grace period, it can release its mappings and files.
         drop(mm);
         if !pages.is_empty() {
             // Interrupts may still read the records of these pages.
@@ -163,8 +163,8 @@ impl BoostedSlots {
     }
 
     /// Sweeps: retires the slots whose probe is not at its address any more. `key_at` returns the
-    /// key of the probe at an address, or that of no probe. The lock is not held meanwhile: the
-    /// mmap lock is taken before it.
+    /// key of the probe at an address, or that of no probe. The lock is not held when `key_at`
+    /// is called: the mmap lock is taken before it.
     pub(crate) fn sweep(&self, key_at: impl Fn(usize) -> Key) {
         let areas = self.inner.lock().areas.len();
         for (area, page) in (0..areas).flat_map(|area| (0..PAGES).map(move |page| (area, page))) {

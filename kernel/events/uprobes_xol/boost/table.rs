@@ -3,8 +3,8 @@
 //! The table in which a hit finds the boosted slot of its probe.
 //!
 //! A hit follows a chain of records without a lock, and writes nothing. It judges each record by
-//! the record itself. If another task changes a link meanwhile, the hit may miss its slot, and then
-//! looks again under the lock.
+//! the record itself. If another task changes a link at the same time, the hit may miss its slot,
+//! and then looks again under the lock.
 
 use super::{
     super::ffi::{page, random},
@@ -292,7 +292,7 @@ impl Area {
     ///
     /// - The lock is held.
     /// - `records` is null, or valid until a grace period of RCU after it was replaced. No task
-    ///   gets a mutable reference to the records meanwhile.
+    ///   gets a mutable reference to the records until then.
     /// - The records that this replaces, if any, have been in no chain for a grace period of RCU
     ///   Tasks Trace.
     pub(crate) unsafe fn set_records(&self, page: usize, records: *mut Records) {
@@ -469,11 +469,12 @@ impl Table {
         Some(self.areas.get(index)?.as_ref()?)
     }
 
-    /// The area at `vaddr`. Takes no lock. An area exists as long as the table does.
+    /// The area that has the address `vaddr`. Takes no lock. An area exists as long as the table
+    /// does.
     pub(crate) fn area_at(&self, vaddr: usize) -> Option<(usize, &Area)> {
         let areas = self.areas.iter().map_while(|area| area.as_ref());
         let mut areas = areas.map(|area| &**area).enumerate();
-        areas.find(|(_, area)| area.vaddr == vaddr)
+        areas.find(|(_, area)| vaddr.wrapping_sub(area.vaddr) < AREA_SIZE)
     }
 
     /// The chains in use.
@@ -552,8 +553,7 @@ impl Table {
     ///
     /// The result is stable only while a task is in the slot.
     pub(crate) unsafe fn at_ip(&self, ip: usize) -> Option<Place<'_>> {
-        let mut areas = self.areas.iter().map_while(|area| area.as_ref());
-        let area = areas.find(|area| ip.wrapping_sub(area.vaddr) < AREA_SIZE)?;
+        let (_, area) = self.area_at(ip)?;
         let mut index = (ip - area.vaddr) / GRANULE;
         // SAFETY: By the function's requirements.
         let mut record = unsafe { area.record(index) }?;
@@ -659,7 +659,7 @@ impl Table {
         }
         // INVARIANT: The table owns the box from now on, and never moves or drops it.
         //
-        // Hits that follow a chain meanwhile may miss their slot.
+        // Hits that follow a chain during this loop may miss their slot.
         //
         // ORDERING: Release pairs with the acquire in `chains` (litmus/boost-find.litmus).
         self.chains.store(pointer, Release);

@@ -42,18 +42,18 @@ mod uprobes_xol_boosted {
     }
 
     fn find(slots: &BoostedSlots, key: Key, bp_vaddr: usize) -> Option<usize> {
-        // SAFETY: Nothing is reclaimed meanwhile.
+        // SAFETY: Nothing is reclaimed during the call.
         unsafe { slots.table.find(key, bp_vaddr) }
     }
 
     fn at(slots: &BoostedSlots, ip: usize) -> Option<Place<'_>> {
-        // SAFETY: Nothing is reclaimed meanwhile.
+        // SAFETY: Nothing is reclaimed during the call.
         unsafe { slots.table.at_ip(ip) }
     }
 
     /// Finds or makes a slot that is within reach.
     fn make(slots: &Arc<BoostedSlots>, key: Key, bp_vaddr: usize) -> Option<usize> {
-        // SAFETY: Nothing is reclaimed meanwhile, and the key has a number.
+        // SAFETY: Nothing is reclaimed during the call, and the key has a number.
         unsafe { BoostedSlots::make(slots.as_arc_borrow(), key, bp_vaddr, |_, _| true) }.ok()
     }
 
@@ -66,7 +66,7 @@ mod uprobes_xol_boosted {
     fn reclaim(slots: &BoostedSlots, seen: Option<usize>) {
         slots.begin();
         if let Some(ip) = seen {
-            // SAFETY: Nothing is freed meanwhile.
+            // SAFETY: Nothing is freed during the call.
             unsafe { slots.occupy(ip) };
         }
         slots.finish(true);
@@ -131,7 +131,7 @@ mod uprobes_xol_boosted {
             true
         };
         for probe in 0..3 {
-            // SAFETY: Nothing is reclaimed meanwhile, and the key has a number.
+            // SAFETY: Nothing is reclaimed during the call, and the key has a number.
             let made = unsafe { BoostedSlots::make(slots.as_arc_borrow(), key(probe), BP, write) };
             of = made.map_err(|_| ENOMEM)?;
         }
@@ -152,7 +152,7 @@ mod uprobes_xol_boosted {
         let slots = slots()?;
         let asked = Cell::new(0);
         for _ in 0..2 {
-            // SAFETY: Nothing is reclaimed meanwhile, and the key has a number.
+            // SAFETY: Nothing is reclaimed during the call, and the key has a number.
             let made = unsafe {
                 BoostedSlots::make(slots.as_arc_borrow(), key(0), BP, |_, _| {
                     asked.set(asked.get() + 1);
@@ -255,7 +255,7 @@ mod uprobes_xol_boosted {
     fn sweep_makes_room_in_a_chain() -> Result {
         let slots = slots()?;
         let elsewhere = make(&slots, key(0), BP + 1).ok_or(ENOMEM)?;
-        // SAFETY: Nothing is reclaimed meanwhile, and the key has a number.
+        // SAFETY: Nothing is reclaimed during the call, and the key has a number.
         let stepped = |probe| unsafe {
             let slots = slots.as_arc_borrow();
             BoostedSlots::make(slots, probe, BP + 2, |_, _| false)
