@@ -287,7 +287,6 @@ void arch_uprobe_boosted_leave(struct pt_regs *regs, unsigned long next)
 	regs->flags &= ~X86_EFLAGS_RF;
 }
 
-#ifdef CONFIG_UPROBES_XOL_RUST_KUNIT_TEST
+#ifdef CONFIG_UPROBES_KUNIT_TEST
 #include "uprobes_boost_test.c"
-#include "uprobes_emulate_test.c"
 #endif

@@ -2,12 +2,20 @@
 /*
  * KUnit tests of the instructions that uprobes emulate: their effect on registers and
  * memory, and that a failed emulation changes nothing.
- *
- * Included by uprobes_boost.c.
  */
 #include <kunit/test.h>
+#include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/ptrace.h>
+#include <linux/sched.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/unaligned.h>
+#include <linux/uprobes.h>
+
+#include <asm/insn.h>
+#include <asm/processor-flags.h>
+#include <asm/segment.h>
 
 /* Addresses of the instruction, and of the target of branches */
 #define EMULATE_IP	0x401000UL

@@ -25,7 +25,7 @@ mod slot;
 mod slots;
 mod table;
 mod task;
-#[cfg(CONFIG_UPROBES_XOL_RUST_KUNIT_TEST)]
+#[cfg(CONFIG_UPROBES_KUNIT_TEST)]
 mod tests;
 
 use area::XolArea;

@@ -54,7 +54,7 @@ fn main() {
 
     let feature = |name| env::var_os(format!("CARGO_FEATURE_{name}")).is_some();
     if !feature("LOOM") && !feature("SHUTTLE") {
-        println!("cargo::rustc-cfg=CONFIG_UPROBES_XOL_RUST_KUNIT_TEST");
+        println!("cargo::rustc-cfg=CONFIG_UPROBES_KUNIT_TEST");
     }
     // Mutants are for loom.
     if !feature("LOOM") {

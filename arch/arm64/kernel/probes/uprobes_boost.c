@@ -128,6 +128,6 @@ bool arch_uprobe_boosted_step_ended(struct pt_regs *regs)
 	return false;
 }
 
-#ifdef CONFIG_UPROBES_XOL_RUST_KUNIT_TEST
+#ifdef CONFIG_UPROBES_KUNIT_TEST
 #include "uprobes_boost_test.c"
 #endif

@@ -172,6 +172,6 @@ enum probe_insn arm_uprobe_decode_insn(struct arch_uprobe *auprobe)
 	}
 }
 
-#ifdef CONFIG_UPROBES_XOL_RUST_KUNIT_TEST
+#ifdef CONFIG_UPROBES_KUNIT_TEST
 #include "uprobes_insn_test.c"
 #endif

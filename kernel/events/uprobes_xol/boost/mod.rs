@@ -16,7 +16,7 @@ mod ffi;
 mod reclaim;
 mod slots;
 mod table;
-#[cfg(CONFIG_UPROBES_XOL_RUST_KUNIT_TEST)]
+#[cfg(CONFIG_UPROBES_KUNIT_TEST)]
 mod tests;
 
 use super::ffi::{arch_uprobe, count, page, Counter};

@@ -395,7 +395,7 @@ impl Inner {
     }
 
     /// The memory of a page, which exists until the page is taken from the area.
-    #[cfg(CONFIG_UPROBES_XOL_RUST_KUNIT_TEST)]
+    #[cfg(CONFIG_UPROBES_KUNIT_TEST)]
     pub(crate) fn memory(&self, area: usize, page: usize) -> Option<*const Page> {
         let page = self.areas.get(area)?.get(page)?.as_ref()?;
         Some(&raw const page.memory)

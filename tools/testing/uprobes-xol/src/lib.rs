@@ -53,7 +53,7 @@ pub mod explore;
 mod scenarios;
 
 /// The kernel's KUnit tests, run by the host's threads. Those of boosting are in its module.
-#[cfg(CONFIG_UPROBES_XOL_RUST_KUNIT_TEST)]
+#[cfg(CONFIG_UPROBES_KUNIT_TEST)]
 #[path = "../../../../kernel/events/uprobes_xol/tests.rs"]
 mod kunit;
 
