@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The parts of insn_fuzz: insn_fuzz.c generates batches and compares results, fuzz_run.c
- * executes a batch, and fuzz_<architecture>.c knows instructions and registers.
+ * executes a batch, and fuzz_<architecture>*.c know instructions and registers.
  */
 #ifndef UPROBES_FUZZ_H
 #define UPROBES_FUZZ_H
@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <ucontext.h>
 
 #include "kselftest.h"
@@ -46,6 +47,12 @@ static inline uint64_t random_below(struct random *random, uint64_t limit)
 static inline bool one_in(struct random *random, unsigned int number)
 {
 	return !random_below(random, number);
+}
+
+/* Stores the lower @size bytes of @value. */
+static inline void put(uint8_t *bytes, uint64_t value, unsigned int size)
+{
+	memcpy(bytes, &value, size);
 }
 
 /*
