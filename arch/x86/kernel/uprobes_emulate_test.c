@@ -272,6 +272,7 @@ static void emulate_test_loops(struct kunit *test)
 static void emulate_test_left_to_the_cpu(struct kunit *test)
 {
 	static const u8 ret[MAX_INSN_SIZE] = { 0xc3 };
+	static const u8 call[MAX_INSN_SIZE] = { 0xe8, 0x00, 0x10 };
 	static const u8 call_reg[MAX_INSN_SIZE] = { 0xff, 0xd3 };
 	static const u8 call_mem[MAX_INSN_SIZE] = { 0xff, 0x10 };
 	static const u8 call_below[MAX_INSN_SIZE] = { 0xff, 0x54, 0x24, 0xf8 };
@@ -300,6 +301,7 @@ static void emulate_test_left_to_the_cpu(struct kunit *test)
 	EXPECT_LEFT(ret, regs.sp = end - 4);
 	EXPECT_LEFT(ret, regs.sp = 1UL << 62);
 	EXPECT_LEFT(ret, regs.sp = -8UL);
+	EXPECT_LEFT(call, regs.sp = start);
 	EXPECT_LEFT(call_reg, regs.sp = start);
 	EXPECT_LEFT(call_reg, regs.sp = start + 4);
 	EXPECT_LEFT(call_reg, regs.sp = 1UL << 62);
