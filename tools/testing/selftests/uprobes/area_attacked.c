@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 
 #include "kselftest_harness.h"
@@ -703,6 +704,63 @@ TEST_F_TIMEOUT(other_code, is_mapped_over_a_step, TIME_LIMIT)
 		TH_LOG("%s", told.splat);
 }
 #endif
+
+/* Ends this process by a system call that stands where the slot of a step was. */
+static int exit_in_a_step(const void *unused)
+{
+#if defined(__x86_64__)
+	static const uint8_t system_call[] = { 0x0f, 0x05 };
+#else
+	static const uint8_t system_call[] = { 0x01, 0x00, 0x00, 0xd4 };
+#endif
+	uintptr_t start, end;
+
+	call_times(1);
+	if (!xol_area_range(getpid(), &start, &end))
+		return KSFT_FAIL;
+	if (mmap((void *)start, end - start, PROT_READ | PROT_WRITE | PROT_EXEC,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return errno == EPERM ? KSFT_SKIP : KSFT_FAIL;
+	for (uintptr_t at = start; at < end; at += sizeof(system_call))
+		memcpy((void *)at, system_call, sizeof(system_call));
+	__builtin___clear_cache((char *)start, (char *)end);
+#if defined(__x86_64__)
+	asm volatile("call *%0"
+		     : : "r"(numbered_function(NUMBER)), "a"(SYS_exit), "D"(KSFT_PASS)
+		     : "memory", "cc", "rcx", "r11");
+#else
+	register long number asm("x8") = SYS_exit;
+	register long status asm("x0") = KSFT_PASS;
+
+	asm volatile("blr %0"
+		     : : "r"(numbered_function(NUMBER)), "r"(number), "r"(status)
+		     : "memory", "cc", "x30");
+#endif
+	return KSFT_FAIL;
+}
+
+/* Checks that the kernel does not warn of a step in which a process ends. */
+TEST_F_TIMEOUT(attack, exits_in_a_step, TIME_LIMIT)
+{
+	bool boosts = boost_is_on();
+	struct kernel_log told;
+	int log, result;
+
+	if (!xol_tells())
+		SKIP(return, "upstream's kernel warns of it");
+	boost_switch(false);
+	log = kernel_log_open();
+	result = run_isolated(exit_in_a_step, NULL, PATIENCE);
+	boost_switch(boosts);
+	if (result == KSFT_SKIP)
+		SKIP(return, "nothing can be mapped over [uprobes]");
+	EXPECT_EQ(result, KSFT_PASS);
+	EXPECT_EQ(counters_read(self->counters, 0), 2);
+	kernel_log_read(log, &told);
+	EXPECT_EQ(told.splats, 0)
+		TH_LOG("%s", told.splat);
+	close(log);
+}
 
 static pid_t start_traced(void)
 {
