@@ -351,14 +351,30 @@ fn build(
         runner.plan(guest::stage_names(arch));
     }
     let source = source::prepare(runner)?;
-    let mut guests = Vec::new();
-    for &arch in archs {
-        for &flavour in flavours {
-            kernel::build(runner, &source, arch, flavour)?;
+    let kernels = archs.iter().map(|&arch| Part::Kernels(arch));
+    let parts: Vec<_> = kernels
+        .chain(archs.iter().map(|&arch| Part::Guest(arch)))
+        .collect();
+    let built = runner.beside(AT_ONCE, &parts, |part| match *part {
+        // One after the other: a kernel may begin with what another one was built from.
+        Part::Kernels(arch) => {
+            for &flavour in flavours {
+                kernel::build(runner, &source, arch, flavour)?;
+            }
+            Ok(None)
         }
-        guests.push((arch, guest::build(runner, arch, &source)?));
-    }
-    Ok((source, guests))
+        Part::Guest(arch) => Ok(Some((arch, guest::build(runner, arch, &source)?))),
+    })?;
+    Ok((source, built.into_iter().flatten().collect()))
+}
+
+/// What is built at the same time: while one of two links, the other has all processors.
+const AT_ONCE: usize = 2;
+
+/// What is built one after the other.
+enum Part {
+    Kernels(Arch),
+    Guest(Arch),
 }
 
 /// Builds source, kernels with Debian's configuration, their packages, and disks in which

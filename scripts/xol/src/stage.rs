@@ -52,7 +52,8 @@ impl Runner {
     }
 
     /// Does `work` for each of `items`, `at_once` of them at the same time; the next one
-    /// begins as soon as one is done. Returns the results in the order of the items.
+    /// begins as soon as one is done, and none after one has failed. Returns the results in
+    /// the order of the items.
     pub fn beside<T: Sync, R: Send>(
         &self,
         at_once: usize,
@@ -71,7 +72,8 @@ impl Runner {
                         let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
                         done.push((index, result));
                         if failed {
-                            break;
+                            *queue.lock().unwrap_or_else(PoisonError::into_inner) =
+                                items[..0].iter().enumerate();
                         }
                     }
                 });
@@ -141,10 +143,14 @@ impl Runner {
                 Ok(value)
             }
             Err(error) if error.is::<command::Interrupted>() => Err(error),
-            Err(error) => Err(error.context(Failure {
-                stage: name.to_owned(),
-                log: self.paths.outside(&progress.log),
-            })),
+            Err(error) => {
+                // What runs beside it may last.
+                self.say(&format!("== {name}: failed after {took}"));
+                Err(error.context(Failure {
+                    stage: name.to_owned(),
+                    log: self.paths.outside(&progress.log),
+                }))
+            }
         }
     }
 
@@ -424,11 +430,13 @@ pub mod tests {
             Ok(10 * item)
         };
         assert_eq!(runner.beside(2, &[1, 2, 3], work).unwrap(), [10, 20, 30]);
-        assert!(
-            runner
-                .beside(1, &[2], |_| -> Result<()> { anyhow::bail!("no") })
-                .is_err()
-        );
+        let fails = |item: &u32| match item {
+            2 => anyhow::bail!("no"),
+            _ => work(item),
+        };
+        // The third one would end the wait.
+        assert!(runner.beside(1, &[2, 3], fails).is_err());
+        assert!(wait.lock().unwrap().try_recv().is_err());
         assert!(runner.beside(2, &[], work).unwrap().is_empty());
     }
 
