@@ -25,6 +25,9 @@ const OPTION: &str = "CONFIG_UPROBES_XOL_RUST";
 /// The file that defines the option.
 const KCONFIG: &str = "kernel/events/uprobes_xol/Kconfig";
 
+/// The file to which the series adds the option of the unit tests.
+const KCONFIG_OF_TESTS: &str = "lib/Kconfig.debug";
+
 /// Builds each commit with the option off, and on where it exists. A commit that was built
 /// is skipped until its files or its configuration change, and so is one that changes
 /// nothing that its architecture compiles.
@@ -133,9 +136,11 @@ impl Trial<'_> {
     fn fragments(&self, runner: &Runner) -> Vec<PathBuf> {
         let arch = format!("commit-{}", self.arch);
         let option = if self.on { "rust" } else { "off" };
-        let names = ["commit", &arch, option];
+        let has_tests = self.feature.paths().contains(Path::new(KCONFIG_OF_TESTS));
+        let tests = has_tests.then_some("commit-kunit");
+        let names = ["commit", &arch, option].into_iter().chain(tests);
         let file = |name: &str| runner.paths.checkout.join(format!("configs/{name}.config"));
-        let files = names.into_iter().map(file);
+        let files = names.map(file);
         files.filter(|file| file.exists()).collect()
     }
 
