@@ -1015,12 +1015,10 @@ static void serve(int uffd, char *page)
 	struct uffdio_copy data = {
 		.dst = (uintptr_t)page, .src = (uintptr_t)content, .len = NEAR_PAGE,
 	};
-	struct uffdio_range range = { (uintptr_t)page, NEAR_PAGE };
 
 	fill_data(content);
-	if (ioctl(uffd, UFFDIO_COPY, &data) || ioctl(uffd, UFFDIO_UNREGISTER, &range))
+	if (ioctl(uffd, UFFDIO_COPY, &data))
 		ksft_exit_fail_perror("UFFDIO_COPY");
-	close(uffd);
 }
 
 /*
@@ -1029,6 +1027,7 @@ static void serve(int uffd, char *page)
  */
 static bool signal_at_fault(struct __test_metadata *_metadata, void *(*call)(void *), char *page)
 {
+	struct uffdio_range range = { (uintptr_t)page, NEAR_PAGE };
 	int uffd = leave_to_userfaultfd(page);
 	pthread_t thread;
 
@@ -1041,6 +1040,8 @@ static bool signal_at_fault(struct __test_metadata *_metadata, void *(*call)(voi
 	sleep_milliseconds(2);
 	serve(uffd, page);
 	ASSERT_EQ(pthread_join(thread, NULL), 0);
+	ASSERT_EQ(ioctl(uffd, UFFDIO_UNREGISTER, &range), 0);
+	close(uffd);
 	return true;
 }
 
