@@ -97,6 +97,15 @@ static bool call_end(const struct call *call, int status)
 	return registers_access(PTRACE_SETREGSET, call->thread, &registers);
 }
 
+/* Has the thread executed the breakpoint at the end of a call? */
+static bool is_at_end(pid_t thread)
+{
+	struct registers registers;
+
+	return registers_access(PTRACE_GETREGSET, thread, &registers) &&
+	       regs_ip(&registers.general) == trapped_ip();
+}
+
 /* Interrupts a thread after another time at each call. */
 static bool interrupt_later(pid_t thread)
 {
@@ -119,12 +128,16 @@ static bool call_by(pid_t process, pid_t thread, bool interrupted)
 		return false;
 	/*
 	 * The thread may have ended the call before the interrupt. Then it stops once more
-	 * when it goes on.
+	 * when it goes on. Or it stops for the interrupt while the signal of the end is
+	 * pending, which would stop a call at its start.
 	 */
 	while (EVENT_OF(status) == PTRACE_EVENT_STOP) {
-		nested_calls++;
-		if (!call_by(process, thread, false) ||
-		    ptrace(PTRACE_CONT, thread, NULL, NULL) || !wait_for_stop(thread, &status))
+		if (!is_at_end(thread)) {
+			nested_calls++;
+			if (!call_by(process, thread, false))
+				return false;
+		}
+		if (ptrace(PTRACE_CONT, thread, NULL, NULL) || !wait_for_stop(thread, &status))
 			return false;
 	}
 	return call_end(&call, status);
