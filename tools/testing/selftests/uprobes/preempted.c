@@ -102,10 +102,10 @@ __noreturn void routine_ended(uint64_t result)
 extern const char routine_returns[];
 
 asm(".pushsection .text\n"
-    "routine_returns:\n"
-    "	mov	%rax, %rdi\n"
-    "	call	routine_ended\n"
-    ".popsection\n");
+	"routine_returns:\n"
+	"	mov	%rax, %rdi\n"
+	"	call	routine_ended\n"
+	".popsection\n");
 #endif
 
 static char *stack_map(void)
