@@ -368,10 +368,11 @@ fn build(
     Ok((source, built.into_iter().flatten().collect()))
 }
 
-/// What is built at the same time: while one of two links, the other has all processors.
+/// How many parts are built at the same time. A linker uses one processor: the other part
+/// then has the rest.
 const AT_ONCE: usize = 2;
 
-/// What is built one after the other.
+/// A part of [`build`], whose kernels are built one after the other.
 enum Part {
     Kernels(Arch),
     Guest(Arch),

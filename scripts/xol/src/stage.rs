@@ -144,7 +144,7 @@ impl Runner {
             }
             Err(error) if error.is::<command::Interrupted>() => Err(error),
             Err(error) => {
-                // What runs beside it may last.
+                // The error is printed when the stages beside this one have ended.
                 self.say(&format!("== {name}: failed after {took}"));
                 Err(error.context(Failure {
                     stage: name.to_owned(),
