@@ -81,14 +81,6 @@ static void do_rounds_until_stopped(unsigned int index)
 		do_round(i);
 }
 
-static bool exits_well(pid_t pid)
-{
-	int status;
-
-	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
-	       WEXITSTATUS(status) == KSFT_PASS;
-}
-
 /* Very many probes in one process */
 
 /* Enough where nothing is boosted: many times the slots of a page */
@@ -500,7 +492,7 @@ TEST_F_TIMEOUT(process, copied, TIME_LIMIT)
 			do_round(i);
 			_exit(xol_area_mapped() ? KSFT_PASS : KSFT_FAIL);
 		}
-		EXPECT_TRUE(exits_well(pid));
+		EXPECT_TRUE(exits_with(pid, KSFT_PASS));
 	}
 	stop(threads);
 	EXPECT_COUNTED(0);
@@ -539,7 +531,7 @@ TEST_F_TIMEOUT(process, replaced, TIME_LIMIT)
 			execute(0);
 			_exit(KSFT_FAIL);
 		}
-		EXPECT_TRUE(exits_well(pid));
+		EXPECT_TRUE(exits_with(pid, KSFT_PASS));
 	}
 	tally->rounds += EVENTS * EXEC_ROUNDS;
 	EXPECT_COUNTED(EVENTS * THREADS);

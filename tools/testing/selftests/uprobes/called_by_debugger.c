@@ -61,7 +61,7 @@ static void note_stop(pid_t process, uintptr_t ip)
 		seen_in_mixed++;
 }
 
-/* The state of a thread that is stopped, and that calls a function meanwhile */
+/* A call by a thread that was stopped, and the registers that the thread had */
 struct call {
 	pid_t thread;
 	struct registers saved;
@@ -97,15 +97,6 @@ static bool call_end(const struct call *call, int status)
 	return registers_access(PTRACE_SETREGSET, call->thread, &registers);
 }
 
-/* Has the thread executed the breakpoint at the end of a call? */
-static bool is_at_end(pid_t thread)
-{
-	struct registers registers;
-
-	return registers_access(PTRACE_GETREGSET, thread, &registers) &&
-	       regs_ip(&registers.general) == trapped_ip();
-}
-
 /* Interrupts a thread after another time at each call. */
 static bool interrupt_later(pid_t thread)
 {
@@ -132,7 +123,7 @@ static bool call_by(pid_t process, pid_t thread, bool interrupted)
 	 * pending, which would stop a call at its start.
 	 */
 	while (EVENT_OF(status) == PTRACE_EVENT_STOP) {
-		if (!is_at_end(thread)) {
+		if (traced_ip(thread) != trapped_ip()) {
 			nested_calls++;
 			if (!call_by(process, thread, false))
 				return false;
@@ -188,14 +179,6 @@ FIXTURE_TEARDOWN(called)
 	close(self->called_probes);
 }
 
-#define ASSERT_EXITS_WELL(process) do {					\
-	int code;							\
-									\
-	ASSERT_EQ(waitpid(process, &code, 0), process);			\
-	EXPECT_TRUE(WIFEXITED(code));					\
-	EXPECT_EQ(WEXITSTATUS(code), KSFT_PASS);			\
-} while (0)
-
 static void start_threads(struct __test_metadata *_metadata, pid_t *process)
 {
 	traced = mmap(NULL, sizeof(*traced), PROT_READ | PROT_WRITE,
@@ -248,7 +231,7 @@ static void end_threads(struct __test_metadata *_metadata, pid_t process)
 			ASSERT_EQ(ptrace(PTRACE_CONT, traced->threads[i], NULL, NULL), 0);
 		EXPECT_TRUE(WIFEXITED(status));
 	}
-	ASSERT_EXITS_WELL(process);
+	EXPECT_TRUE(exits_with(process, KSFT_PASS));
 	ksft_print_msg("%u calls, %u of them in a call, %u stops in mixed_function\n", calls,
 		       nested_calls, seen_in_mixed);
 	EXPECT_GE(seen_in_mixed, 1);
@@ -375,7 +358,7 @@ TEST_F_TIMEOUT(called, by_threads_in_slots, TIME_LIMIT)
 		ASSERT_TRUE(call_by(self->process, threads[i], false));
 		ASSERT_EQ(ptrace(PTRACE_DETACH, threads[i], NULL, NULL), 0);
 	}
-	ASSERT_EXITS_WELL(self->process);
+	EXPECT_TRUE(exits_with(self->process, KSFT_PASS));
 	EXPECT_EQ(calls, BLOCKED);
 	EXPECT_EQ(counters_read(self->counters, 0), BLOCKED);
 	close(loads);

@@ -18,7 +18,7 @@
 #define FX_REGISTERS	32
 #define FX_XMM		160
 #define FX_REGISTERS_END 416
-/* What the kernel says of the frame, in bytes that the CPU leaves alone */
+/* Where the kernel describes the frame, in bytes that the CPU does not use */
 #define FX_MAGIC	464
 #define FX_COMPONENTS	472
 #define MAGIC		0x46505853

@@ -6,7 +6,6 @@
  */
 #include <elf.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -51,21 +50,6 @@ static uint64_t file_offset(const Elf32_Ehdr *elf, Elf32_Addr address)
 static bool begins_with(const char *name, const char *prefix)
 {
 	return !strncmp(name, prefix, strlen(prefix));
-}
-
-/* @path: for the path of a program that is installed beside this one */
-static void find_program(const char *name, char *path, size_t size)
-{
-	ssize_t length = readlink(EXECUTABLE, path, size - 1);
-
-	if (length < 0)
-		ksft_exit_fail_perror(EXECUTABLE);
-	path[length] = 0;
-	dirname(path);
-	if (strlen(path) + 1 + strlen(name) >= size)
-		ksft_exit_fail_msg("%s: its path is too long\n", name);
-	strcat(path, "/");
-	strcat(path, name);
 }
 
 /* The program is not mapped: its breakpoints would be analyzed as 64-bit code here. */

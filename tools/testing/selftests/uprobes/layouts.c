@@ -8,7 +8,6 @@
  * layouts_pie is the same program, position-independent.
  */
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
@@ -214,13 +213,8 @@ static int execute_in(const void *argument)
 	};
 	char path[PATH_MAX] = EXECUTABLE;
 
-	if (layout->flags & PIE) {
-		char own[PATH_MAX] = {};
-
-		if (readlink(EXECUTABLE, own, sizeof(own) - 1) < 0)
-			give_up(KSFT_FAIL, EXECUTABLE ": %s", strerror(errno));
-		snprintf(path, sizeof(path), "%.4000s/" PIE_PROGRAM, dirname(own));
-	}
+	if (layout->flags & PIE)
+		find_program(PIE_PROGRAM, path, sizeof(path));
 	if (personality(personality(QUERY) | layout->personality) < 0 ||
 	    setrlimit(RLIMIT_STACK, &stack))
 		give_up(KSFT_FAIL, "no such layout: %s", strerror(errno));

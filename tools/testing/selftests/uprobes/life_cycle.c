@@ -76,14 +76,6 @@ static __noreturn void call_and_exit(unsigned long times)
 	_exit(wrong_results ? KSFT_FAIL : KSFT_PASS);
 }
 
-static bool exits_with(pid_t pid, int code)
-{
-	int status;
-
-	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
-	       WEXITSTATUS(status) == code;
-}
-
 /* Counters */
 enum { CALLED, RETURNED, CALLED_ALL, LOADED, COUNTERS };
 

@@ -1,15 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Described in mixed.h. This is also the whole of mixed_program. */
 #include "mixed.h"
-
-	/* An instruction to be probed, entered in @table */
-	.macro	probed table:req, text:vararg
-901:	\text
-	.pushsection \table, "aw"
-	.balign	8
-	.quad	901b
-	.popsection
-	.endm
+#include "probed.S"
 
 	.macro	site text:vararg
 	probed	mixed_sites, \text

@@ -769,14 +769,6 @@ static void call_once(unsigned int index)
 	call_many(0, SET);
 }
 
-static bool ends_well(pid_t pid)
-{
-	int status;
-
-	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
-	       WEXITSTATUS(status) == KSFT_PASS;
-}
-
 /* fork, vfork and exec, threads that end, and a process that is killed */
 static bool begin_and_end(unsigned int kind)
 {
@@ -794,10 +786,10 @@ static bool begin_and_end(unsigned int kind)
 			call_many(0, SET);
 			_exit(wrong ? KSFT_FAIL : KSFT_PASS);
 		}
-		return ends_well(pid);
+		return exits_with(pid, KSFT_PASS);
 	case 2:
 		return !posix_spawn(&pid, EXECUTABLE, NULL, NULL, arguments, NULL) &&
-		       ends_well(pid);
+		       exits_with(pid, KSFT_PASS);
 	case 3:
 		pid = vfork();
 		if (!pid) {
@@ -806,7 +798,7 @@ static bool begin_and_end(unsigned int kind)
 			execv(EXECUTABLE, arguments);
 			_exit(KSFT_FAIL);
 		}
-		return ends_well(pid);
+		return exits_with(pid, KSFT_PASS);
 	default:
 		pid = fork();
 		if (!pid)

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -315,6 +316,20 @@ static unsigned int pmu_number(const char *path, const char *format)
 	return number;
 }
 
+void find_program(const char *name, char *path, size_t size)
+{
+	ssize_t length = readlink(EXECUTABLE, path, size - 1);
+
+	if (length < 0)
+		give_up(KSFT_FAIL, EXECUTABLE ": %s", strerror(errno));
+	path[length] = 0;
+	dirname(path);
+	if (strlen(path) + 1 + strlen(name) >= size)
+		give_up(KSFT_FAIL, "%s: its path is too long", name);
+	strcat(path, "/");
+	strcat(path, name);
+}
+
 uint64_t probe_file_offset(const void *address)
 {
 	uintptr_t start, end, wanted = (uintptr_t)address;
@@ -594,6 +609,14 @@ int run_isolated(int (*test)(const void *argument), const void *argument,
 		return KSFT_FAIL;
 	}
 	return WEXITSTATUS(status);
+}
+
+bool exits_with(pid_t pid, int code)
+{
+	int status;
+
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+	       WEXITSTATUS(status) == code;
 }
 
 bool ends_within(pid_t pid, int counters, unsigned int number, uint64_t most, int *status)

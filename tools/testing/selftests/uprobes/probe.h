@@ -23,6 +23,9 @@
 
 __noreturn __printf(2, 3) void give_up(int code, const char *format, ...);
 
+/* @path: for the path of a program that is installed beside this one */
+void find_program(const char *name, char *path, size_t size);
+
 /* Counters that BPF programs increment; exact, whatever preempts a program. */
 int counters_create(unsigned int number);
 uint64_t counters_read(int counters, unsigned int index);
@@ -142,6 +145,9 @@ int run_isolated(int (*test)(const void *argument), const void *argument,
 
 /* Whether the last of these processes took too long, and died when it was killed. */
 bool isolated_took_too_long(void);
+
+/* Waits for the child process @pid; returns whether it exits with the status @code. */
+bool exits_with(pid_t pid, int code);
 
 /*
  * Waits for the child process @pid, and kills it when the first @number of @counters

@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 #include "rounds.h"
+#include "probed.S"
 
 #define RSEQ_CPU_ID	4
 #define RSEQ_CS		8
-
-	/* An instruction to be probed, entered in @table */
-	.macro	probed table:req, text:vararg
-901:	\text
-	.pushsection \table, "aw"
-	.balign	8
-	.quad	901b
-	.popsection
-	.endm
 
 	.macro	site text:vararg
 	probed	round_sites, \text

@@ -6,7 +6,6 @@
  */
 #include <elf.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <spawn.h>
 #include <string.h>
@@ -24,8 +23,8 @@
 #define PROGRAM		"mixed_program"
 #define THREADS		8
 /*
- * Processes of each kind that a thread starts. QEMU, where most runs take place, executes
- * the CPUs of other architectures in turns.
+ * Processes of each kind that a thread starts. There are fewer where most runs are in QEMU,
+ * which then executes one CPU at a time.
  */
 #if defined(__x86_64__)
 #define PROCESSES	84
@@ -33,21 +32,11 @@
 #define PROCESSES	28
 #endif
 #define KINDS		3
-/* Seconds for all of them: an emulator that runs CPUs in turns takes minutes */
+/* Seconds for all of them: QEMU takes minutes if it executes one CPU at a time. */
 #define PATIENCE	1200
 #define TIME_LIMIT	1300
 
 static char program[PATH_MAX];
-
-/* The program is installed beside this one. */
-static void find_program(void)
-{
-	char own[PATH_MAX] = {};
-
-	if (readlink(EXECUTABLE, own, sizeof(own) - 1) < 0)
-		ksft_exit_fail_perror(EXECUTABLE);
-	snprintf(program, sizeof(program), "%.4000s/" PROGRAM, dirname(own));
-}
 
 /* Where the program begins, in its file */
 static uint64_t program_start(void)
@@ -86,14 +75,6 @@ static int attach_to_program(const struct mixed_sites *sites, int counters)
 }
 
 static unsigned int wrong;
-
-static bool exits_with(pid_t pid, int code)
-{
-	int status;
-
-	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
-	       WEXITSTATUS(status) == code;
-}
 
 static bool call(void)
 {
@@ -175,7 +156,7 @@ FIXTURE_SETUP(short_lived)
 	self->sites = mixed_sites_accepted(__start_mixed_sites, __stop_mixed_sites);
 	self->own_counters = counters_create(self->sites.number);
 	self->program_counters = counters_create(self->sites.number);
-	find_program();
+	find_program(PROGRAM, program, sizeof(program));
 	xol_counts_settle();
 	for (unsigned int i = 0; i < ARRAY_SIZE(counts); i++)
 		xol_count(counts[i], &self->before[i]);

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Described in skipped.h */
+#include "probed.S"
 #include "skipped.h"
 
 	/* An instruction to be probed. The last one of a function does not fault. */
 	.macro	site text:vararg
-901:	\text
-	.pushsection skipped_sites, "aw"
-	.balign	8
-	.quad	901b
-	.popsection
+	probed	skipped_sites, \text
 	.endm
 
 	/* Enters the function between labels 1 (function), 2 (start) and 3 (end). */
@@ -140,8 +137,8 @@ skipped_call_target:
 	skipped	"stp x1, x2, [x0, -16]!", 1, 0, 16
 
 	/*
-	 * Stepped: the literal's address was in the register meanwhile. This is the last
-	 * function: the kernel may refuse the probes.
+	 * Stepped: for the step, the register has the literal's address. The kernel may refuse
+	 * the probes of this function, so it is the last one.
 	 */
 1:	mov	x1, SKIPPED
 2:	site	ldr x1, skipped_page
