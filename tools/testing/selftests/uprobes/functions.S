@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 #include "functions.h"
 
+#ifdef __riscv
+	/* Before the first alignment, which the linker would redo after all others */
+	.option	norelax
+#endif
+
 	.text
 	/*
 	 * At the start of a page of any size: of an unmapped page, QEMU 10 goes on
@@ -222,6 +227,63 @@ numbers:
 	.hword	number
 	.set	number, number + 1
 	.endr
+
+#elif defined(__riscv)
+
+	/* Of 4 bytes, except the illegal one */
+	.option	norvc
+
+numbered_functions:
+	.set	number, 0
+	.rept	NUMBERED_FUNCTIONS
+	lui	a0, number
+	srli	a0, a0, 12
+	ret
+	.balign	NUMBERED_FUNCTION_SIZE
+	.set	number, number + 1
+	.endr
+
+	/* auipc is emulated, and nop is not */
+emulated_function:
+	auipc	t0, 0
+	ret
+
+	.balign	NUMBERED_FUNCTION_SIZE
+numbered_loads:
+	.set	number, 0
+	.rept	NUMBERED_FUNCTIONS
+	.if	number < 2048
+	lbu	a0, number(a0)
+	.else
+	lbu	a0, (number - 2048)(a1)
+	.endif
+	ret
+	.balign	NUMBERED_FUNCTION_SIZE
+	.set	number, number + 1
+	.endr
+
+store_function:
+	sd	a1, 0(a0)
+	ret
+
+	/* nothing pops, and moves a pointer */
+pop_function:
+pop_site:
+	ld	a0, 0(a0)
+	ret
+
+test_function:
+	ld	a2, 0(a0)
+	and	a2, a2, a1
+	snez	a0, a2
+	ret
+
+	/* The instruction that is defined to be illegal, of 2 bytes */
+illegal_function:
+	.2byte	0
+illegal_function_end:
+	.option	rvc
+	ret
 #endif
 
 	.section .note.GNU-stack, "", %progbits

@@ -61,7 +61,12 @@ static inline const void *numbered_load(unsigned int number)
 
 static inline uint64_t call_load_at(const void *load, const void *page)
 {
+#if defined(__riscv)
+	/* An immediate reaches 2047 bytes; other loads use the second argument. */
+	return ((uint64_t (*)(const void *, uintptr_t))load)(page, (uintptr_t)page + 2048);
+#else
 	return ((uint64_t (*)(const void *))load)(page);
+#endif
 }
 
 static inline uint64_t call_load(unsigned int number, const void *page)
@@ -126,6 +131,8 @@ extern const char aligned_load_site[], aligned_site[];
 #define XOL_SLOT_SIZE	128
 #elif defined(__aarch64__)
 #define XOL_SLOT_SIZE	4
+#elif defined(__riscv)
+#define XOL_SLOT_SIZE	8
 #endif
 
 #endif /* __ASSEMBLER__ */

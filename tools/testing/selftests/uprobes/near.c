@@ -68,6 +68,13 @@ static void write_function(void *at, uint32_t number)
 	};
 
 	memcpy(at, insns, sizeof(insns));
+#elif defined(__riscv)
+	/* lui a0, number + 0x800 >> 12; addiw a0, a0, number; ret */
+	uint32_t insns[] = {
+		0x00000537 | ((number + 0x800) & 0xfffff000), 0x0005051b | number << 20, 0x00008067,
+	};
+
+	memcpy(at, insns, sizeof(insns));
 #endif
 }
 

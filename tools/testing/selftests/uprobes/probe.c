@@ -192,6 +192,9 @@ int program_empty(void)
 #elif defined(__aarch64__)
 #define REGISTER_ARGUMENT	offsetof(struct user_pt_regs, regs[0])
 #define REGISTER_IP		offsetof(struct user_pt_regs, pc)
+#elif defined(__riscv)
+#define REGISTER_ARGUMENT	offsetof(struct user_regs_struct, a0)
+#define REGISTER_IP		offsetof(struct user_regs_struct, pc)
 #endif
 
 /**

@@ -11,6 +11,10 @@
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <ucontext.h>
+#ifdef __riscv
+/* struct user_regs_struct, which the C library lacks */
+#include <asm/ptrace.h>
+#endif
 
 #if defined(__x86_64__)
 #define FLAG_TRAP	0x100UL
@@ -72,6 +76,37 @@ static inline uintptr_t *context_popped(ucontext_t *context)
 static inline uintptr_t context_fault_address(ucontext_t *context)
 {
 	return context->uc_mcontext.fault_address;
+}
+
+/* No register of user space tells. */
+static inline bool context_steps(ucontext_t *context)
+{
+	return false;
+}
+
+static inline uintptr_t regs_ip(const struct user_regs_struct *regs)
+{
+	return regs->pc;
+}
+#elif defined(__riscv)
+static inline uintptr_t *context_ip(ucontext_t *context)
+{
+	return (uintptr_t *)&context->uc_mcontext.__gregs[REG_PC];
+}
+
+static inline uintptr_t *context_argument(ucontext_t *context)
+{
+	return (uintptr_t *)&context->uc_mcontext.__gregs[REG_A0];
+}
+
+static inline uintptr_t *context_sp(ucontext_t *context)
+{
+	return (uintptr_t *)&context->uc_mcontext.__gregs[REG_SP];
+}
+
+static inline uintptr_t *context_popped(ucontext_t *context)
+{
+	return context_argument(context);
 }
 
 /* No register of user space tells. */

@@ -13,6 +13,11 @@
 	probed	restartable_sites, \text
 	.endm
 
+#ifdef __riscv
+	/* Before the first alignment, which the linker would redo after all others */
+	.option	norelax
+#endif
+
 	.text
 	/* At the start of a page of any size, as in functions.S */
 	.balign	65536
@@ -159,6 +164,86 @@ restartable_end:
 	.long	0xd428bc00
 restartable_abort:
 	mov	w0, 0
+	ret
+
+	.globl	many_words
+	.section .rodata
+	.balign	4
+many_words:
+	.set	number, 0
+	.rept	MANY_FUNCTIONS
+	.word	number ^ number << 16
+	.set	number, number + 1
+	.endr
+
+#elif defined(__riscv)
+
+	.option	norvc
+many_functions:
+	.set	number, 0
+	.rept	MANY_FUNCTIONS / 2
+	lw	a0, (number % MANY_WORDS_IN_REACH * 4)(a0)
+	lui	a1, number << 4
+	xor	a0, a0, a1
+	ret
+	.balign	MANY_FUNCTION_SIZE
+	.set	number, number + 1
+	lwu	a0, (number % MANY_WORDS_IN_REACH * 4)(a0)
+	lui	a1, number << 4
+	xor	a0, a0, a1
+	ret
+	.balign	MANY_FUNCTION_SIZE
+	.set	number, number + 1
+	.endr
+	.option	rvc
+
+	/* Instructions of 2 and of 4 bytes */
+round_function:
+	site	nop
+	site	addi sp, sp, -32
+	site	mv a1, a0
+	site	addi a2, a0, 8
+	site	sd a2, 8(sp)
+	site	add a1, a1, a2
+	site	ld a3, 8(sp)
+	site	xor a1, a1, a3
+	site	snez a3, a0
+	site	add a1, a1, a3
+	site	addi sp, sp, 32
+	addi	sp, sp, -16
+	sd	a1, 0(sp)
+	site	ld a4, 0(sp)
+	addi	sp, sp, 16
+	site	bne a4, a1, 1f
+	site	andi a2, a1, 0xff
+	site	lui a3, 1
+	addi	a3, a3, 0x234
+	site	add a1, a1, a2
+	add	a0, a1, a3
+	addi	a0, a0, ROUND_BELOW + ROUND_ABOVE
+	ret
+1:	li	a0, 0
+	ret
+round_function_end:
+
+increment_restartably:
+	lla	a2, restartable_sequence
+	sd	a2, RSEQ_CS(a0)
+restartable_start:
+	lwu	a3, RSEQ_CPU_ID(a0)
+	slli	a3, a3, RESTARTABLE_SHIFT
+	add	a3, a1, a3
+	restartable ld a4, 0(a3)
+	restartable addi a4, a4, 1
+	restartable sltu a5, a3, a4
+	restartable sd a4, 0(a3)
+restartable_end:
+	li	a0, 1
+	ret
+	/* the signature that the C library registers, an instruction */
+	.4byte	0xf1401073
+restartable_abort:
+	li	a0, 0
 	ret
 
 	.globl	many_words

@@ -8,7 +8,11 @@
 
 #define MANY_FUNCTIONS		10000
 #define MANY_FUNCTION_SIZE	16
+#if defined(__riscv)
+#define MANY_WORDS_IN_REACH	512
+#else
 #define MANY_WORDS_IN_REACH	4096
+#endif
 
 /* Bytes between the counters that increment_restartably() has for CPUs */
 #define RESTARTABLE_SHIFT	6
@@ -49,8 +53,10 @@ static inline unsigned int round_sites_boosted(void)
 {
 #if defined(__x86_64__)
 	return round_sites() - 1;
-#else
+#elif defined(__aarch64__)
 	return round_sites() - 10;
+#else
+	return 0;
 #endif
 }
 
@@ -58,7 +64,7 @@ static inline unsigned int round_sites_boosted(void)
  * Function number n returns n, by an instruction of another kind than its neighbour.
  */
 extern const char many_functions[];
-#if defined(__aarch64__)
+#if defined(__aarch64__) || defined(__riscv)
 /* What the instructions load, each from its part of the array */
 extern const uint32_t many_words[];
 #endif
@@ -70,7 +76,7 @@ static inline const void *many_function(unsigned int number)
 
 static inline unsigned int call_many_function(unsigned int number)
 {
-#if defined(__aarch64__)
+#if defined(__aarch64__) || defined(__riscv)
 	const uint32_t *words = many_words + number - number % MANY_WORDS_IN_REACH;
 
 	return ((unsigned int (*)(const uint32_t *))many_function(number))(words);

@@ -28,6 +28,9 @@ static inline void give_way(void)
 {
 #ifdef __aarch64__
 	asm volatile("yield");
+#elif defined(__riscv)
+	/* pause */
+	asm volatile(".4byte 0x0100000f");
 #else
 	asm volatile("pause");
 #endif
