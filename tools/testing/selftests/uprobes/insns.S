@@ -5,8 +5,10 @@
 #define JUMP	jmp
 #elif defined(__aarch64__)
 #define JUMP	b
+#elif defined(__riscv) && __riscv_xlen == 64
+#define JUMP	j
 #else
-#error "The uprobes selftests have instruction tables for x86-64 and arm64 only"
+#error "The uprobes selftests have instruction tables for x86-64, arm64 and riscv64 only"
 #endif
 
 	.macro insn flags:req, text:vararg
@@ -46,6 +48,8 @@
 #include "insns_x86_64.S"
 #elif defined(__aarch64__)
 #include "insns_arm64.S"
+#elif defined(__riscv)
+#include "insns_riscv64.S"
 #endif
 
 	.section .note.GNU-stack, "", %progbits

@@ -12,6 +12,9 @@
 #define EMULATED_KEY	"ret"
 #elif defined(__aarch64__)
 #define EMULATED_KEY	"add"
+#else
+/* No instruction has INSN_STEPS_UPSTREAM. */
+#define EMULATED_KEY	""
 #endif
 
 static int hit_once(const void *argument)

@@ -35,6 +35,13 @@
 #define INSN_FLAGM		0x1000
 #define INSN_CRYPTO		0x2000
 #define INSN_SVE		0x4000
+#define INSN_VECTOR		0x0100
+#define INSN_ZBA		0x0200
+#define INSN_ZBB		0x0400
+#define INSN_ZBS		0x0800
+#define INSN_ZBC		0x1000
+#define INSN_ZICOND		0x2000
+#define INSN_ZFA		0x4000
 
 /* Where control arrived after the instruction */
 #define LANDED_NEXT		1
@@ -67,6 +74,21 @@
 #define MACHINE_HOST_SP		280
 #define MACHINE_VECTOR		288
 #define MACHINE_FPSR		800
+#elif defined(__riscv)
+/* x0 to x31; t6 holds the machine's address, and flags are fcsr */
+#define MACHINE_GPRS		32
+#define MACHINE_GPR		0
+#define MACHINE_FLAGS		256
+#define MACHINE_LANDED		264
+#define MACHINE_SITE		272
+#define MACHINE_HOST_SP		280
+#define MACHINE_FP		288
+#define MACHINE_VL		544
+#define MACHINE_VTYPE		552
+#define MACHINE_VCSR		560
+#define MACHINE_VECTOR		576
+/* Bytes of a vector register for which the machine has room */
+#define MACHINE_VECTOR_BYTES	32
 #endif
 
 #ifndef __ASSEMBLER__
@@ -125,6 +147,10 @@ struct machine {
 #elif defined(__aarch64__)
 	_Alignas(16) uint8_t vector[32][16];
 	uint64_t fpsr;
+#elif defined(__riscv)
+	uint64_t fp[32];
+	uint64_t vl, vtype, vcsr;
+	_Alignas(64) uint8_t vector[32 * MACHINE_VECTOR_BYTES];
 #endif
 	_Alignas(64) uint64_t memory[MACHINE_MEMORY_WORDS];
 	uint64_t stack[MACHINE_STACK_WORDS];
@@ -140,6 +166,12 @@ _Static_assert(offsetof(struct machine, fx) == MACHINE_FX, "fx");
 _Static_assert(offsetof(struct machine, ymm) == MACHINE_YMM, "ymm");
 #elif defined(__aarch64__)
 _Static_assert(offsetof(struct machine, fpsr) == MACHINE_FPSR, "fpsr");
+_Static_assert(offsetof(struct machine, vector) == MACHINE_VECTOR, "vector");
+#elif defined(__riscv)
+_Static_assert(offsetof(struct machine, fp) == MACHINE_FP, "fp");
+_Static_assert(offsetof(struct machine, vl) == MACHINE_VL, "vl");
+_Static_assert(offsetof(struct machine, vtype) == MACHINE_VTYPE, "vtype");
+_Static_assert(offsetof(struct machine, vcsr) == MACHINE_VCSR, "vcsr");
 _Static_assert(offsetof(struct machine, vector) == MACHINE_VECTOR, "vector");
 #endif
 
@@ -157,6 +189,8 @@ extern const char landed_call[], landed_return[];
 
 #if defined(__x86_64__)
 extern uint64_t machine_has_avx;
+#elif defined(__riscv)
+extern uint64_t machine_has_vector;
 #endif
 #endif /* __ASSEMBLER__ */
 #endif /* UPROBES_INSNS_H */

@@ -189,6 +189,85 @@ static bool same_vectors(const struct machine *a, const struct machine *b)
 	return a->fpsr == b->fpsr &&
 	       !memcmp(a->vector, b->vector, sizeof(a->vector));
 }
+
+#elif defined(__riscv)
+#include <sys/auxv.h>
+#include <asm/hwprobe.h>
+
+#define FLAG_TRAP	0ULL
+
+static const char * const gpr_names[MACHINE_GPRS] = {
+	"zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", "a0",
+	"a1", "a2", "a3", "a4", "a5", "a6", "a7", "s2", "s3", "s4", "s5", "s6",
+	"s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6"
+};
+
+static uint64_t extensions;
+
+static void machine_setup_thread(struct machine *machine)
+{
+}
+
+static bool cpu_has(uint64_t features)
+{
+	if (features & INSN_VECTOR && !machine_has_vector)
+		return false;
+	if (features & INSN_ZBA && !(extensions & RISCV_HWPROBE_EXT_ZBA))
+		return false;
+	if (features & INSN_ZBB && !(extensions & RISCV_HWPROBE_EXT_ZBB))
+		return false;
+	if (features & INSN_ZBS && !(extensions & RISCV_HWPROBE_EXT_ZBS))
+		return false;
+	if (features & INSN_ZBC && !(extensions & RISCV_HWPROBE_EXT_ZBC))
+		return false;
+	if (features & INSN_ZICOND && !(extensions & RISCV_HWPROBE_EXT_ZICOND))
+		return false;
+	if (features & INSN_ZFA && !(extensions & RISCV_HWPROBE_EXT_ZFA))
+		return false;
+	return true;
+}
+
+static void cpu_setup(void)
+{
+	struct riscv_hwprobe pair = { .key = RISCV_HWPROBE_KEY_IMA_EXT_0 };
+	unsigned long bytes = 0;
+
+	if (!syscall(__NR_riscv_hwprobe, &pair, 1, 0, NULL, 0) && pair.key >= 0)
+		extensions = pair.value;
+	if (extensions & RISCV_HWPROBE_IMA_V) {
+		/* vlenb */
+		asm volatile("csrr %0, 0xc22" : "=r" (bytes));
+		machine_has_vector = bytes <= MACHINE_VECTOR_BYTES;
+	}
+}
+
+static void machine_fill_registers(struct machine *machine, uint64_t flags)
+{
+	machine->gpr[1] = (uintptr_t)landed_return;
+	machine->gpr[2] = (uintptr_t)(machine->stack + MACHINE_STACK_TOP);
+	machine->gpr[10] = (uintptr_t)landed_call;
+	machine->gpr[11] = 3;
+	machine->gpr[12] = 0x12;
+	machine->gpr[13] = (uintptr_t)machine->memory;
+	machine->gpr[14] = (uintptr_t)machine->memory + 128;
+	/* rounding to nearest, and no exception */
+	machine->flags = 0;
+	/* what machine_execute() sets */
+	machine->vl = 3;
+	machine->vtype = 0x10;
+	machine->vcsr = 0;
+}
+
+static void machine_forget_place(struct machine *machine)
+{
+}
+
+static bool same_vectors(const struct machine *a, const struct machine *b)
+{
+	return a->vl == b->vl && a->vtype == b->vtype && a->vcsr == b->vcsr &&
+	       !memcmp(a->fp, b->fp, sizeof(a->fp)) &&
+	       !memcmp(a->vector, b->vector, sizeof(a->vector));
+}
 #endif
 
 /* The same patterns each time, so that runs can be compared */
