@@ -16,14 +16,21 @@ pub enum Arch {
     X86_64,
     #[value(name = "arm64")]
     Arm64,
-    /// Only built, so that nothing assumes two architectures.
     #[value(name = "riscv64")]
     Riscv64,
 }
 
 impl Arch {
-    /// The architectures with a guest and tests.
+    pub const ALL: &[Self] = &[Self::X86_64, Self::Arm64, Self::Riscv64];
+
+    /// The architectures that are tested unless others are named.
     pub const TESTED: &[Self] = &[Self::X86_64, Self::Arm64];
+
+    /// The architectures whose kernel boosts slots.
+    pub const BOOSTED: &[Self] = &[Self::X86_64, Self::Arm64];
+
+    /// The architectures with kernels and disks of Debian's configuration.
+    pub const DISTRO: &[Self] = &[Self::X86_64, Self::Arm64];
 
     /// The name used in directories, file names and `configs/<name>.config`.
     pub fn name(self) -> &'static str {

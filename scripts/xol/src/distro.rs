@@ -27,7 +27,7 @@ pub fn configuration(runner: &Runner, arch: Arch, flavour: Flavour) -> Result<Op
     if !flavour.row().debian {
         return Ok(None);
     }
-    if !Arch::TESTED.contains(&arch) {
+    if !flavour.is_on(arch) {
         bail!("there is no {} kernel for {arch}", flavour.name());
     }
     let name = format!("{PACKAGE}-{arch}.config");

@@ -75,8 +75,8 @@ pub struct Kernel {
     pub targets: &'static [&'static str],
     /// The kernels whose objects it may start from; itself does not count.
     pub siblings: &'static [Flavour],
-    /// The architecture that it is for, if it is for one only.
-    pub only: Option<Arch>,
+    /// The architectures that have it.
+    pub archs: &'static [Arch],
 }
 
 use Flavour::*;
@@ -85,6 +85,12 @@ use Flavour::*;
 /// those in Rust first. A pristine kernel has no siblings: its sources are older than any
 /// object, so that make would take objects of patched sources for current.
 const ALIKE: &[Flavour] = &[Rust, RustCalls, Mutant, Off];
+
+/// The architectures on which Rust calls C without a call, and may be told to call it.
+const INLINING: &[Arch] = &[Arch::X86_64, Arch::Arm64];
+
+/// The architectures with the detector of data races.
+const CHECKING_RACES: &[Arch] = &[Arch::X86_64, Arch::Arm64];
 
 /// Targets of the kernels that load modules: Debian's, or one of BPF's selftests.
 const MODULES: &[&str] = &["modules"];
@@ -95,19 +101,19 @@ const KERNELS: [Kernel; 18] = [
     Kernel { siblings: ALIKE, ..row(Off, "off", "C, patched", &["off"]) },
     Kernel { siblings: ALIKE, ..row(Rust, "rust", "Rust", &["rust"]) },
     Kernel { built: Rust, ..stepped(Stepped, "stepped", "Rust, all stepped") },
-    Kernel { siblings: ALIKE, ..row(RustCalls, "rust-calls", "Rust, helpers called", &["rust", "rust-calls"]) },
+    Kernel { siblings: ALIKE, archs: INLINING, ..row(RustCalls, "rust-calls", "Rust, helpers called", &["rust", "rust-calls"]) },
     row(Debug, "debug", "Rust, debug", &["rust", "debug"]),
     Kernel { built: Debug, ..stepped(DebugStepped, "debug-stepped", "Rust, debug, all stepped") },
-    row(Kcsan, "kcsan", "Rust, KCSAN", &["rust", "kcsan"]),
+    Kernel { archs: CHECKING_RACES, ..row(Kcsan, "kcsan", "Rust, KCSAN", &["rust", "kcsan"]) },
     // One of the kernel crate's own tests takes interrupts for disabled there.
     Kernel { arguments: &["kunit.filter_glob=uprobes_*"], ..row(Rt, "rt", "Rust, PREEMPT_RT", &["rust", "rt"]) },
-    Kernel { only: Some(Arch::Arm64), ..row(Pages16K, "pages-16k", "Rust, 16 KiB pages", &["rust", "pages-16k"]) },
-    Kernel { only: Some(Arch::Arm64), ..row(Pages64K, "pages-64k", "Rust, 64 KiB pages", &["rust", "pages-64k"]) },
+    Kernel { archs: &[Arch::Arm64], ..row(Pages16K, "pages-16k", "Rust, 16 KiB pages", &["rust", "pages-16k"]) },
+    Kernel { archs: &[Arch::Arm64], ..row(Pages64K, "pages-64k", "Rust, 64 KiB pages", &["rust", "pages-64k"]) },
     Kernel { tree: Tree::Pristine, targets: MODULES, ..row(UpstreamC, "upstream-c", "C, for upstream's tests", &["upstream"]) },
     Kernel { targets: MODULES, ..row(UpstreamRust, "upstream-rust", "Rust, for upstream's tests", &["rust", "upstream"]) },
     Kernel { built: UpstreamRust, ..stepped(UpstreamStepped, "upstream-stepped", "Rust, for upstream's tests, all stepped") },
-    Kernel { tree: Tree::Pristine, debian: true, targets: MODULES, ..row(DistroC, "distro-c", "C, Debian's configuration", &["distro-c"]) },
-    Kernel { debian: true, targets: MODULES, ..row(Distro, "distro", "Rust, Debian's configuration", &["distro-rust"]) },
+    Kernel { tree: Tree::Pristine, debian: true, archs: Arch::DISTRO, targets: MODULES, ..row(DistroC, "distro-c", "C, Debian's configuration", &["distro-c"]) },
+    Kernel { debian: true, archs: Arch::DISTRO, targets: MODULES, ..row(Distro, "distro", "Rust, Debian's configuration", &["distro-rust"]) },
     Kernel { siblings: ALIKE, ..row(Mutant, "mutant", "Rust, mutated", &["rust"]) },
     // series::check chooses its fragments.
     row(Commit, "commit", "a commit", &[]),
@@ -130,7 +136,7 @@ const fn row(
         arguments: &[],
         targets: &[],
         siblings: &[],
-        only: None,
+        archs: Arch::ALL,
     }
 }
 
@@ -138,6 +144,7 @@ const fn row(
 const fn stepped(flavour: Flavour, name: &'static str, title: &'static str) -> Kernel {
     Kernel {
         arguments: &["uprobes.boost=0"],
+        archs: Arch::BOOSTED,
         ..row(flavour, name, title, &[])
     }
 }
@@ -175,7 +182,7 @@ impl Flavour {
 
     /// Whether this architecture has such a kernel.
     pub fn is_on(self, arch: Arch) -> bool {
-        self.row().only.is_none_or(|only| only == arch)
+        self.row().archs.contains(&arch)
     }
 
     /// The fragments of its configuration, later ones winning. An architecture has the last
@@ -231,11 +238,10 @@ mod tests {
     fn fragments_exist() {
         let configs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
         for row in &KERNELS {
-            for name in [Arch::X86_64, Arch::Arm64]
-                .map(|arch| row.flavour.fragments(arch))
-                .concat()
-            {
-                assert!(configs.join(format!("{name}.config")).exists(), "{name}");
+            for arch in row.archs {
+                for name in row.flavour.fragments(*arch) {
+                    assert!(configs.join(format!("{name}.config")).exists(), "{name}");
+                }
             }
         }
     }

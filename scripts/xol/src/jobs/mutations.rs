@@ -168,8 +168,8 @@ impl fmt::Display for Trial {
 impl Mutation {
     /// Whether the architecture compiles what it changes.
     fn is_on(&self, arch: Arch) -> bool {
-        let all = [Arch::X86_64, Arch::Arm64, Arch::Riscv64].into_iter();
-        let mut others = all.filter(|&other| other != arch).map(Arch::folder);
+        let others = Arch::ALL.iter().filter(|&&other| other != arch);
+        let mut others = others.map(|other| other.folder());
         !others.any(|folder| self.patch.files.iter().any(|file| file.starts_with(folder)))
     }
 

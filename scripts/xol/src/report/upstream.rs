@@ -21,6 +21,7 @@ const REASONS: &[(&str, Option<Arch>, &str)] = &[
         NO_SHADOW_STACK,
     ),
     ("uprobe_syscall", Some(Arch::Arm64), "only on x86-64"),
+    ("uprobe_syscall", Some(Arch::Riscv64), "only on x86-64"),
 ];
 
 const NO_SHADOW_STACK: &str = "the processor has no user shadow stacks; QEMU TCG has none at all";
