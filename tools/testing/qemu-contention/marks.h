@@ -41,6 +41,17 @@
 		     :: "i" (MARK_MAGIC | (operation)), "r" (number)	\
 		     : "memory");					\
 } while (0)
+#elif defined(__riscv)
+/* "M" */
+#define MARK_MAGIC	0x4d00
+
+#define mark(operation, value) do {					\
+	register uint64_t number asm("a0") = (value);			\
+									\
+	asm volatile("lui zero, %0"					\
+		     :: "i" (MARK_MAGIC | (operation)), "r" (number)	\
+		     : "memory");					\
+} while (0)
 #endif
 
 #endif /* QEMU_CONTENTION_MARKS_H */

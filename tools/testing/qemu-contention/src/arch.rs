@@ -7,6 +7,7 @@
 pub enum Arch {
     X86_64,
     Arm64,
+    Riscv64,
 }
 
 impl Arch {
@@ -15,6 +16,7 @@ impl Arch {
         match name {
             "x86_64" => Some(Self::X86_64),
             "aarch64" => Some(Self::Arm64),
+            "riscv64" => Some(Self::Riscv64),
             _ => None,
         }
     }
@@ -24,13 +26,14 @@ impl Arch {
         match self {
             Self::X86_64 => "rdi",
             Self::Arm64 => "x0",
+            Self::Riscv64 => "a0",
         }
     }
 
     pub fn stack_register(self) -> &'static str {
         match self {
             Self::X86_64 => "rsp",
-            Self::Arm64 => "sp",
+            Self::Arm64 | Self::Riscv64 => "sp",
         }
     }
 
@@ -42,6 +45,8 @@ impl Arch {
                 [a, b, c, d] => arm64_is_atomic(u32::from_le_bytes([a, b, c, d])),
                 _ => false,
             },
+            // sc, and amo of all kinds; lr, which stores nothing, has the same opcode
+            Self::Riscv64 => matches!(*instruction, [first, _, _, _] if first & 0x7f == 0x2f),
         }
     }
 }
@@ -125,5 +130,18 @@ mod tests {
         ] {
             assert!(!is_atomic(word), "{word:#x}");
         }
+    }
+
+    /// Checks instructions of riscv64 as the assembler writes them.
+    #[test]
+    fn atomics_of_riscv64() {
+        let is_atomic = |bytes: &[u8]| Arch::Riscv64.is_atomic(bytes);
+        // amoadd.d.aqrl a5, a2, (a3); sc.w a5, a2, (a3)
+        assert!(is_atomic(&0x06c6_b7af_u32.to_le_bytes()));
+        assert!(is_atomic(&0x18c6_a7af_u32.to_le_bytes()));
+        // sd a2, 16(a3); fsd fa4, 8(a3); c.sd a5, 8(a3)
+        assert!(!is_atomic(&0x00c6_b823_u32.to_le_bytes()));
+        assert!(!is_atomic(&0x00e6_b427_u32.to_le_bytes()));
+        assert!(!is_atomic(&0xe69c_u16.to_le_bytes()));
     }
 }

@@ -11,7 +11,8 @@ use crate::symbols::{Function, Group};
 /// The innermost function of a group that runs, and its group; none if no function of a group runs.
 pub type Cause = Option<(Group, Function)>;
 
-/// The alignment and size of a task's stack, as a power of two: Linux on x86-64 and arm64.
+/// The alignment and size of a task's stack, as a power of two: Linux on x86-64, arm64 and
+/// riscv64.
 const STACK_SHIFT: u32 = 14;
 
 /// Bytes that are used of a stack that may not be aligned, as those of interrupts on arm64.

@@ -33,6 +33,14 @@ impl Mark {
                 }
                 (word >> 5) as u8
             }
+            // lui zero, imm20
+            (Arch::Riscv64, &[a, b, c, d]) => {
+                let word = u32::from_le_bytes([a, b, c, d]);
+                if word & 0xfff != 0x37 || word >> 20 != u32::from(b'M') {
+                    return None;
+                }
+                (word >> 12) as u8
+            }
             _ => return None,
         };
         Self::of_number(operation.into())
@@ -82,6 +90,8 @@ mod tests {
             assert_eq!(Mark::decode(Arch::X86_64, &nopl), Some(mark));
             let movz = 0xd280_001f_u32 | ((0x4d00 | number as u32) << 5);
             assert_eq!(Mark::decode(Arch::Arm64, &movz.to_le_bytes()), Some(mark));
+            let lui = 0x37_u32 | ((0x4d00 | number as u32) << 12);
+            assert_eq!(Mark::decode(Arch::Riscv64, &lui.to_le_bytes()), Some(mark));
         }
     }
 
@@ -99,6 +109,10 @@ mod tests {
         // nop, and movz x0, #0x4d01
         for word in [0xd503_201f_u32, 0xd280_0000 | (0x4d01 << 5)] {
             assert_eq!(decode(Arch::Arm64, &word.to_le_bytes()), None);
+        }
+        // nop, and lui a0, 0x4d01
+        for word in [0x0000_0013_u32, 0x04d0_1537] {
+            assert_eq!(decode(Arch::Riscv64, &word.to_le_bytes()), None);
         }
     }
 }
