@@ -710,8 +710,10 @@ static int exit_in_a_step(const void *unused)
 {
 #if defined(__x86_64__)
 	static const uint8_t system_call[] = { 0x0f, 0x05 };
-#else
+#elif defined(__aarch64__)
 	static const uint8_t system_call[] = { 0x01, 0x00, 0x00, 0xd4 };
+#elif defined(__riscv)
+	static const uint8_t system_call[] = { 0x73, 0x00, 0x00, 0x00 };
 #endif
 	uintptr_t start, end;
 
@@ -728,13 +730,20 @@ static int exit_in_a_step(const void *unused)
 	asm volatile("call *%0"
 		     : : "r"(numbered_function(NUMBER)), "a"(SYS_exit), "D"(KSFT_PASS)
 		     : "memory", "cc", "rcx", "r11");
-#else
+#elif defined(__aarch64__)
 	register long number asm("x8") = SYS_exit;
 	register long status asm("x0") = KSFT_PASS;
 
 	asm volatile("blr %0"
 		     : : "r"(numbered_function(NUMBER)), "r"(number), "r"(status)
 		     : "memory", "cc", "x30");
+#elif defined(__riscv)
+	register long number asm("a7") = SYS_exit;
+	register long status asm("a0") = KSFT_PASS;
+
+	asm volatile("jalr %0"
+		     : : "r"(numbered_function(NUMBER)), "r"(number), "r"(status)
+		     : "memory", "ra");
 #endif
 	return KSFT_FAIL;
 }
