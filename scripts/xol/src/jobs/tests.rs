@@ -41,6 +41,10 @@ const OFF_COST: f64 = 1.01;
 /// most: the series fixes that. A branch with a link sets BTYPE as well.
 const FIXED: [(&str, f64); 2] = [("ret", 5.0), ("blr", 20.0)];
 
+/// What helpers of C cost that are called from Rust, at most. Only kernels of x86-64 and arm64
+/// can have them inline (`CONFIG_RUST_INLINE_HELPERS`).
+const HELPERS_CALLED: f64 = 6.0;
+
 /// More processors than a small host has, so that threads meet in more ways.
 pub const PROCESSORS: usize = 4;
 
@@ -253,7 +257,10 @@ fn run_groups(
     let trials_of = |group: &[(Kind, Flavour)]| {
         let mut trials = Vec::new();
         for ((arch, guest), &engine) in guests.iter().zip(&engines) {
-            let there = group.iter().filter(|(_, flavour)| flavour.is_on(*arch));
+            let there = group.iter().filter(|(kind, flavour)| {
+                // There are no random instructions of riscv64.
+                flavour.is_on(*arch) && (*kind != Kind::InsnFuzz || *arch != Arch::Riscv64)
+            });
             trials.extend(there.map(|&(kind, flavour)| Trial {
                 kind,
                 arch: *arch,
@@ -392,9 +399,9 @@ impl Tests<'_> {
         }
         let c = baselines.entry(arch).or_default();
         let most = |instruction: &str, c| match flavour {
-            Flavour::Off => c * OFF_COST + cost_of_fix(arch, instruction),
+            Flavour::Off => c * OFF_COST + allowance(arch, instruction),
             // Instructions are counted exactly.
-            _ => c + COST_NOISE + cost_of_fix(arch, instruction),
+            _ => c + COST_NOISE + allowance(arch, instruction),
         };
         let mut cases = cost_cases(c, &costs, most);
         // Only an architecture that boosts slots has a kernel that is told to step.
@@ -448,10 +455,16 @@ fn worth_saying(verdict: Verdict) -> Option<&'static str> {
     }
 }
 
-fn cost_of_fix(arch: Arch, instruction: &str) -> f64 {
-    let fixed = FIXED.iter().filter(|_| arch == Arch::Arm64);
-    let mut costs = fixed.filter_map(|(name, cost)| (*name == instruction).then_some(*cost));
-    costs.next().unwrap_or_default()
+/// What an instruction may cost more than in C, for a reason that is no fault of slots.
+fn allowance(arch: Arch, instruction: &str) -> f64 {
+    match arch {
+        Arch::X86_64 => 0.0,
+        Arch::Arm64 => {
+            let mut fixed = FIXED.iter().filter(|(name, _)| *name == instruction);
+            fixed.next().map_or(0.0, |(_, cost)| *cost)
+        }
+        Arch::Riscv64 => HELPERS_CALLED,
+    }
 }
 
 /// Whether a hit costs at most what `most` makes of the instruction and its cost in C.
@@ -637,9 +650,9 @@ mod unit_tests {
 
     #[test]
     fn a_fix_may_cost_something() {
-        assert_eq!(cost_of_fix(Arch::Arm64, "ret"), 5.0);
-        assert_eq!(cost_of_fix(Arch::Arm64, "nop"), 0.0);
-        assert_eq!(cost_of_fix(Arch::X86_64, "ret"), 0.0);
+        assert_eq!(allowance(Arch::Arm64, "ret"), 5.0);
+        assert_eq!(allowance(Arch::Arm64, "nop"), 0.0);
+        assert_eq!(allowance(Arch::X86_64, "ret"), 0.0);
     }
 
     #[test]
