@@ -39,7 +39,7 @@ static uintptr_t trapped_ip(void)
 {
 #if defined(__x86_64__)
 	return (uintptr_t)called_trap + 1;
-#elif defined(__aarch64__)
+#else
 	return (uintptr_t)called_trap;
 #endif
 }

@@ -55,6 +55,9 @@ struct layout {
 #elif defined(__aarch64__)
 #define UNLIMITED_STACK_IS_LEGACY	true
 #define TOP				((1UL << 48) - 65536)
+#elif defined(__riscv)
+#define UNLIMITED_STACK_IS_LEGACY	true
+#define TOP				((1UL << 47) - 65536)
 #endif
 
 /* Attempts to map text, from the top downwards */
@@ -116,7 +119,7 @@ static unsigned int call_in(const char *text)
 	for (unsigned int i = 0; i < CALLS * FUNCTIONS; i++) {
 		unsigned int number = i % FUNCTIONS;
 		const char *function = text + number * MANY_FUNCTION_SIZE;
-#if defined(__aarch64__)
+#if defined(__aarch64__) || defined(__riscv)
 		wrong += ((unsigned int (*)(const uint32_t *))function)(many_words) != number;
 #else
 		wrong += ((unsigned int (*)(void))function)() != number;

@@ -3,6 +3,11 @@
 #include "mixed.h"
 #include "probed.S"
 
+#ifdef __riscv
+	/* Before the first alignment, which the linker would redo after all others */
+	.option	norelax
+#endif
+
 	.macro	site text:vararg
 	probed	mixed_sites, \text
 	.endm
@@ -240,6 +245,128 @@ mixed_start:
 	/* exit() */
 	mov	x8, 93
 	svc	0
+
+#elif defined(__riscv)
+
+	/* Registers that hold the argument and a number */
+	.macro	for_kept_registers do:req
+	.irp	number, 5, 6, 7, 8, 9, 15, 16, 17, \
+		18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	\do	\number
+	.endr
+	.endm
+
+	.macro	for_kept_vectors do:req
+	.irp	number, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, \
+		17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	\do	\number
+	.endr
+	.endm
+
+	.macro	keep number:req
+	addi	x\number, a0, \number
+	.endm
+
+	.macro	kept number:req
+	sub	x\number, x\number, a0
+	addi	x\number, x\number, -\number
+	or	a4, a4, x\number
+	.endm
+
+	.macro	keep_vector number:req
+	fmv.d.x	f\number, a0
+	.endm
+
+	.macro	kept_vector number:req
+	fmv.x.d	x5, f\number
+	xor	x5, x5, a0
+	or	a4, a4, x5
+	.endm
+
+	/* The registers that a function keeps have the same numbers, as integers and as others. */
+	.macro	for_saved_registers load_or_store:req
+	.set	offset, 16
+	.irp	number, 8, 9, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27
+	\load_or_store	x\number, offset(sp)
+	f\load_or_store	f\number, (offset + 96)(sp)
+	.set	offset, offset + 8
+	.endr
+	.endm
+
+mixed_function:
+	addi	sp, sp, -208
+	sd	ra, 8(sp)
+	for_saved_registers sd
+	for_kept_registers keep
+	for_kept_vectors keep_vector
+	mv	a3, a0
+	li	a4, 1
+	fmv.d.x	f0, zero
+	fcvt.d.l f1, a4
+
+1:	site	sd a3, 0(sp)
+	site	slli a4, a3, 2
+	site	add a3, a3, a4
+	site	jal mixed_add
+	site	ld a4, 0(sp)
+	site	xor a3, a3, a4
+	site	fadd.d f0, f0, f1
+	ld	a4, 0(a2)
+	addi	a4, a4, 1
+	sd	a4, 0(a2)
+	addi	a1, a1, -1
+	bnez	a1, 1b
+
+	fcvt.l.d a4, f0, rtz
+	add	a3, a3, a4
+	li	a4, 0
+	for_kept_registers kept
+	for_kept_vectors kept_vector
+	add	a0, a3, a4
+	for_saved_registers ld
+	ld	ra, 8(sp)
+	addi	sp, sp, 208
+	ret
+
+mixed_add:
+	/* emulated */
+	site	auipc a4, 0
+	site	li a4, 7
+	site	addi sp, sp, -16
+	site	sd ra, 8(sp)
+	site	ld ra, 8(sp)
+	site	addi sp, sp, 16
+	site	add a3, a3, a4
+	site	ret
+mixed_function_end:
+
+called_function:
+	called	addi sp, sp, -16
+	called	sd a0, 8(sp)
+	called	ld a0, 8(sp)
+	called	addi sp, sp, 16
+	.irp	number, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, \
+		18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	li	x\number, -1
+	.endr
+	.irp	number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, \
+		17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	fmv.d.x	f\number, x5
+	.endr
+	called	addi a0, a0, 1
+	called	ret
+called_trap:
+	ebreak
+
+mixed_start:
+	addi	sp, sp, -16
+	li	a0, MIXED_ARGUMENT
+	li	a1, MIXED_ROUNDS
+	mv	a2, sp
+	jal	mixed_function
+	/* exit() */
+	li	a7, 93
+	ecall
 #endif
 
 	.section .note.GNU-stack, "", %progbits

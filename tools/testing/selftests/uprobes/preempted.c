@@ -143,6 +143,13 @@ static void routine_make(struct routine *routine, const void *function, uint64_t
 	context->general[0] = argument;
 	context->general[1] = second;
 	context->general[2] = (uintptr_t)third;
+#elif defined(__riscv)
+	context->all.__gregs[REG_SP] = (uintptr_t)routine->stack + STACK_SIZE;
+	context->all.__gregs[REG_RA] = (uintptr_t)routine_ended;
+	context->all.__gregs[REG_PC] = (uintptr_t)function;
+	context->all.__gregs[REG_A0] = argument;
+	context->all.__gregs[REG_A0 + 1] = second;
+	context->all.__gregs[REG_A0 + 2] = (uintptr_t)third;
 #endif
 }
 

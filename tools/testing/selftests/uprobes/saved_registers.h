@@ -18,6 +18,8 @@ struct registers {
 	struct user_fpregs_struct vector;
 #elif defined(__aarch64__)
 	struct user_fpsimd_struct vector;
+#elif defined(__riscv)
+	struct __riscv_d_ext_state vector;
 #endif
 };
 
@@ -54,6 +56,11 @@ static inline bool registers_call(pid_t thread, struct registers *registers,
 	regs->regs[30] = (uintptr_t)trap;
 	regs->pc = (uintptr_t)function;
 	regs->regs[0] = argument;
+#elif defined(__riscv)
+	regs->sp = (regs->sp - RED_ZONE) & -16;
+	regs->ra = (uintptr_t)trap;
+	regs->pc = (uintptr_t)function;
+	regs->a0 = argument;
 #endif
 	return true;
 }
@@ -64,6 +71,8 @@ static inline uint64_t registers_result(const struct registers *registers)
 	return registers->general.rax;
 #elif defined(__aarch64__)
 	return registers->general.regs[0];
+#elif defined(__riscv)
+	return registers->general.a0;
 #endif
 }
 
@@ -165,6 +174,32 @@ static inline uintptr_t saved_ip(const struct context *saved)
 static inline uintptr_t *saved_sp(struct context *saved)
 {
 	return &saved->sp;
+}
+#elif defined(__riscv)
+/* Vector registers need not be saved: the routines do not use them. */
+struct context {
+	mcontext_t all;
+};
+
+static inline void context_save(struct context *saved, ucontext_t *context)
+{
+	saved->all = context->uc_mcontext;
+}
+
+static inline void context_restore(const struct context *saved, ucontext_t *context)
+{
+	memcpy(&context->uc_mcontext.__gregs, &saved->all.__gregs, sizeof(saved->all.__gregs));
+	context->uc_mcontext.__fpregs.__d = saved->all.__fpregs.__d;
+}
+
+static inline uintptr_t saved_ip(const struct context *saved)
+{
+	return saved->all.__gregs[REG_PC];
+}
+
+static inline uintptr_t *saved_sp(struct context *saved)
+{
+	return (uintptr_t *)&saved->all.__gregs[REG_SP];
 }
 #endif
 

@@ -3,6 +3,11 @@
 #include "probed.S"
 #include "skipped.h"
 
+#ifdef __riscv
+	/* Before the first alignment, which the linker would redo after all others */
+	.option	norelax
+#endif
+
 	/* An instruction to be probed. The last one of a function does not fault. */
 	.macro	site text:vararg
 	probed	skipped_sites, \text
@@ -154,6 +159,39 @@ skipped_literal:
 skipped_page:
 	.zero	65536
 skipped_page_end:
+
+#elif defined(__riscv)
+	/* If nothing faults, the argument points to 0x40, 0, with memory around. */
+
+1:	li	a1, SKIPPED
+2:	site	ld a1, 0(a0)
+3:	site	xori a0, a1, 1
+	ret
+	skipped	"ld a1, 0(a0)", 1, SKIPPED^1, 0x40^1
+
+	/* and the next ones, too */
+1:	li	a1, SKIPPED
+	li	a2, SKIPPED
+2:	site	ld a1, 0(a0)
+	site	ld a2, 8(a0)
+	site	sd a2, 8(a0)
+3:	site	add a0, a1, a2
+	ret
+	skipped	"ld, ld and sd", 3, SKIPPED*2, 0x40
+
+1:	li	a1, SKIPPED
+	fmv.d.x	fa0, a1
+2:	site	fld fa0, 0(a0)
+3:	site	fmv.x.d a0, fa0
+	ret
+	skipped	"fld fa0, 0(a0)", 1, SKIPPED, 0x40
+
+1:	li	a1, SKIPPED
+	li	a2, 1
+2:	site	amoadd.d a1, a2, (a0)
+3:	site	addi a0, a1, 1
+	ret
+	skipped	"amoadd.d a1, a2, (a0)", 1, SKIPPED+1, 0x40+1
 #endif
 
 	.section .note.GNU-stack, "", %progbits
