@@ -193,11 +193,12 @@ fn compiler(arch: Arch) -> Fingerprint {
 }
 
 fn make_root(arch: Arch, packages: &[&str], root: &Path, progress: &Progress) -> Result<()> {
-    let sources = debian::sources()?;
+    // Without updates: a mirror may lack their lists for a rare architecture.
+    let source = debian::source(debian::SUITE)?;
     let mut command = debian::mmdebstrap(packages);
     command.arg(format!("--architectures={}", arch.debian()));
     replace(root, |part| {
-        command.arg(debian::SUITE).arg(part).args(sources);
+        command.arg(debian::SUITE).arg(part).arg(source);
         progress.run(&mut command, "mmdebstrap", ROOT_LIMIT)
     })
 }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Gets herd7 and the kernel's memory model, for litmus tests.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::debian;
 use crate::guest::replace;
@@ -41,14 +40,7 @@ pub fn prepare(runner: &Runner) -> Result<Herd> {
 }
 
 fn make_root(root: &Path, progress: &Progress) -> Result<()> {
-    let mut sources = String::new();
-    for file in debian::sources()? {
-        sources += &fs::read_to_string(file)?;
-    }
-    let source = newer(&sources).context(
-        "the sandbox has no line for trixie in its apt sources; remove the directory \
-         sandbox-* in the cache, so that it is made anew",
-    )?;
+    let source = debian::source(NEWER_SUITE)?;
     let mut command = debian::mmdebstrap(&["herdtools7"]);
     // The lists of a suite before its release may count as expired.
     command.arg("--aptopt=Acquire::Check-Valid-Until \"false\"");
@@ -56,26 +48,4 @@ fn make_root(root: &Path, progress: &Progress) -> Result<()> {
         command.arg(NEWER_SUITE).arg(part).arg(source);
         progress.run(&mut command, "mmdebstrap", LIMIT)
     })
-}
-
-/// The line for the newer suite, from the mirror that the sandbox came from.
-fn newer(sources: &str) -> Option<String> {
-    let own = format!(" {} ", debian::SUITE);
-    let line = sources
-        .lines()
-        .find(|line| line.starts_with("deb ") && line.contains(&own))?;
-    Some(line.replace(&own, &format!(" {NEWER_SUITE} ")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_suite_changes() {
-        let sources = "deb http://a/debian trixie-updates main\ndeb http://a/debian trixie main\n";
-        let want = "deb http://a/debian forky main";
-        assert_eq!(newer(sources).as_deref(), Some(want));
-        assert_eq!(newer("# deb http://a/debian trixie main\n"), None);
-    }
 }
