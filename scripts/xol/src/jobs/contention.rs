@@ -27,28 +27,33 @@ const UPROBES: &str = "uprobes";
 
 /// The directories of a kernel's build in which object files belong to uprobes if their names, or
 /// their directory's, begin with `uprobes`.
-const OBJECTS: [&str; 3] = [
+const OBJECTS: [&str; 4] = [
     "kernel/events",
     "arch/x86/kernel",
     "arch/arm64/kernel/probes",
+    "arch/riscv/kernel/probes",
 ];
 
 /// The plugin's group of functions that uprobes call for each hit: what a probe was made for.
 const CONSUMER: &str = "consumer";
 
+/// The plugin's group of functions that make instruction caches see what was written to a slot.
+const CACHES: &str = "caches";
+
 /// More groups, so that their work within a hit is not taken for that of uprobes. Interrupts are
 /// entered on the stack that they found and on their own; x86 has many entries `*sysvec_*`.
-const FUNCTIONS: [(&str, &str); 3] = [
+const FUNCTIONS: [(&str, &str); 4] = [
     (
         CONSUMER,
         "uprobe_dispatcher:uretprobe_dispatcher:uprobe_multi_link_handler:\
          uprobe_multi_link_ret_handler",
     ),
+    (CACHES, "sync_icache_aliases:flush_icache_all"),
     (
         "interrupt",
         "asm_common_interrupt:common_interrupt:__common_interrupt:*sysvec_*:el0t_64_irq:\
-         el0t_64_irq_handler:el1h_64_irq:el1h_64_irq_handler:gic_handle_irq:__irq_exit_rcu:\
-         handle_softirqs",
+         el0t_64_irq_handler:el1h_64_irq:el1h_64_irq_handler:gic_handle_irq:do_irq:\
+         __irq_exit_rcu:handle_softirqs",
     ),
     ("scheduler", "schedule:__schedule"),
 ];
@@ -146,8 +151,13 @@ fn parse(text: &str, processors: usize) -> Result<Vec<Metric>> {
             }
             hits = true;
         }
-        let is_reported = REPORTED.iter().any(|of| metric.metric.starts_with(of));
-        if is_reported && group.is_none_or(|group| group == UPROBES) {
+        let mut is_reported = REPORTED.iter().any(|of| metric.metric.starts_with(of))
+            && group.is_none_or(|group| group == UPROBES);
+        if metric.metric == "entries" && group == Some(CACHES) {
+            metric.metric = "cache_maintenance".to_owned();
+            is_reported = true;
+        }
+        if is_reported {
             let labels = &mut metric.labels;
             labels.insert("processors".to_owned(), processors.to_string());
             found.push(metric);
@@ -171,6 +181,7 @@ mod unit_tests {
         [
             line("entries", &[("group", UPROBES)], 9.0),
             line("entries", &[("group", CONSUMER)], runs),
+            line("entries", &[("group", CACHES)], 0.5),
             line("page_bytes", &[], 16.0),
             line("contended_lines", &[("group", "all")], 7.0),
             line("contended_lines", &[("group", UPROBES)], 5.0),
@@ -183,7 +194,11 @@ mod unit_tests {
     #[test]
     fn the_plugins_output_is_read() {
         let labels = [("probes", "100"), ("processors", "4")];
-        let expected = [("page_bytes", 16.0), ("contended_lines", 5.0)];
+        let expected = [
+            ("cache_maintenance", 0.5),
+            ("page_bytes", 16.0),
+            ("contended_lines", 5.0),
+        ];
         let expected = expected.map(|(name, value)| Metric::new(name, &labels, value));
         assert_eq!(parse(&example(1.0), 4).unwrap(), expected);
     }

@@ -112,8 +112,9 @@ pub const TABLES: &[Layout] = &[
     Layout {
         title: "Memory that processors share",
         note: "Once warm, per hit: what uprobes do with 64-byte lines that several processors use \
-               and one writes, and the bytes that they write to slots. A line counts from 0.01 \
-               accesses per hit on. A plugin of QEMU TCG sees the accesses, so that the host's \
+               and one writes, the bytes that they write to slots, and how often they have \
+               instruction caches see what was written, which interrupts all processors on \
+               riscv64. A line counts from 0.01 accesses per hit on. A plugin of QEMU TCG sees the accesses, so that the host's \
                scheduling does not matter. Less is better.",
         rows: &["processors", "probes"],
         kernel_rows: Some(&[]),
@@ -124,6 +125,7 @@ pub const TABLES: &[Layout] = &[
             value("contended_stores", "stores", 2).compared("stores to shared lines per hit"),
             value("contended_atomics", "atomics", 2).compared("atomics on shared lines per hit"),
             value("page_bytes", "slot bytes", 2).compared("slot bytes per hit"),
+            value("cache_maintenance", "cache maintenance", 2),
         ],
     },
     Layout {
