@@ -11,17 +11,20 @@ use super::{
 };
 use kernel::{bitmap::BitmapVec, prelude::*};
 
-/// The unused slots of an area, which its lock protects.
+/// The unused slots of an area, which its lock protects: those that were returned, and those that
+/// were never used. A page adds to the latter without a look at each of its slots.
 ///
 /// # Invariants
 ///
-/// - A slot's bit is set in `used` unless the slot is unused. The bits of slot 0, and of slots on
-///   pages that the area does not have, are set.
-/// - `unused` is the number of bits that are not set.
+/// - `returned` has a bit for each slot that was used, and is unused again. `returns` is the number
+///   of these bits.
+/// - `fresh` is the number of the first slot that was never used, or that of the slots on all
+///   pages. It is not 0, which is the slot of the trampoline.
 /// - `pages` is the number of the area's pages, which are all in the table.
 pub(crate) struct FreeSlots {
-    used: BitmapVec,
-    unused: usize,
+    returned: BitmapVec,
+    returns: usize,
+    fresh: usize,
     pages: usize,
 }
 
@@ -32,23 +35,20 @@ impl FreeSlots {
     ///
     /// [`ENOMEM`] when there is no memory.
     pub(crate) fn new() -> Result<Self> {
-        let mut used = BitmapVec::new(SLOT_COUNT, GFP_KERNEL)?;
-        for number in 0..SLOT_COUNT {
-            used.set_bit(number);
-        }
-        // INVARIANT: All bits are set, until the page is added.
-        let mut free = Self {
-            used,
-            unused: 0,
-            pages: 0,
-        };
-        free.add_page();
-        Ok(free)
+        let returned = BitmapVec::new(SLOT_COUNT, GFP_KERNEL)?;
+        events::page_added();
+        // INVARIANT: No bit is set, and no slot was used.
+        Ok(Self {
+            returned,
+            returns: 0,
+            fresh: 1,
+            pages: 1,
+        })
     }
 
     /// The number of unused slots.
     pub(crate) fn unused(&self) -> usize {
-        self.unused
+        self.returns + self.pages * SLOTS_PER_PAGE - self.fresh
     }
 
     /// The number of pages.
@@ -63,33 +63,34 @@ impl FreeSlots {
         spare: usize,
         locked: &mut Locked,
     ) -> Option<Unused<'a>> {
-        if self.unused <= spare {
+        if self.unused() <= spare {
             return None;
         }
-        let number = self.used.next_zero_bit(0)?;
-        let slot = table.at(Slot::new(number as u32)?)?;
-        // INVARIANT: The bit is set: the caller gets the slot, which is not unused any more.
-        self.used.set_bit(number);
-        self.unused -= 1;
+        let returned = self.returned.next_bit(0);
+        let slot = table.at(Slot::new(returned.unwrap_or(self.fresh) as u32)?)?;
+        // INVARIANT: The caller gets the slot, which is not unused any more.
+        match returned {
+            Some(number) => {
+                self.returned.clear_bit(number);
+                self.returns -= 1;
+            }
+            None => self.fresh += 1,
+        }
         events::used();
         Some(Unused::new(slot, locked))
     }
 
     /// Makes `slot` unused. It must not be unused already.
     pub(crate) fn put(&mut self, slot: Slot) {
-        // INVARIANT: The slot's bit was set, and the area has the slot's page.
-        self.used.clear_bit(slot.number() as usize);
-        self.unused += 1;
+        // INVARIANT: The slot was used, so that it is below `fresh`, and its bit was not set.
+        self.returned.set_bit(slot.number() as usize);
+        self.returns += 1;
     }
 
     /// Adds the slots of the page that the table got last.
     pub(crate) fn add_page(&mut self) {
-        let first = self.pages * SLOTS_PER_PAGE;
+        // INVARIANT: No task can be in these slots yet: they follow those that were never used.
         self.pages += 1;
-        // INVARIANT: No task can be in these slots yet. Slot 0 holds the trampoline: its bit stays.
-        for slot in (first..first + SLOTS_PER_PAGE).filter_map(|n| Slot::new(n as u32)) {
-            self.put(slot);
-        }
         events::page_added();
     }
 }
@@ -98,6 +99,6 @@ impl Drop for FreeSlots {
     fn drop(&mut self) {
         // All slots except that of the trampoline.
         let slots = self.pages * SLOTS_PER_PAGE - 1;
-        events::freed(slots - self.unused, self.pages);
+        events::freed(slots - self.unused(), self.pages);
     }
 }

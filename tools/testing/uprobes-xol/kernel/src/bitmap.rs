@@ -16,10 +16,6 @@ impl BitmapVec {
         (start..self.0.len()).find(|&index| self.0[index])
     }
 
-    pub fn next_zero_bit(&self, start: usize) -> Option<usize> {
-        (start..self.0.len()).find(|&index| !self.0[index])
-    }
-
     pub fn set_bit(&mut self, index: usize) {
         self.0[index] = true;
     }
