@@ -109,10 +109,10 @@ static void boost_test_fill(struct kunit *test)
 	__le32 memory[4] = { };
 
 	arch_uprobe_boost_fill(memory + 1, 2 * sizeof(*memory));
-	KUNIT_EXPECT_EQ(test, memory[0], 0);
+	KUNIT_EXPECT_EQ(test, le32_to_cpu(memory[0]), 0);
 	KUNIT_EXPECT_TRUE(test, aarch64_insn_is_brk(le32_to_cpu(memory[1])));
 	KUNIT_EXPECT_TRUE(test, aarch64_insn_is_brk(le32_to_cpu(memory[2])));
-	KUNIT_EXPECT_EQ(test, memory[3], 0);
+	KUNIT_EXPECT_EQ(test, le32_to_cpu(memory[3]), 0);
 }
 
 static void boost_test_not_if_stepped(struct kunit *test)

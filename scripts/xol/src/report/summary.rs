@@ -432,7 +432,7 @@ pub mod tests {
         let sections = Summary::new(&samples).sections();
         let row = |processors, probes, kernel, lines, loads| {
             [
-                "x86_64", processors, probes, kernel, lines, loads, "-", "-", "-",
+                "x86_64", processors, probes, kernel, lines, loads, "-", "-", "-", "-",
             ]
         };
         assert_eq!(
