@@ -188,7 +188,11 @@ static inline void context_save(struct context *saved, ucontext_t *context)
 
 static inline void context_restore(const struct context *saved, ucontext_t *context)
 {
+	/* A register that belongs to the thread, whatever the thread executes */
+	unsigned long thread_pointer = context->uc_mcontext.__gregs[REG_TP];
+
 	memcpy(&context->uc_mcontext.__gregs, &saved->all.__gregs, sizeof(saved->all.__gregs));
+	context->uc_mcontext.__gregs[REG_TP] = thread_pointer;
 	context->uc_mcontext.__fpregs.__d = saved->all.__fpregs.__d;
 }
 
