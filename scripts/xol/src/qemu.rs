@@ -317,7 +317,7 @@ pub fn fastest_engine(
 /// had 1521 hits execute what had been in a slot before. The likely cause is the
 /// translator: it watches the pages that it has translated for stores, and another
 /// processor's translation may come between a store and the end of the watch. With
-/// processors in turns there is nothing in between. riscv64 is not trusted either.
+/// processors in turns there is nothing in between.
 ///
 /// On x86-64 it was seen twice with jump labels, in KUnit and before the guest's init:
 /// processors executed the breakpoint with which a label is patched after that was gone.
@@ -335,8 +335,8 @@ pub fn engine_for_tests(
 ) -> Result<Engine> {
     let engine = fastest_engine(runner, arch, flavour, base)?;
     Ok(match arch {
-        Arch::Arm64 | Arch::Riscv64 => engine.in_turns(),
-        Arch::X86_64 => engine,
+        Arch::Arm64 => engine.in_turns(),
+        Arch::X86_64 | Arch::Riscv64 => engine,
     })
 }
 

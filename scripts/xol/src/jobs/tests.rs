@@ -48,6 +48,17 @@ const HELPERS_CALLED: f64 = 6.0;
 /// More processors than a small host has, so that threads meet in more ways.
 pub const PROCESSORS: usize = 4;
 
+/// The processors of a guest with tests.
+pub fn processors(arch: Arch, engine: Engine) -> usize {
+    match (engine, arch) {
+        (Engine::InstructionClock, _) => 1,
+        // With several, a `fence.i` waits for a turn of each of them, and slots in C need one at
+        // each step.
+        (Engine::TcgInTurns, Arch::Riscv64) => 1,
+        _ => PROCESSORS,
+    }
+}
+
 /// How many cases passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -336,10 +347,7 @@ impl Tests<'_> {
                     Kind::Kselftest | Kind::InsnFuzz | Kind::Debug => &guest.full,
                 },
                 engine,
-                processors: match engine {
-                    Engine::InstructionClock => 1,
-                    _ => PROCESSORS,
-                },
+                processors: processors(arch, engine),
                 jobs: kind.jobs(flavour),
                 arguments: &arguments,
                 limit: kind.limit(),

@@ -10,7 +10,7 @@ use anyhow::Result;
 use crate::arch::Arch;
 use crate::flavour::Flavour;
 use crate::guest::Guest;
-use crate::jobs::tests::{PROCESSORS, Tally, describe};
+use crate::jobs::tests::{Tally, describe, processors};
 use crate::qemu::{self, Boot, Engine};
 use crate::report::tap;
 use crate::report::upstream::{Comparison, Results};
@@ -117,7 +117,7 @@ fn run(
             kernel: &runner.paths.image(arch, flavour),
             initramfs: image,
             engine,
-            processors: PROCESSORS,
+            processors: processors(arch, engine),
             jobs: &JOBS,
             arguments: &arguments,
             limit: LIMIT,
