@@ -135,11 +135,8 @@ TEST_F_TIMEOUT(debugged, single_stepped, TIME_LIMIT)
 	unsigned int in_area = 0;
 	int probes;
 
-#ifdef __riscv
-	SKIP(return, "riscv has no single step for debuggers");
-#endif
-	if (steps_are_warned_of())
-		SKIP(return, "this kernel warns of each step of a debugger");
+	if (steps_lack())
+		SKIP(return, "debuggers' steps need %s", steps_lack());
 	ASSERT_TRUE(step_process(PTRACE_SINGLESTEP, &unprobed, &in_area));
 	EXPECT_GT(unprobed.number, self->sites);
 	probes = attach(self->counters);

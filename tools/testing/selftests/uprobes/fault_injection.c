@@ -9,6 +9,7 @@
 #include "kselftest.h"
 #include "fault_injection.h"
 #include "probe.h"
+#include "slots.h"
 
 #define DEBUGFS		"/sys/kernel/debug"
 
@@ -52,6 +53,11 @@ const char *faults_lack(void)
 		return "CONFIG_FAILSLAB, CONFIG_FAULT_INJECTION_DEBUG_FS and " DEBUGFS;
 	if (access(DEBUGFS "/fail_page_alloc", F_OK))
 		return "CONFIG_FAIL_PAGE_ALLOC";
+#ifdef __riscv
+	/* Upstream's warns if a fault of its own comes between a hit and its step. */
+	if (!xol_tells())
+		return "a kernel that does not take its own faults for those of a step";
+#endif
 	return NULL;
 }
 

@@ -29,16 +29,18 @@ bool boost_counts(unsigned long *boosted, unsigned long *unboosted);
 bool xol_tells(void);
 
 /*
- * Whether the kernel may warn of each single step of a process that has hit a probe,
- * as upstream's does on arm64. It cannot be told from one with slots in C that was
- * fixed.
+ * What debuggers need to single-step, or NULL. Upstream's kernel may warn of each single
+ * step of a process that has hit a probe on arm64. It cannot be told from one with slots
+ * in C that was fixed.
  */
-static inline bool steps_are_warned_of(void)
+static inline const char *steps_lack(void)
 {
-#ifdef __aarch64__
-	return !xol_tells();
+#if defined(__aarch64__)
+	return xol_tells() ? NULL : "a kernel that does not warn of them";
+#elif defined(__riscv)
+	return "another architecture";
 #else
-	return false;
+	return NULL;
 #endif
 }
 
