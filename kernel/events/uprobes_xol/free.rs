@@ -16,10 +16,10 @@ use kernel::{bitmap::BitmapVec, prelude::*};
 ///
 /// # Invariants
 ///
-/// - `returned` has a bit for each slot that was used, and is unused again. `returns` is the number
-///   of these bits.
-/// - `fresh` is the number of the first slot that was never used, or that of the slots on all
-///   pages. It is not 0, which is the slot of the trampoline.
+/// - The bits that are set in `returned` are those of slots that were used, and are unused again.
+///   `returns` is how many there are.
+/// - Slots below `fresh`, and no others, have been used. `fresh` is not 0, which is the slot of the
+///   trampoline, and at most how many slots there are on all pages.
 /// - `pages` is the number of the area's pages, which are all in the table.
 pub(crate) struct FreeSlots {
     returned: BitmapVec,
@@ -66,7 +66,11 @@ impl FreeSlots {
         if self.unused() <= spare {
             return None;
         }
-        let returned = self.returned.next_bit(0);
+        // A search for no bit would read the whole bitmap.
+        let returned = match self.returns {
+            0 => None,
+            _ => self.returned.next_bit(0),
+        };
         let slot = table.at(Slot::new(returned.unwrap_or(self.fresh) as u32)?)?;
         // INVARIANT: The caller gets the slot, which is not unused any more.
         match returned {
@@ -89,7 +93,7 @@ impl FreeSlots {
 
     /// Adds the slots of the page that the table got last.
     pub(crate) fn add_page(&mut self) {
-        // INVARIANT: No task can be in these slots yet: they follow those that were never used.
+        // INVARIANT: None of the page's slots was used: `fresh` is at most the first one's number.
         self.pages += 1;
         events::page_added();
     }

@@ -3,11 +3,6 @@
 #include "probed.S"
 #include "skipped.h"
 
-#ifdef __riscv
-	/* Before the first alignment, which the linker would redo after all others */
-	.option	norelax
-#endif
-
 	/* An instruction to be probed. The last one of a function does not fault. */
 	.macro	site text:vararg
 	probed	skipped_sites, \text
@@ -169,7 +164,7 @@ skipped_page_end:
 	ret
 	skipped	"ld a1, 0(a0)", 1, SKIPPED^1, 0x40^1
 
-	/* and the next ones, too */
+	/* several that follow each other */
 1:	li	a1, SKIPPED
 	li	a2, SKIPPED
 2:	site	ld a1, 0(a0)
