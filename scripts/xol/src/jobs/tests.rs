@@ -49,12 +49,14 @@ const HELPERS_CALLED: f64 = 6.0;
 pub const PROCESSORS: usize = 4;
 
 /// The processors of a guest with tests.
-pub fn processors(arch: Arch, engine: Engine) -> usize {
+pub fn processors(runner: &Runner, arch: Arch, engine: Engine) -> usize {
     match (engine, arch) {
         (Engine::InstructionClock, _) => 1,
         // With several, a `fence.i` waits for a turn of each of them, and slots in C need one at
         // each step.
         (Engine::TcgInTurns, Arch::Riscv64) => 1,
+        // A `fence.i` waits until the host has run each of them.
+        (Engine::Tcg, Arch::Riscv64) => runner.jobs.clamp(2, PROCESSORS),
         _ => PROCESSORS,
     }
 }
@@ -347,7 +349,7 @@ impl Tests<'_> {
                     Kind::Kselftest | Kind::InsnFuzz | Kind::Debug => &guest.full,
                 },
                 engine,
-                processors: processors(arch, engine),
+                processors: processors(self.runner, arch, engine),
                 jobs: kind.jobs(flavour),
                 arguments: &arguments,
                 limit: kind.limit(),

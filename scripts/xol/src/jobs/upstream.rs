@@ -117,7 +117,7 @@ fn run(
             kernel: &runner.paths.image(arch, flavour),
             initramfs: image,
             engine,
-            processors: processors(arch, engine),
+            processors: processors(runner, arch, engine),
             jobs: &JOBS,
             arguments: &arguments,
             limit: LIMIT,
