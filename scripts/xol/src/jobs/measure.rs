@@ -160,14 +160,11 @@ pub struct Plugin<'a> {
     pub folder: &'a Path,
 }
 
-/// The most processors of a guest for riscv64. Each `fence.i` waits until the host has run all of
-/// them.
-const MOST_ON_RISCV64: usize = 4;
-
-fn on(arch: Arch, trials: &[Trial]) -> impl Iterator<Item = &Trial> {
+fn on<'a>(runner: &Runner, arch: Arch, trials: &'a [Trial]) -> impl Iterator<Item = &'a Trial> {
     let most = match arch {
-        Arch::Riscv64 => MOST_ON_RISCV64,
-        _ => usize::MAX,
+        // Each `fence.i` waits until the host has run all processors of the guest.
+        Arch::Riscv64 => processors(runner),
+        Arch::X86_64 | Arch::Arm64 => usize::MAX,
     };
     trials.iter().filter(move |of| {
         of.flavour.is_on(arch) && of.processors.is_none_or(|processors| processors <= most)
@@ -177,7 +174,7 @@ fn on(arch: Arch, trials: &[Trial]) -> impl Iterator<Item = &Trial> {
 /// Announces the stages of [`run`].
 pub fn plan(runner: &Runner, guests: &[(Arch, Guest)], trials: &[Trial]) {
     for &(arch, _) in guests {
-        runner.plan(on(arch, trials).map(|trial| trial.stage_name(arch)));
+        runner.plan(on(runner, arch, trials).map(|trial| trial.stage_name(arch)));
     }
 }
 
@@ -197,7 +194,7 @@ pub fn run(
             engine: engine.name().to_owned(),
             processors: processors(runner),
         });
-        for trial in on(arch, trials) {
+        for trial in on(runner, arch, trials) {
             let samples = trial.run(runner, guest, engine, plugin)?;
             measured.samples.extend(samples);
         }
