@@ -398,7 +398,7 @@ static void attack_area(uint64_t *state)
 
 		madvise(start, size, advices[draw(state, ARRAY_SIZE(advices))]);
 #ifndef __riscv
-		/* Any page can be read, unless the processor knows pages that can only be executed. */
+		/* Any page can be read, unless a page can be for execution alone. */
 		(void)*(volatile char *)(start + draw(state, size));
 #endif
 	}
