@@ -19,39 +19,30 @@
 /* All processors are done; the number is that of the processors that took part. */
 #define MARK_FINISH	5
 
+/* The number, an instruction without an effect that holds it, and the first argument */
 #if defined(__x86_64__)
 /* "MEM" */
 #define MARK_MAGIC	0x4d454d00
-
-#define mark(operation, value) do {					\
-	uint64_t number = (value);					\
-									\
-	asm volatile("nopl %c0(%%rax)"					\
-		     :: "i" (MARK_MAGIC | (operation)), "D" (number)	\
-		     : "memory");					\
-} while (0)
+#define MARK_INSN	"nopl %c0(%%rax)"
+#define MARK_ARGUMENT	"rdi"
 #elif defined(__aarch64__)
 /* "M" */
 #define MARK_MAGIC	0x4d00
-
-#define mark(operation, value) do {					\
-	register uint64_t number asm("x0") = (value);			\
-									\
-	asm volatile("movz xzr, %0"					\
-		     :: "i" (MARK_MAGIC | (operation)), "r" (number)	\
-		     : "memory");					\
-} while (0)
+#define MARK_INSN	"movz xzr, %0"
+#define MARK_ARGUMENT	"x0"
 #elif defined(__riscv)
 /* "M" */
 #define MARK_MAGIC	0x4d00
+#define MARK_INSN	"lui zero, %0"
+#define MARK_ARGUMENT	"a0"
+#endif
 
 #define mark(operation, value) do {					\
-	register uint64_t number asm("a0") = (value);			\
+	register uint64_t number asm(MARK_ARGUMENT) = (value);		\
 									\
-	asm volatile("lui zero, %0"					\
+	asm volatile(MARK_INSN						\
 		     :: "i" (MARK_MAGIC | (operation)), "r" (number)	\
 		     : "memory");					\
 } while (0)
-#endif
 
 #endif /* QEMU_CONTENTION_MARKS_H */

@@ -118,12 +118,7 @@ static unsigned int call_in(const char *text)
 
 	for (unsigned int i = 0; i < CALLS * FUNCTIONS; i++) {
 		unsigned int number = i % FUNCTIONS;
-		const char *function = text + number * MANY_FUNCTION_SIZE;
-#if defined(__aarch64__) || defined(__riscv)
-		wrong += ((unsigned int (*)(const uint32_t *))function)(many_words) != number;
-#else
-		wrong += ((unsigned int (*)(void))function)() != number;
-#endif
+		wrong += call_many_at(text + number * MANY_FUNCTION_SIZE, number) != number;
 	}
 	return wrong;
 }

@@ -3,11 +3,6 @@
 #include "mixed.h"
 #include "probed.S"
 
-#ifdef __riscv
-	/* Before the first alignment, which the linker would redo after all others */
-	.option	norelax
-#endif
-
 	.macro	site text:vararg
 	probed	mixed_sites, \text
 	.endm
@@ -15,6 +10,16 @@
 	.macro	called text:vararg
 	probed	called_sites, \text
 	.endm
+
+#if defined(__aarch64__) || defined(__riscv)
+	/* Vector or floating-point registers that hold the argument */
+	.macro	for_kept_vectors do:req
+	.irp	number, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, \
+		17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	\do	\number
+	.endr
+	.endm
+#endif
 
 	.text
 	.balign	64
@@ -132,13 +137,6 @@ mixed_start:
 	.endr
 	.endm
 
-	.macro	for_kept_vectors do:req
-	.irp	number, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, \
-		17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
-	\do	\number
-	.endr
-	.endm
-
 	.macro	keep number:req
 	add	x\number, x0, \number
 	.endm
@@ -252,13 +250,6 @@ mixed_start:
 	.macro	for_kept_registers do:req
 	.irp	number, 5, 6, 7, 8, 9, 15, 16, 17, \
 		18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
-	\do	\number
-	.endr
-	.endm
-
-	.macro	for_kept_vectors do:req
-	.irp	number, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, \
-		17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
 	\do	\number
 	.endr
 	.endm

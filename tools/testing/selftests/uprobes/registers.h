@@ -67,26 +67,10 @@ static inline uintptr_t *context_sp(ucontext_t *context)
 	return (uintptr_t *)&context->uc_mcontext.sp;
 }
 
-static inline uintptr_t *context_popped(ucontext_t *context)
-{
-	return context_argument(context);
-}
-
 /* The address of the fault that a signal reports, as its frame has it */
 static inline uintptr_t context_fault_address(ucontext_t *context)
 {
 	return context->uc_mcontext.fault_address;
-}
-
-/* No register of user space tells. */
-static inline bool context_steps(ucontext_t *context)
-{
-	return false;
-}
-
-static inline uintptr_t regs_ip(const struct user_regs_struct *regs)
-{
-	return regs->pc;
 }
 #elif defined(__riscv)
 static inline uintptr_t *context_ip(ucontext_t *context)
@@ -103,7 +87,9 @@ static inline uintptr_t *context_sp(ucontext_t *context)
 {
 	return (uintptr_t *)&context->uc_mcontext.__gregs[REG_SP];
 }
+#endif
 
+#if defined(__aarch64__) || defined(__riscv)
 static inline uintptr_t *context_popped(ucontext_t *context)
 {
 	return context_argument(context);

@@ -13,11 +13,6 @@
 	probed	restartable_sites, \text
 	.endm
 
-#ifdef __riscv
-	/* Before the first alignment, which the linker would redo after all others */
-	.option	norelax
-#endif
-
 	.text
 	/* At the start of a page of any size, as in functions.S */
 	.balign	65536
@@ -166,16 +161,6 @@ restartable_abort:
 	mov	w0, 0
 	ret
 
-	.globl	many_words
-	.section .rodata
-	.balign	4
-many_words:
-	.set	number, 0
-	.rept	MANY_FUNCTIONS
-	.word	number ^ number << 16
-	.set	number, number + 1
-	.endr
-
 #elif defined(__riscv)
 
 	.option	norvc
@@ -245,7 +230,9 @@ restartable_end:
 restartable_abort:
 	li	a0, 0
 	ret
+#endif
 
+#if defined(__aarch64__) || defined(__riscv)
 	.globl	many_words
 	.section .rodata
 	.balign	4

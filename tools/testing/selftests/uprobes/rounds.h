@@ -74,15 +74,21 @@ static inline const void *many_function(unsigned int number)
 	return many_functions + number * MANY_FUNCTION_SIZE;
 }
 
-static inline unsigned int call_many_function(unsigned int number)
+/* @function: function @number, or a copy of it */
+static inline unsigned int call_many_at(const void *function, unsigned int number)
 {
 #if defined(__aarch64__) || defined(__riscv)
 	const uint32_t *words = many_words + number - number % MANY_WORDS_IN_REACH;
 
-	return ((unsigned int (*)(const uint32_t *))many_function(number))(words);
+	return ((unsigned int (*)(const uint32_t *))function)(words);
 #else
-	return ((unsigned int (*)(void))many_function(number))();
+	return ((unsigned int (*)(void))function)();
 #endif
+}
+
+static inline unsigned int call_many_function(unsigned int number)
+{
+	return call_many_at(many_function(number), number);
 }
 
 struct rseq;

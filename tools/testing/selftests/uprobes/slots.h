@@ -29,9 +29,9 @@ bool boost_counts(unsigned long *boosted, unsigned long *unboosted);
 bool xol_tells(void);
 
 /*
- * What debuggers need to single-step, or NULL. Upstream's kernel may warn of each single
- * step of a process that has hit a probe on arm64. It cannot be told from one with slots
- * in C that was fixed.
+ * Returns a text about the reason for which debuggers cannot be tested with single steps,
+ * or NULL. On arm64, upstream's kernel may warn of each single step of a process that has
+ * hit a probe. The test cannot distinguish it from a fixed kernel with slots in C.
  */
 static inline const char *steps_lack(void)
 {
