@@ -202,7 +202,8 @@ pub fn run(
     Ok(measured)
 }
 
-fn processors(runner: &Runner) -> usize {
+/// As many as the host has, and two at least.
+pub fn processors(runner: &Runner) -> usize {
     runner.jobs.max(2)
 }
 

@@ -11,6 +11,7 @@ use anyhow::Result;
 use crate::arch::Arch;
 use crate::flavour::Flavour;
 use crate::guest::Guest;
+use crate::jobs::measure;
 use crate::qemu::{self, Boot};
 use crate::stage::Runner;
 
@@ -40,7 +41,7 @@ pub fn shell(
             Some(_) => &guest.base,
         },
         engine,
-        processors: runner.jobs.max(2),
+        processors: measure::processors(runner),
         jobs: &[],
         arguments: &arguments,
         limit: LIMIT,

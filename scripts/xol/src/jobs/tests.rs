@@ -10,6 +10,7 @@ use anyhow::Result;
 use crate::arch::Arch;
 use crate::flavour::{Flavour, Tree};
 use crate::guest::Guest;
+use crate::jobs::measure;
 use crate::qemu::{self, Boot, Engine, Outcome};
 use crate::report::metric::{costs, first_hits};
 use crate::report::requirements::{EMULATED, one_exception};
@@ -41,8 +42,8 @@ const OFF_COST: f64 = 1.01;
 /// most: the series fixes that. A branch with a link sets BTYPE as well.
 const FIXED: [(&str, f64); 2] = [("ret", 5.0), ("blr", 20.0)];
 
-/// What helpers of C cost that are called from Rust, at most. Only kernels of x86-64 and arm64
-/// can have them inline (`CONFIG_RUST_INLINE_HELPERS`).
+/// The instructions that a hit takes more, at most, because Rust calls helpers in C. Only kernels
+/// of x86-64 and arm64 can have these helpers inline (`CONFIG_RUST_INLINE_HELPERS`).
 const HELPERS_CALLED: f64 = 6.0;
 
 /// More processors than a small host has, so that threads meet in more ways.
@@ -56,7 +57,7 @@ pub fn processors(runner: &Runner, arch: Arch, engine: Engine) -> usize {
         // each step.
         (Engine::TcgInTurns, Arch::Riscv64) => 1,
         // A `fence.i` waits until the host has run each of them.
-        (Engine::Tcg, Arch::Riscv64) => runner.jobs.clamp(2, PROCESSORS),
+        (Engine::Tcg, Arch::Riscv64) => measure::processors(runner).min(PROCESSORS),
         _ => PROCESSORS,
     }
 }
@@ -465,7 +466,7 @@ fn worth_saying(verdict: Verdict) -> Option<&'static str> {
     }
 }
 
-/// What an instruction may cost more than in C, for a reason that is no fault of slots.
+/// Returns how many instructions a hit may take more than in C, for a reason other than slots.
 fn allowance(arch: Arch, instruction: &str) -> f64 {
     match arch {
         Arch::X86_64 => 0.0,

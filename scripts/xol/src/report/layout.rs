@@ -113,9 +113,9 @@ pub const TABLES: &[Layout] = &[
         title: "Memory that processors share",
         note: "Once warm, per hit: what uprobes do with 64-byte lines that several processors use \
                and one writes, the bytes that they write to slots, and how often they have \
-               instruction caches see what was written, which interrupts all processors on \
-               riscv64. A line counts from 0.01 accesses per hit on. A plugin of QEMU TCG sees the accesses, so that the host's \
-               scheduling does not matter. Less is better.",
+               instruction caches see the written bytes, which interrupts all processors on \
+               riscv64. A line counts from 0.01 accesses per hit on. A plugin of QEMU TCG sees \
+               the accesses, so that the host's scheduling does not matter. Less is better.",
         rows: &["processors", "probes"],
         kernel_rows: Some(&[]),
         only: &[],
