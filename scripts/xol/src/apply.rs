@@ -68,6 +68,22 @@ impl Patch {
         }
     }
 
+    /// The patch without its changes of files that `wanted` does not accept.
+    pub fn only(&self, wanted: impl Fn(&Path) -> bool) -> Self {
+        let start = "\ndiff --git ";
+        let mut sections = self.text.split(start);
+        let mut text = sections.next().unwrap_or_default().to_owned();
+        for section in sections {
+            let files = Self::new("", section.to_owned()).files;
+            if files.iter().all(|file| wanted(file)) {
+                text += start;
+                text += section;
+            }
+        }
+        // A section's last line ends where the next one starts.
+        Self::new(&self.name, text + "\n")
+    }
+
     /// Applies the patch without fuzz. An error names file and hunk; the tree is then
     /// patched in part.
     pub fn apply(&self, tree: &Path, reverse: bool) -> Result<()> {
@@ -149,6 +165,18 @@ impl Feature {
         })
     }
 
+    /// The patches without what they change in new files, which the overlay has in their
+    /// last version.
+    fn patches_of_old_files(&self) -> impl DoubleEndedIterator<Item = Patch> {
+        self.patches
+            .iter()
+            .map(|patch| patch.only(|path| !self.is_new(path)))
+    }
+
+    pub fn is_new(&self, path: &Path) -> bool {
+        self.overlay.iter().any(|(_, new)| new == path)
+    }
+
     /// Every path of the kernel tree that is added or changed.
     pub fn paths(&self) -> BTreeSet<PathBuf> {
         let new = self.overlay.iter().map(|(_, path)| path);
@@ -180,7 +208,7 @@ impl Feature {
             }
         }
         let staging = self.copy_patched_files(tree)?;
-        let mut reversed = self.patches.iter().rev();
+        let mut reversed = self.patches_of_old_files().rev();
         Ok(reversed.all(|patch| patch.apply(staging.path(), true).is_ok()))
     }
 
@@ -196,7 +224,7 @@ impl Feature {
             }
         }
         let staging = self.copy_patched_files(pristine)?;
-        for patch in &self.patches {
+        for patch in self.patches_of_old_files() {
             patch.apply(staging.path(), false)?;
         }
         for (file, path) in &self.overlay {
@@ -332,6 +360,22 @@ mod tests {
         let read = |path: &str| fs::read_to_string(tree.path().join(path)).unwrap();
         assert_eq!(read("d/old"), "one\n2\nthree\n");
         assert_eq!(read("kernel/new"), "new\n");
+        assert!(feature.is_in(tree.path()).unwrap());
+    }
+
+    /// Checks that a new file has its last version in the checkout.
+    #[test]
+    fn changes_of_new_files_are_not_applied_again() {
+        let (checkout, tree) = example();
+        let grows = "diff --git a/kernel/new b/kernel/new\n--- a/kernel/new\n+++ b/kernel/new\n\
+            @@ -0,0 +1 @@\n+new\n";
+        let patch = checkout.path().join("patches/0001-x.patch");
+        fs::write(patch, PATCH.to_owned() + grows).unwrap();
+        apply(&checkout, &tree).unwrap();
+        let read = |path: &str| fs::read_to_string(tree.path().join(path)).unwrap();
+        assert_eq!(read("kernel/new"), "new\n");
+        assert_eq!(read("d/old"), "one\n2\nthree\n");
+        let feature = Feature::read(checkout.path(), "7.3").unwrap();
         assert!(feature.is_in(tree.path()).unwrap());
     }
 

@@ -83,18 +83,16 @@ impl Trees<'_> {
             if now == fs::read(repository.path().join(path)).ok() {
                 continue;
             }
-            let new = |commit: &Commit<'_>| commit.files.iter().any(|(_, file)| file == path);
-            let at = match commits.iter().position(new) {
-                Some(_) if now.is_none() => bail!(
-                    "{} was removed; remove it from the checkout and from patches/series",
-                    path.display()
-                ),
-                Some(at) => {
-                    written.push(path.clone());
-                    at
+            if feature.is_new(path) {
+                if now.is_none() {
+                    let path = path.display();
+                    bail!(
+                        "{path} was removed; remove it from the checkout and from patches/series"
+                    );
                 }
-                None => target(&commits, path, patch)?,
-            };
+                written.push(path.clone());
+            }
+            let at = target(&commits, path, patch)?;
             edits.entry(at).or_default().push(path);
         }
         let hashes = repository.series()?;
@@ -185,11 +183,15 @@ impl Trees<'_> {
     }
 }
 
-/// The commit that an edit of this patched file goes into.
+/// The commit that an edit of this file goes into: of those that change it the named one,
+/// or the last one. A new file that no patch changes has one commit.
 fn target(commits: &[Commit<'_>], path: &Path, patch: Option<&str>) -> Result<usize> {
-    let Some(wanted) = patch else {
-        let changes = |commit: &Commit<'_>| commit.patch.files.contains(path);
-        return commits.iter().rposition(changes).with_context(|| {
+    let adds = |commit: &Commit<'_>| commit.files.iter().any(|(_, file)| file == path);
+    let changes = |commit: &Commit<'_>| commit.patch.files.contains(path);
+    let changed = commits.iter().rposition(changes);
+    let added = commits.iter().position(adds);
+    let Some(wanted) = patch.filter(|_| changed.is_some() || added.is_none()) else {
+        return changed.or(added).with_context(|| {
             let path = path.display();
             format!("no patch changes {path}; name the patch that is to: PATCH=0006")
         });
@@ -243,7 +245,10 @@ mod tests {
             );
             this.write("checkout/kernel/new", "new\n");
             let hunk = |line, [from, to]: [&str; 2]| {
-                format!("--- a/k/old\n+++ b/k/old\n@@ -{line} +{line} @@\n-{from}\n+{to}\n")
+                format!(
+                    "diff --git a/k/old b/k/old\n--- a/k/old\n+++ b/k/old\n\
+                     @@ -{line} +{line} @@\n-{from}\n+{to}\n"
+                )
             };
             let patch = |subject: &str, diff| format!("Subject: {subject}\n\nWhy.\n\n---\n{diff}");
             let a = patch("a", hunk(2, ["2", "two"]));
@@ -340,6 +345,34 @@ mod tests {
         assert!(first.contains("-2\n+zwei\n+zwei\n"), "{first}");
         assert!(second.contains("@@ -9,5 +9,5 @@"), "{second}");
         assert!(!second.contains("+zwei"), "{second}");
+    }
+
+    /// Checks that a patch may change a new file, and then takes the file's edits.
+    #[test]
+    fn new_files_grow() {
+        let example = Example::new();
+        example.refresh(None).unwrap();
+        let [_, second] = example.patches();
+        let grows = "diff --git a/kernel/new b/kernel/new\n--- a/kernel/new\n+++ b/kernel/new\n\
+                     @@ -1 +1,2 @@\n new\n+more\n";
+        example.write("checkout/patches/0002-b.patch", &(second + grows));
+        example.write(
+            "checkout/patches/series",
+            "[1]\n0001-a.patch\n\tkernel/new\n0002-b.patch\n",
+        );
+        for tree in ["checkout", "tree"] {
+            example.write(&format!("{tree}/kernel/new"), "new\nmore\n");
+        }
+        let written = example.refresh(None).unwrap();
+        assert_eq!(written, ["patches/0002-b.patch"]);
+        example.edit("kernel/new", "more", "most");
+        let written = example.refresh(None).unwrap();
+        assert_eq!(written, ["kernel/new", "patches/0002-b.patch"]);
+        assert!(example.patches()[1].contains(" new\n+most\n"));
+        example.edit("kernel/new", "new", "first\nnew");
+        let written = example.refresh(Some("0001")).unwrap();
+        assert_eq!(written, ["kernel/new", "patches/0002-b.patch"]);
+        assert!(example.patches()[1].contains(" first\n new\n+most\n"));
     }
 
     /// Checks that a conflict is reported with the file, and writes nothing.

@@ -12,7 +12,7 @@ use anyhow::Result;
 use tempfile::TempDir;
 
 use crate::apply::{install, update};
-use crate::series::Commit;
+use crate::series::{self, Commit};
 use crate::stage::Progress;
 
 const LIMIT: Duration = Duration::from_secs(5 * 60);
@@ -90,10 +90,11 @@ impl<'a> Repository<'a> {
 
     /// Makes the commits of the series. The checkout's history says who wrote them.
     pub fn commit_series(&self, commits: &[Commit<'_>], checkout: &Path) -> Result<()> {
+        let first = series::new_files(commits, commits)?;
         for commit in commits {
             commit.patch.apply(self.path(), false)?;
-            for (from, path) in &commit.files {
-                install(from, &self.path().join(path))?;
+            for (_, path) in &commit.files {
+                install(&first.path().join(path), &self.path().join(path))?;
             }
             let patch = Path::new("patches").join(&commit.patch.name);
             self.commit(&commit.message()?, |git| author(checkout, &patch, git))?;

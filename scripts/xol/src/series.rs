@@ -4,9 +4,10 @@
 //!
 //! `patches/series` lists the commits: a patch at the start of a line, then, indented,
 //! the new files that come with it; a directory stands for all that is in it. `#` starts
-//! a comment. A patch that changes no existing file has a message only. `[NAME]` begins a
-//! part, which is sent as a series of its own, with the cover letter
-//! `patches/covers/NAME.txt`.
+//! a comment. A patch that changes no existing file has a message only. Later patches may
+//! change a new file: the checkout has its last version, and the series starts with the
+//! version without these changes. `[NAME]` begins a part, which is sent as a series of its
+//! own, with the cover letter `patches/covers/NAME.txt`.
 
 pub mod check;
 
@@ -17,8 +18,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use tempfile::TempDir;
 
-use crate::apply::{self, Feature, Patch, update};
+use crate::apply::{self, Feature, Patch, install, update};
 use crate::repository::{BASE, Repository};
 use crate::source::{self, Pristine};
 use crate::stage::{Fingerprint, Progress, Runner, files_below, read_text};
@@ -67,6 +69,20 @@ impl Commit<'_> {
         let mut lines = apply::message(&self.patch.text).lines();
         lines.any(|line| line.starts_with("Fixes: "))
     }
+}
+
+/// A directory with the new files of `commits`, as they are before the patches of `later`
+/// commits change them.
+pub fn new_files(commits: &[Commit<'_>], later: &[Commit<'_>]) -> Result<TempDir> {
+    let folder = tempfile::tempdir()?;
+    for (file, path) in commits.iter().flat_map(|commit| &commit.files) {
+        install(file, &folder.path().join(path))?;
+    }
+    for commit in later.iter().rev() {
+        let changes = commit.patch.only(|path| folder.path().join(path).exists());
+        changes.apply(folder.path(), true)?;
+    }
+    Ok(folder)
 }
 
 /// The commits of the checkout.

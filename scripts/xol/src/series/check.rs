@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{Commit, commits_of};
+use super::{Commit, commits_of, new_files};
 use crate::apply::Feature;
 use crate::arch::Arch;
 use crate::flavour::Flavour;
@@ -54,15 +54,17 @@ fn check(runner: &Runner, archs: &[Arch]) -> Result<usize> {
     let commits = commits_of(checkout, &feature)?;
     let mut states = Vec::new();
     for at in 0..commits.len() {
-        let feature = up_to(&commits[..=at]);
+        let (until, later) = commits.split_at(at + 1);
+        let new_files = new_files(until, later)?;
+        let feature = feature_of(until, new_files.path());
         let files = feature.stage(&pristine.path)?;
-        states.push((&commits[at].patch.name, feature, files));
+        states.push((&commits[at].patch.name, feature, files, new_files));
     }
     let start = kernel::toolchain(runner)?.text(&pristine.identity);
     let mut trials = Vec::new();
     for (&arch, on) in archs.iter().flat_map(|arch| [(arch, false), (arch, true)]) {
         let mut alike = Vec::new();
-        for (name, feature, files) in &states {
+        for (name, feature, files, _) in &states {
             if !on || feature.paths().contains(Path::new(KCONFIG)) {
                 let mut trial = Trial {
                     name,
@@ -91,10 +93,11 @@ fn check(runner: &Runner, archs: &[Arch]) -> Result<usize> {
 }
 
 /// The feature as these commits leave it.
-fn up_to(commits: &[Commit<'_>]) -> Feature {
-    let files = commits.iter().flat_map(|commit| &commit.files);
+fn feature_of(commits: &[Commit<'_>], new_files: &Path) -> Feature {
+    let paths = commits.iter().flat_map(|commit| &commit.files);
+    let overlay = paths.map(|(_, path)| (new_files.join(path), path.clone()));
     Feature {
-        overlay: files.map(|&file| file.clone()).collect(),
+        overlay: overlay.collect(),
         patches: commits.iter().map(|commit| commit.patch.clone()).collect(),
         mutation: Vec::new(),
     }
