@@ -224,9 +224,9 @@ struct boost_look {
 };
 
 enum boost_seen {
-	SEEN_IP,
-	SEEN_OUTSIDE,	/* the task has left the process for good */
-	SEEN_RUNNING,	/* the task runs on a CPU, which must be interrupted */
+	BOOST_SEEN_IP,
+	BOOST_SEEN_OUTSIDE,	/* the task has left the process for good */
+	BOOST_SEEN_RUNNING,	/* the task runs on a CPU, which must be interrupted */
 };
 
 /* The task does not wake up, stop running or lose its stack during the call. */
@@ -235,13 +235,13 @@ static int boost_look_fixed(struct task_struct *t, void *arg)
 	struct boost_look *look = arg;
 
 	if (READ_ONCE(t->mm) != look->mm)
-		return SEEN_OUTSIDE;
+		return BOOST_SEEN_OUTSIDE;
 	if (task_curr(t)) {
 		look->cpu = task_cpu(t);
-		return SEEN_RUNNING;
+		return BOOST_SEEN_RUNNING;
 	}
 	look->ip = instruction_pointer(task_pt_regs(t));
-	return SEEN_IP;
+	return BOOST_SEEN_IP;
 }
 
 static void boost_look_current(void *arg)
@@ -263,14 +263,14 @@ static int boost_look_at(struct boost_look *look, struct task_struct *t)
 	for (int i = 0; i < BOOST_TRIES; i++) {
 		int seen = task_call_func(t, boost_look_fixed, look);
 
-		if (seen != SEEN_RUNNING)
+		if (seen != BOOST_SEEN_RUNNING)
 			return seen;
 		look->task = t;
 		smp_call_function_single(look->cpu, boost_look_current, look, true);
 		if (!look->task)
-			return SEEN_IP;
+			return BOOST_SEEN_IP;
 	}
-	return SEEN_RUNNING;
+	return BOOST_SEEN_RUNNING;
 }
 
 /* A walk over the tasks of a process, which remembers the tasks that were running */
@@ -297,11 +297,11 @@ static void boost_walk_threads(struct boost_walk *walk, struct task_struct *p)
 		if (mm != walk->look.mm)
 			return;
 		seen = task_call_func(t, boost_look_fixed, &walk->look);
-		if (seen == SEEN_IP)
+		if (seen == BOOST_SEEN_IP)
 			walk->visit(walk->data, walk->look.ip);
-		else if (seen == SEEN_RUNNING && walk->number < walk->room)
+		else if (seen == BOOST_SEEN_RUNNING && walk->number < walk->room)
 			walk->running[walk->number++] = get_task_struct(t);
-		else if (seen == SEEN_RUNNING)
+		else if (seen == BOOST_SEEN_RUNNING)
 			walk->all = false;
 	}
 }
@@ -373,9 +373,9 @@ bool uprobe_boost_visit_ips(struct mm_struct *mm,
 	for (unsigned int i = 0; i < walk.number; i++) {
 		int seen = boost_look_at(&walk.look, walk.running[i]);
 
-		if (seen == SEEN_IP)
+		if (seen == BOOST_SEEN_IP)
 			visit(data, walk.look.ip);
-		else if (seen == SEEN_RUNNING)
+		else if (seen == BOOST_SEEN_RUNNING)
 			walk.all = false;
 		put_task_struct(walk.running[i]);
 	}

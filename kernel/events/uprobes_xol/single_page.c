@@ -13,13 +13,13 @@
 
 #include "../uprobes_xol.h"
 
-#define SLOTS	(PAGE_SIZE / UPROBE_XOL_SLOT_BYTES)
+#define SINGLE_PAGE_SLOTS	(PAGE_SIZE / UPROBE_XOL_SLOT_BYTES)
 
 struct single_page {
 	struct xol_area		xol;
 	struct page		*page;
 	wait_queue_head_t	wq;	/* of tasks that found all slots taken */
-	DECLARE_BITMAP(taken, SLOTS);
+	DECLARE_BITMAP(taken, SINGLE_PAGE_SLOTS);
 };
 
 static struct single_page *single_page_of(struct xol_area *area)
@@ -88,8 +88,8 @@ static unsigned long single_page_take(struct single_page *slots, struct uprobe_t
 	unsigned long slot, vaddr;
 
 	do {
-		slot = find_first_zero_bit(slots->taken, SLOTS);
-		if (slot >= SLOTS)
+		slot = find_first_zero_bit(slots->taken, SINGLE_PAGE_SLOTS);
+		if (slot >= SINGLE_PAGE_SLOTS)
 			return 0;
 	} while (test_and_set_bit(slot, slots->taken));
 

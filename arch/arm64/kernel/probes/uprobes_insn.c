@@ -125,7 +125,7 @@ enum uprobe_insn_class uprobe_insn_class(u32 insn)
  * With MTE, the step's load is checked against tag 0, which the load of a literal is not.
  * This makes a difference only if the text itself is mapped with PROT_MTE.
  */
-static enum probe_insn decode_literal(struct arch_uprobe *auprobe, u32 insn)
+static enum probe_insn uprobe_insn_literal(struct arch_uprobe *auprobe, u32 insn)
 {
 	enum aarch64_insn_register reg =
 		aarch64_insn_decode_register(AARCH64_INSN_REGTYPE_RT, insn);
@@ -166,7 +166,7 @@ enum probe_insn arm_uprobe_decode_insn(struct arch_uprobe *auprobe)
 	case UPROBE_INSN_RETURN:
 		return INSN_GOOD;
 	case UPROBE_INSN_LITERAL:
-		return decode_literal(auprobe, insn);
+		return uprobe_insn_literal(auprobe, insn);
 	default:
 		return INSN_REJECTED;
 	}
