@@ -7,8 +7,9 @@
 //! universal family (multiply-shift). Any two different instructions collide with a probability of
 //! about 1 / [`BUCKETS`].
 //!
-//! Such a function is linear. With an unlucky key, instructions whose bytes are consecutive numbers
-//! would all get into a few chains. A multiplication by a constant at the end scatters them.
+//! Such a function is linear. With unlucky factors, instructions whose bytes are consecutive
+//! numbers would all get into a few chains. A multiplication by a constant at the end scatters
+//! them.
 
 use super::{
     ffi,
