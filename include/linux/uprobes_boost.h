@@ -51,9 +51,13 @@ static inline void uprobe_boost_fault(void)
 }
 
 /*
- * An architecture provides these functions, besides the constants and inline functions
- * of its asm/uprobes_boost.h. A task in a boosted slot is at the slot's start, or directly
- * after the instruction, at the jump to the program's next instruction.
+ * An architecture provides these functions. Its asm/uprobes_boost.h has the constants
+ * UPROBE_BOOST_GRANULE, the bytes of a granule, and UPROBE_BOOST_REACH, the bytes that
+ * a jump reaches in each direction. It also has arch_uprobe_boost_fill(), which fills
+ * memory with breakpoints, and arch_uprobe_may_boost(), which returns whether the
+ * current task, which has hit a probe, may execute its instruction in a boosted slot.
+ * A task in a boosted slot is at the slot's start, or directly after the instruction,
+ * at the jump to the program's next instruction.
  *
  * arch_uprobe_boost() returns 0 if @auprobe cannot be boosted. Otherwise it returns the
  * length of the instruction and the flags above.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Checks that instructions which fell into one bucket of the hash that slots in Rust
- * once had are executed and counted exactly, when there are more of them than slots.
- * That hash had no random key: a process could choose such instructions.
+ * Checks that instructions which a hash without a random key would put into one bucket
+ * are executed and counted exactly, when there are more of them than slots. A process
+ * could choose such instructions.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 #include "slots.h"
 #include "threads.h"
 
-/* Of that hash: the factor and the number of buckets */
+/* Of such a hash: the factor and the number of buckets */
 #define FACTOR		0x9e3779b97f4a7c15UL
 #define BUCKETS		512
 #define BUCKET		7
@@ -29,7 +29,7 @@
 /* mov $value, %eax; ret */
 static const uint8_t function_code[] = { 0xb8, 0, 0, 0, 0, 0xc3 };
 
-static unsigned int old_bucket(uint32_t value)
+static unsigned int bucket_of(uint32_t value)
 {
 	uint8_t bytes[16] = { function_code[0] };
 	uint64_t words[2], hash = 0;
@@ -71,7 +71,7 @@ FIXTURE_SETUP(collisions)
 	text = calloc(1, size);
 	ASSERT_TRUE(values && offsets && text);
 	for (unsigned int i = 0; i < self->number; i++, value++) {
-		while (old_bucket(value) != BUCKET)
+		while (bucket_of(value) != BUCKET)
 			value++;
 		values[i] = value;
 		offsets[i] = i * FUNCTION_SIZE;
