@@ -72,6 +72,7 @@ fn check(runner: &Runner, archs: &[Arch]) -> Result<usize> {
                     arch,
                     on,
                     inputs: start.clone(),
+                    configuration: Fingerprint::new("configuration"),
                 };
                 trial.add_inputs(runner, files.path())?;
                 alike.push(trial);
@@ -86,8 +87,9 @@ fn check(runner: &Runner, archs: &[Arch]) -> Result<usize> {
         trials.extend(alike);
     }
     runner.plan(trials.iter().map(Trial::stage));
+    let mut configured = None;
     for trial in &trials {
-        trial.run(runner, &pristine)?;
+        trial.run(runner, &pristine, &mut configured)?;
     }
     Ok(commits.len())
 }
@@ -127,6 +129,8 @@ struct Trial<'a> {
     arch: Arch,
     on: bool,
     inputs: Fingerprint,
+    /// The part of the inputs that decides about `.config`.
+    configuration: Fingerprint,
 }
 
 impl Trial<'_> {
@@ -150,14 +154,21 @@ impl Trial<'_> {
     /// Adds what the kernel is made from; `tree` has the added and changed files.
     fn add_inputs(&mut self, runner: &Runner, tree: &Path) -> Result<()> {
         let mut inputs = self.inputs.clone();
+        let mut configuration = self.configuration.clone();
         for fragment in &self.fragments(runner) {
             inputs = inputs.file(fragment)?;
+            configuration = configuration.file(fragment)?;
         }
         for path in self.compiled() {
             let contents = fs::read(tree.join(&path))?;
-            inputs = inputs.text(&path.to_string_lossy()).bytes(&contents);
+            let name = path.to_string_lossy();
+            inputs = inputs.text(&name).bytes(&contents);
+            if name.contains("Kconfig") {
+                configuration = configuration.text(&name).bytes(&contents);
+            }
         }
         self.inputs = inputs;
+        self.configuration = configuration.text(self.arch.name());
         Ok(())
     }
 
@@ -166,13 +177,24 @@ impl Trial<'_> {
         paths.filter(|path| is_compiled(path, self.arch)).collect()
     }
 
-    fn run(&self, runner: &Runner, pristine: &Pristine) -> Result<()> {
+    /// Builds the commit, unless that was done. `configured` is what the build directory was
+    /// configured for: Kconfig takes as long as compiling a few files.
+    fn run(
+        &self,
+        runner: &Runner,
+        pristine: &Pristine,
+        configured: &mut Option<String>,
+    ) -> Result<()> {
         let stage = self.stage();
         runner
             .stage(&stage, &self.inputs, &[], |progress| {
                 let source = source::prepare_with(runner, pristine, self.feature)?;
                 let make = Make::new(runner, &source, self.arch, Flavour::Commit);
-                make.configure(None, &self.fragments(runner), progress)?;
+                let configuration = Some(self.configuration.hex());
+                if *configured != configuration {
+                    make.configure(None, &self.fragments(runner), progress)?;
+                    *configured = configuration;
+                }
                 self.build(&make, progress)
             })
             .with_context(|| format!("patches/{}", self.name))
