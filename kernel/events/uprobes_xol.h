@@ -89,6 +89,91 @@ unsigned long uprobe_xol_get_slot(struct xol_area *area, struct uprobe_task *uta
 unsigned long uprobe_xol_wait_slot(struct xol_area *area, struct uprobe_task *utask);
 void uprobe_xol_put_slot(struct xol_area *area, struct uprobe_task *utask);
 
+/* The geometry of boosted areas, and of keys. */
+enum {
+	UPROBE_BOOST_AREA_SHIFT	= 18,	/* log2 of an area's size and alignment in bytes */
+	UPROBE_BOOST_AREAS	= 64,	/* the most areas of a process */
+	UPROBE_BOOST_KEY_SHIFT	= 8,	/* of the number in a key; below: arch_uprobe_boost() */
+	UPROBE_BOOST_FIRST_KEY	= 16,	/* smaller numbers are for slots without a probe */
+	UPROBE_BOOST_STEPPED	= 1,	/* in place of an address: the slot is out of reach */
+};
+
+/* The head of a process's boosted slots. Rust has its own data after it. */
+struct uprobe_boosted {
+	u64		filter;	/* bit n: an area at n << UPROBE_BOOST_AREA_SHIFT, modulo 64 bits */
+	struct pid	*tgid;	/* of the process; other processes may share its memory */
+};
+
+/* The meaning of an ip in a boosted slot. */
+struct uprobe_boost_place {
+	unsigned long	vaddr;		/* of the slot */
+	unsigned long	bp_vaddr;	/* of the probed instruction */
+	u8		boost;		/* arch_uprobe_boost() */
+};
+
+/*
+ * Implemented in Rust if CONFIG_UPROBES_XOL_BOOST=y.
+ *
+ * uprobe_boosted_create() creates the boosted slots of the current process.
+ * uprobe_boosted_free() gives them up.
+ *
+ * uprobe_boosted_find() returns the address of the slot of a probe, or 0.
+ * uprobe_boosted_make() also makes a slot; it may sleep and take mmap_lock, but waits
+ * for no hit. If the slot would be out of reach, it records this and returns
+ * UPROBE_BOOST_STEPPED. The task that calls one of the two is an RCU Tasks Trace reader
+ * until the slot is its ip.
+ *
+ * uprobe_boosted_remove() retires the slot of a probe, if there is one. It may sleep.
+ * mmap_lock may be held.
+ *
+ * uprobe_boosted_at() finds the boosted slot that @ip is in. Any context.
+ *
+ * uprobe_boosted_page() returns the page number @index of the area at @vaddr, or NULL
+ * if there is no memory. It may sleep. mmap_lock is held, so that the page is not freed.
+ */
+struct uprobe_boosted *uprobe_boosted_create(void);
+void uprobe_boosted_free(struct uprobe_boosted *boosted);
+unsigned long uprobe_boosted_find(struct uprobe_boosted *boosted, u64 key,
+				  unsigned long bp_vaddr);
+unsigned long uprobe_boosted_make(struct uprobe_boosted *boosted, u64 key,
+				  const struct arch_uprobe *arch, unsigned long bp_vaddr);
+void uprobe_boosted_remove(struct uprobe_boosted *boosted, u64 key,
+			   unsigned long bp_vaddr);
+bool uprobe_boosted_at(struct uprobe_boosted *boosted, unsigned long ip,
+		       struct uprobe_boost_place *place);
+struct page *uprobe_boosted_page(struct uprobe_boosted *boosted, unsigned long vaddr,
+				 unsigned long index);
+
+/*
+ * Implemented in C if CONFIG_UPROBES_XOL_BOOST=y, called from Rust.
+ *
+ * uprobe_boost_fill_page() fills a page of boosted slots with breakpoints.
+ *
+ * uprobe_boost_map_area() maps an area within reach of the text at @bp_vaddr. It calls
+ * @mapped with the area's address before any task can use the area. It takes mmap_lock;
+ * it returns an error if there is no room, or after a fatal signal.
+ *
+ * uprobe_boost_lock_area() calls @locked while no task can map a page of the area at
+ * @vaddr. @locked may unmap pages by uprobe_boost_unmap_page(). It takes mmap_lock.
+ *
+ * uprobe_boost_visit_ips() calls @visit with the ip that each task of @mm has at some
+ * moment during the call. It sleeps, and waits for other CPUs. It returns false if it
+ * could not look at all tasks.
+ *
+ * uprobe_boost_key_at() returns the key of the probe at @bp_vaddr, or 0. mmap_lock is
+ * held.
+ */
+void uprobe_boost_fill_page(struct page *page);
+int uprobe_boost_map_area(unsigned long bp_vaddr,
+			  void (*mapped)(void *data, unsigned long vaddr), void *data);
+void uprobe_boost_lock_area(struct mm_struct *mm, unsigned long vaddr,
+			    void (*locked)(void *data, struct vm_area_struct *vma),
+			    void *data);
+void uprobe_boost_unmap_page(struct vm_area_struct *vma, unsigned long index);
+bool uprobe_boost_visit_ips(struct mm_struct *mm,
+			    void (*visit)(void *data, unsigned long ip), void *data);
+u64 uprobe_boost_key_at(struct mm_struct *mm, unsigned long bp_vaddr);
+
 /*
  * Boosting (uprobes_xol/boost.c): a task executes the instruction in a slot near the
  * program's text. A jump to the program's next instruction follows in the slot, so that
@@ -128,8 +213,6 @@ unsigned long uprobe_boost_make(struct uprobe *uprobe, u64 key, const struct arc
 void uprobe_boost_removed(struct mm_struct *mm, u64 key, unsigned long bp_vaddr);
 void uprobe_free_boosted(struct mm_struct *mm);
 void uprobe_leave_boosted(void);
-unsigned long uprobe_boosted_find(struct uprobe_boosted *boosted, u64 key,
-				  unsigned long bp_vaddr);
 
 static inline bool uprobe_boost(struct uprobe *uprobe, u64 key,
 				const struct arch_uprobe *arch, struct pt_regs *regs)
@@ -191,89 +274,6 @@ static inline bool uprobe_boosted_step_is_lost(const struct uprobe_task *utask,
 	return false;
 }
 #endif
-
-/* The geometry of boosted areas, and of keys. */
-enum {
-	UPROBE_BOOST_AREA_SHIFT	= 18,	/* log2 of an area's size and alignment in bytes */
-	UPROBE_BOOST_AREAS	= 64,	/* the most areas of a process */
-	UPROBE_BOOST_KEY_SHIFT	= 8,	/* of the number in a key; below: arch_uprobe_boost() */
-	UPROBE_BOOST_FIRST_KEY	= 16,	/* smaller numbers are for slots without a probe */
-	UPROBE_BOOST_STEPPED	= 1,	/* in place of an address: the slot is out of reach */
-};
-
-/* The head of a process's boosted slots. Rust has its own data after it. */
-struct uprobe_boosted {
-	u64		filter;	/* bit n: an area at n << UPROBE_BOOST_AREA_SHIFT, modulo 64 bits */
-	struct pid	*tgid;	/* of the process; other processes may share its memory */
-};
-
-/* The meaning of an ip in a boosted slot. */
-struct uprobe_boost_place {
-	unsigned long	vaddr;		/* of the slot */
-	unsigned long	bp_vaddr;	/* of the probed instruction */
-	u8		boost;		/* arch_uprobe_boost() */
-};
-
-/*
- * Implemented in Rust if CONFIG_UPROBES_XOL_BOOST=y.
- *
- * uprobe_boosted_create() creates the boosted slots of the current process.
- * uprobe_boosted_free() gives them up.
- *
- * uprobe_boosted_find() returns the address of the slot of a probe, or 0.
- * uprobe_boosted_make() also makes a slot; it may sleep and take mmap_lock, but waits
- * for no hit. If the slot would be out of reach, it records this and returns
- * UPROBE_BOOST_STEPPED. The task that calls one of the two is an RCU Tasks Trace reader
- * until the slot is its ip.
- *
- * uprobe_boosted_remove() retires the slot of a probe, if there is one. It may sleep.
- * mmap_lock may be held.
- *
- * uprobe_boosted_at() finds the boosted slot that @ip is in. Any context.
- *
- * uprobe_boosted_page() returns the page number @index of the area at @vaddr, or NULL
- * if there is no memory. It may sleep. mmap_lock is held, so that the page is not freed.
- */
-struct uprobe_boosted *uprobe_boosted_create(void);
-void uprobe_boosted_free(struct uprobe_boosted *boosted);
-unsigned long uprobe_boosted_make(struct uprobe_boosted *boosted, u64 key,
-				  const struct arch_uprobe *arch, unsigned long bp_vaddr);
-void uprobe_boosted_remove(struct uprobe_boosted *boosted, u64 key,
-			   unsigned long bp_vaddr);
-bool uprobe_boosted_at(struct uprobe_boosted *boosted, unsigned long ip,
-		       struct uprobe_boost_place *place);
-struct page *uprobe_boosted_page(struct uprobe_boosted *boosted, unsigned long vaddr,
-				 unsigned long index);
-
-/*
- * Implemented in C if CONFIG_UPROBES_XOL_BOOST=y, called from Rust.
- *
- * uprobe_boost_fill_page() fills a page of boosted slots with breakpoints.
- *
- * uprobe_boost_map_area() maps an area within reach of the text at @bp_vaddr. It calls
- * @mapped with the area's address before any task can use the area. It takes mmap_lock;
- * it returns an error if there is no room, or after a fatal signal.
- *
- * uprobe_boost_lock_area() calls @locked while no task can map a page of the area at
- * @vaddr. @locked may unmap pages by uprobe_boost_unmap_page(). It takes mmap_lock.
- *
- * uprobe_boost_visit_ips() calls @visit with the ip that each task of @mm has at some
- * moment during the call. It sleeps, and waits for other CPUs. It returns false if it
- * could not look at all tasks.
- *
- * uprobe_boost_key_at() returns the key of the probe at @bp_vaddr, or 0. mmap_lock is
- * held.
- */
-void uprobe_boost_fill_page(struct page *page);
-int uprobe_boost_map_area(unsigned long bp_vaddr,
-			  void (*mapped)(void *data, unsigned long vaddr), void *data);
-void uprobe_boost_lock_area(struct mm_struct *mm, unsigned long vaddr,
-			    void (*locked)(void *data, struct vm_area_struct *vma),
-			    void *data);
-void uprobe_boost_unmap_page(struct vm_area_struct *vma, unsigned long index);
-bool uprobe_boost_visit_ips(struct mm_struct *mm,
-			    void (*visit)(void *data, unsigned long ip), void *data);
-u64 uprobe_boost_key_at(struct mm_struct *mm, unsigned long bp_vaddr);
 
 /* Counts over all areas. */
 enum uprobe_xol_counter {
