@@ -300,8 +300,11 @@ fn checkpatch(pristine: &Pristine, series: &Path, progress: &Progress) -> Result
     ];
     let mut patches = files_below(series)?;
     patches.retain(|file| !file.ends_with("0000-cover-letter.patch"));
+    // It writes a file to the working directory, which must not be the pristine tree.
+    let scratch = tempfile::tempdir()?;
     let mut perl = Command::new("perl");
-    perl.arg("scripts/checkpatch.pl")
+    perl.arg(pristine.path.join("scripts/checkpatch.pl"))
+        .arg(format!("--root={}", pristine.path.display()))
         .args([
             "--strict",
             "--no-signoff",
@@ -309,7 +312,7 @@ fn checkpatch(pristine: &Pristine, series: &Path, progress: &Progress) -> Result
         ])
         .args(["--terse", "--no-summary", "--color=never"])
         .args(patches)
-        .current_dir(&pristine.path);
+        .current_dir(scratch.path());
     progress.run(&mut perl, "checkpatch", LIMIT)
 }
 
